@@ -1,0 +1,49 @@
+# The commands of the repository; CMake does the work (CMakePresets.json names the builds).
+#   make           set up if needed, build bin/freehold and the libraries in build/
+#   make demo      a real program under Freehold, and what its memory did
+#   make check     what CI runs: all builds, all tests
+#   make bench     against the other allocators; QUICK=1, PEERS="name=path.so ..."
+#   make soak      the long tests;  make fuzz  the fuzzers for FUZZ_SECONDS each
+#   make install   DESTDIR and PREFIX as usual;  make format;  make clean
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 300
+
+.PHONY: all demo check bench soak fuzz install format clean
+.NOTPARALLEL:
+
+all:
+	@scripts/setup build
+	@test -f build/build.ninja || cmake --preset release
+	@cmake --build --preset release --target product
+
+demo: all
+	@examples/demo/run
+
+check:
+	@scripts/setup check
+	@scripts/check
+
+bench: all
+	@scripts/setup bench
+	@cmake --build --preset release --target bench
+	@QUICK='$(QUICK)' PEERS='$(PEERS)' bench/malloc/run
+
+soak: all
+	@cmake --build --preset release
+	@cd build && ctest -L soak --output-on-failure
+
+fuzz:
+	@scripts/setup check
+	@cmake --preset fuzz
+	@cmake --build --preset fuzz
+	@set -e; for fuzzer in build/fuzz/tests/fuzz/*_fuzz; do $$fuzzer -max_total_time=$(FUZZ_SECONDS); done
+
+install: all
+	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+
+format:
+	@git ls-files -co --exclude-standard '*.c' '*.h' '*.cc' | xargs -r clang-format -i
+
+clean:
+	rm -rf build

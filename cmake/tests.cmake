@@ -1,0 +1,12 @@
+# Adds tests/ and each of its folders that describes itself; the folders know what runs in which build.
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/CMakeLists.txt)
+    add_subdirectory(tests)
+    get_property(added DIRECTORY tests PROPERTY SUBDIRECTORIES)
+endif()
+file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*/CMakeLists.txt)
+foreach(list ${lists})
+    get_filename_component(folder ${list} DIRECTORY)
+    if(NOT folder IN_LIST added)
+        add_subdirectory(${folder})
+    endif()
+endforeach()
