@@ -15,6 +15,8 @@ target_compile_options(freehold_code INTERFACE
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free)
 target_include_directories(freehold_code INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+target_compile_definitions(freehold_code INTERFACE
+    _GNU_SOURCE= $<$<CONFIG:Debug>:FH_DEBUG=1 FH_CHECKED=1>)
 target_link_libraries(freehold_code INTERFACE freehold_warnings)
 
 # Sanitizers instrument everything in the build, tests included. In the fuzz build the library is

@@ -2,7 +2,8 @@
 # of every floor can be called. The tests of the public functions use the same library.
 function(freehold_add_test_library name)
     add_library(${name} STATIC EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/src/one.c)
-    target_compile_definitions(${name} PUBLIC FH_NO_INTERPOSE=1 ${ARGN})
+    target_compile_definitions(${name} PUBLIC FH_NO_INTERPOSE=1
+        $<$<CONFIG:Debug>:FH_DEBUG=1 FH_CHECKED=1> ${ARGN})
     target_link_libraries(${name} PRIVATE freehold_code PUBLIC Threads::Threads)
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 endfunction()

@@ -41,7 +41,7 @@ if(FH_CLI)
         set_target_properties(freehold_cli PROPERTIES
             OUTPUT_NAME freehold RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
         target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include)
-        target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE FH_VERSION="${PROJECT_VERSION}")
+        target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE=)
         target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF)
         # `freehold run` preloads the library: building the command alone must not leave it missing.
         if(TARGET freehold_shared)

@@ -1,0 +1,23 @@
+#!/bin/sh
+# pkgconfig.sh BUILD CONSUMER CC: the installed tree serves a compiler and pkg-config, shared and static.
+. "$(dirname "$0")/tree.sh"
+installed "$1"
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+
+flags=$(pkg-config --cflags freehold)
+shared=$(pkg-config --libs freehold)
+libraries_static=$(pkg-config --static --libs-only-other freehold)
+# shellcheck disable=SC2086 # lists of options
+"$3" $flags "$2/consumer.c" -o "$root/shared" $shared
+# shellcheck disable=SC2086
+"$3" $flags "$2/consumer.c" -o "$root/static" "$(pkg-config --variable=libdir freehold)/libfreehold.a" $libraries_static
+consumes "$root/shared"
+consumes "$root/static"
+
+# The headers stand alone, in C11 as in C++.
+for header in "$prefix"/include/freehold/*.h; do
+    # shellcheck disable=SC2086
+    echo "#include <freehold/${header##*/}>" | "$3" $flags -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c -
+    # shellcheck disable=SC2086
+    echo "#include <freehold/${header##*/}>" | "$3" $flags -Wall -Wextra -Werror -fsyntax-only -x c++ -
+done
