@@ -1,0 +1,149 @@
+// The table. One line per row, one column per allocator; a cell is time/memory as ratios to the best
+// peer of that row, so that 1.00 is the best peer and ours can be below it. Losses are listed after it
+// in the same words as wins.
+#include "report.h"
+
+#include <stdio.h>
+
+static const double behind_from = 1.15; // "behind" in a row: more than this times the best peer
+
+static void ratio_print(double value, double best)
+{
+    if (value < 0 || best < 0)
+        printf("    -");
+    else if (value / best < 100)
+        printf(" %4.2f", value / best);
+    else
+        printf(" %4.0f", value / best);
+}
+
+// --- the rows -----------------------------------------------------------------------------------------
+
+static void head_print(const struct bench *bench)
+{
+    printf("\n%-13s %4s %9s %8s ", "workload", "thr.", "best time", "best RSS");
+    for (unsigned i = 0; i < bench->allocators.count; i++)
+        printf(" %10.10s", bench->allocators.list[i].name);
+    putchar('\n');
+}
+
+static void cell_print(const struct bench *bench, unsigned row, unsigned allocator)
+{
+    if (bench->results[row][allocator].median.why[0]) {
+        printf(" %10s", "error");
+        return;
+    }
+    ratio_print(result_value(bench, row, allocator, WALL), best_peer(bench, row, WALL));
+    putchar(bench->rows[row].wall_ranked ? '/' : '|');
+    double rss = result_value(bench, row, allocator, RSS), best = best_peer(bench, row, RSS);
+    if (best < 0 || rss < 0)
+        printf("    -");
+    else
+        printf("%-5.2f", rss / best);
+}
+
+static void row_print(const struct bench *bench, unsigned row)
+{
+    printf("%-13s %4u %8.3fs %6.1fMB ", bench->rows[row].name, bench->rows[row].threads,
+           best_peer(bench, row, WALL), best_peer(bench, row, RSS) / 1024);
+    for (unsigned i = 0; i < bench->allocators.count; i++) cell_print(bench, row, i);
+    putchar('\n');
+}
+
+// --- idle memory --------------------------------------------------------------------------------------
+
+static void idle_row_print(const struct bench *bench, unsigned row)
+{
+    long live_kib = -1;
+    for (unsigned i = 0; i < bench->allocators.count; i++)
+        if (bench->results[row][i].median.live_kib > live_kib)
+            live_kib = bench->results[row][i].median.live_kib;
+    printf("%-13s %4u %8us %6.1fMB ", bench->rows[row].name, bench->rows[row].threads,
+           bench->rows[row].idle_s, (double)live_kib / 1024);
+    for (unsigned i = 0; i < bench->allocators.count; i++)
+        printf(" %10.1f", result_value(bench, row, i, END_RSS) / 1024);
+    putchar('\n');
+}
+
+static void idle_print(const struct bench *bench)
+{
+    bool any = false;
+    for (unsigned row = 0; row < bench->row_count; row++)
+        if (bench->rows[row].idle_s) {
+            if (!any)
+                printf("\nresident memory in MB after sitting idle\n%-13s %4s %9s %8s\n",
+                       "workload", "thr.", "idle for", "live");
+            any = true;
+            idle_row_print(bench, row);
+        }
+}
+
+// --- means --------------------------------------------------------------------------------------------
+
+static void mean_line(const struct bench *bench, enum metric metric, const char *title)
+{
+    unsigned rows = 0;
+    geometric_mean(bench, 0, metric, &rows);
+    printf("%-26s %3u rows    ", title, rows);
+    for (unsigned i = 0; i < bench->allocators.count && rows; i++)
+        printf(" %10.3f", geometric_mean(bench, i, metric, NULL));
+    putchar('\n');
+}
+
+static void means_print(const struct bench *bench)
+{
+    printf("\ngeometric means of the ratios\n");
+    mean_line(bench, WALL, "time");
+    mean_line(bench, RSS, "peak RSS");
+}
+
+// --- where ours is behind, and where ahead ---------------------------------------------------------------
+
+static void behind_print(const struct bench *bench, enum metric metric, const char *title)
+{
+    int mine = ours(bench);
+    unsigned behind = 0, ahead = 0, level = 0;
+    for (unsigned row = 0; row < bench->row_count; row++) {
+        double value = result_value(bench, row, (unsigned)mine, metric);
+        double best = best_peer(bench, row, metric);
+        if ((metric == WALL && !bench->rows[row].wall_ranked) || value < 0 || best < 0) continue;
+        ahead += value < best;
+        level += value >= best && value <= best * behind_from;
+        if (value <= best * behind_from) continue;
+        if (!behind++)
+            printf("\nfreehold behind the row's best peer by more than %.2f in %s:\n", behind_from,
+                   title);
+        printf("  %-13s %4u  %.2f\n", bench->rows[row].name, bench->rows[row].threads,
+               value / best);
+    }
+    printf(
+        "\n%s: freehold ahead of every peer in %u rows, within %.2f of the best in %u, behind in "
+        "%u\n",
+        title, ahead, behind_from, level, behind);
+}
+
+static void errors_print(const struct bench *bench)
+{
+    for (unsigned row = 0; row < bench->row_count; row++)
+        for (unsigned i = 0; i < bench->allocators.count; i++)
+            if (bench->results[row][i].median.why[0])
+                printf("error: %s at %u on %s: %s\n", bench->rows[row].name,
+                       bench->rows[row].threads, bench->allocators.list[i].name,
+                       bench->results[row][i].median.why);
+}
+
+void table_print(const struct bench *bench)
+{
+    printf(
+        "\nEach cell: time/peak RSS as ratios to the best peer of the row (a peer is everybody but "
+        "freehold).\nAfter a | the time is noted but not ranked.\n");
+    head_print(bench);
+    for (unsigned row = 0; row < bench->row_count; row++) row_print(bench, row);
+    idle_print(bench);
+    means_print(bench);
+    if (ours(bench) >= 0) {
+        behind_print(bench, WALL, "time");
+        behind_print(bench, RSS, "peak RSS");
+    }
+    errors_print(bench);
+}
