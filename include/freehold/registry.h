@@ -1,0 +1,194 @@
+/*
+ * freehold/registry.h - the registry: where a tool in another process finds every byte of a heap.
+ *
+ * A process that uses Freehold holds one `struct fh_registry`. From it everything else is found by
+ * arithmetic, so that a tool reads it with process_vm_readv or /proc/PID/mem while the process
+ * runs on, without stopping it and without code inside it.
+ *
+ * How to find it, in a process or in a file:
+ *   - the dynamic symbol `fh_registry` of the module that holds the allocator, or
+ *   - in a stripped or static program, the ELF note named "Freehold" of type FH_NOTE_REGISTRY:
+ *     its descriptor is a struct fh_note.
+ *
+ * What is read is a moving picture: each aligned word is whole, words may differ in age by the
+ * time that the reading took. A reader bounds every index and offset that it uses.
+ *
+ *     base                    base + span_bytes       first_slice              high         limit
+ *      | span descriptors      | heaps, one a thread   | memory handed out       | reserved   |
+ *      | 64 bytes a slice      |                       | in slices of 64 KiB     |            |
+ *
+ *     descriptor of address p:  base + ((p - base) >> FH_SLICE_SHIFT) * sizeof(struct fh_span)
+ *
+ * Versioning: `version` changes when a field moves or changes its meaning; new fields are added
+ * at the end and announced by `size`.
+ */
+#ifndef FREEHOLD_REGISTRY_H
+#define FREEHOLD_REGISTRY_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FH_REGISTRY_MAGIC "FREEHOLD"
+#define FH_REGISTRY_VERSION 1
+#define FH_NOTE_NAME "Freehold"
+#define FH_NOTE_REGISTRY 1
+
+#define FH_SLICE_SHIFT 16   /* a slice is 64 KiB */
+#define FH_CARVE_SHIFT 12   /* slabs are carved into blocks 4 KiB at a time */
+#define FH_CLASSES 105      /* size classes; class 0 serves malloc(0) and shares class 1's size */
+
+/* The note's descriptor. `offset` is the registry's address minus the address of this field. */
+struct fh_note {
+    uint32_t version; /* FH_REGISTRY_VERSION */
+    uint32_t reserved;
+    int64_t offset;
+};
+
+/* What a slice is. Codes are never reused. */
+enum fh_span_kind {
+    FH_SPAN_NONE = 0,  /* never used, or inside a span: see FH_SPAN_BODY */
+    FH_SPAN_FREE = 1,  /* head of a free span */
+    FH_SPAN_SLAB = 2,  /* one slice cut into equal blocks */
+    FH_SPAN_LARGE = 3, /* head of one large block */
+    FH_SPAN_BODY = 4,  /* inside a large span: `slices` holds the index of the head. Only some
+                          slices carry it: from slice i, clear the lowest set bits of i one by one
+                          until a head or a body of a span that covers i is met. */
+    FH_SPAN_BUSY = 5,  /* being given back to the kernel just now */
+};
+
+/* Where a slab stands in its heap. */
+enum fh_slab_state {
+    FH_SLAB_NONE = 0,
+    FH_SLAB_CURRENT = 1, /* the heap allocates from it */
+    FH_SLAB_PARTIAL = 2, /* has free blocks, queued */
+    FH_SLAB_FULL = 3,    /* few or no free blocks, not queued */
+};
+
+#define FH_SPAN_DIRTY 1 /* flags of a free span: its pages may be resident */
+#define FH_SPAN_ZERO 2  /* flags of a free or large span: was handed out all zero */
+
+/* One descriptor, 64 bytes, for each slice.
+ *
+ *      0        8        16   20  22  24     26   28   29  30  31 32   36      38      40      48
+ *     | owner  | free   |count|rest|carv|uncarv|clean|kind|cls|st|fl|rem |rem_tail| ...         |
+ *
+ * A slab's blocks in use, as its owner counts them: countdown + rest. That includes blocks that
+ * lie in the thread's allocation list and blocks freed by other threads but not yet collected. */
+struct fh_span {
+    uint64_t owner; /* address of the fh_heap of a slab; 0 otherwise */
+    uint64_t free;  /* first block of the slab's free list, linked by the first word of each; 0 ends */
+    uint32_t countdown; /* frees until the owner looks at the slab; free span: next older */
+    int16_t rest;       /* blocks in use beyond countdown; -1 for a current slab */
+    uint16_t carved;    /* blocks ever linked and not given back */
+    uint16_t uncarved;  /* bit per 4 KiB: no block that starts there exists yet */
+    uint16_t clean;     /* bit per 4 KiB: not resident on the heap's account */
+    uint8_t kind;       /* enum fh_span_kind */
+    uint8_t size_class;
+    uint8_t state; /* enum fh_slab_state */
+    uint8_t flags;
+    uint32_t remote;      /* blocks freed by others: count << 16 | offset >> 4 of the first */
+    uint16_t remote_tail; /* offset >> 4 of the last of them */
+    uint16_t reserved;
+    uint32_t pending_next; /* next slab in its owner's list of slabs with remote frees */
+    uint32_t next;         /* index of the next span in the same queue; 0 ends */
+    uint32_t prev;
+    uint32_t slices; /* length of a span; FH_SPAN_BODY: index of its head */
+    uint64_t bytes; /* large: usable bytes; free: when it was freed, ms; slab: the purger's note */
+};
+
+enum fh_heap_state {
+    FH_HEAP_FREE = 0,
+    FH_HEAP_LIVE = 1, /* a thread allocates from it */
+    FH_HEAP_IDLE = 2, /* its thread ended; the next thread takes it over, others take its slabs */
+};
+
+/* The head of each heap record; they lie `heap_stride` bytes apart from `heaps` on. */
+struct fh_heap {
+    uint64_t head[FH_CLASSES]; /* blocks ready to be allocated, one list a class */
+    uint32_t thread;           /* kernel's id of its thread, the last one if idle */
+    uint32_t state;            /* enum fh_heap_state */
+    uint32_t id;               /* 1, 2, ... */
+    uint32_t pending;          /* first slab with remote frees; 0 none */
+    uint64_t allocated[FH_CLASSES]; /* blocks put into head[] so far */
+};
+
+struct fh_registry {
+    char magic[8];
+    uint32_t version;
+    uint32_t size; /* bytes of this structure */
+    char library[16];
+    uint32_t pid;
+    uint32_t page_size;
+    uint64_t started_ms; /* CLOCK_MONOTONIC */
+    uint64_t base;       /* the reserved range, and the span descriptors */
+    uint64_t limit;
+    uint64_t span_bytes; /* of descriptors, from base */
+    uint64_t meta_committed; /* bytes of descriptors and heaps that are writable */
+    uint64_t heaps;          /* address of the first fh_heap */
+    uint32_t heap_stride;
+    uint32_t heap_count;
+    uint32_t first_slice;
+    uint32_t high; /* slices from here on were never used */
+    uint64_t committed; /* bytes of slices that are readable and writable */
+    uint64_t slabs;     /* slices in use as slabs */
+    uint64_t large_count;
+    uint64_t large_bytes;       /* usable bytes of live large blocks */
+    uint64_t large_allocated;   /* large blocks ever allocated */
+    uint64_t large_allocated_bytes;
+    uint64_t dirty_slices; /* free spans with resident pages */
+    uint64_t purged_bytes; /* given back to the kernel so far */
+    uint64_t purges;
+    uint64_t purge_delay_ms;
+    uint32_t threads_peak;
+    uint32_t helper_running; /* the purger's thread exists */
+    uint32_t class_size[FH_CLASSES];
+    uint32_t reserved;
+};
+
+/* The registry of the allocator in this process. */
+extern struct fh_registry fh_registry;
+
+/* ---- usage, and the file of `freehold run` -------------------------------------------------- */
+
+/* Where the bytes are. Every number is in bytes. */
+struct fh_usage {
+    uint64_t live;          /* blocks in use by the program, rounded up to their size class */
+    uint64_t free_in_slabs; /* touched, in slabs that also hold live blocks */
+    uint64_t thread_lists;  /* free, in lists from which a thread allocates next */
+    uint64_t remote;        /* freed by another thread, not yet collected by their owner */
+    uint64_t dirty;         /* whole free spans, kept for reuse until the purge delay has passed */
+    uint64_t metadata;      /* Freehold's own */
+};
+
+/* `option run_file=PATH` makes the library keep one slot for its process in that file, so that
+ * `freehold run` can tell what a process did however it ends. The file is an array of
+ * FH_RUN_SLOTS structures; slot 0's `claimed` counts the slots in use. */
+#define FH_RUN_SLOTS 256
+#define FH_RUN_BUCKETS 48 /* by powers of two of the size: 16, 32, ... */
+
+struct fh_run_slot {
+    uint32_t claimed; /* slot 0 only */
+    uint32_t pid;
+    uint32_t parent;
+    uint32_t finished; /* 1: the library saw an orderly exit */
+    uint64_t started_ms;
+    uint64_t updated_ms;
+    char program[64];
+    struct fh_usage peak; /* when `live` was highest, within 2 % */
+    struct fh_usage last; /* at exit, or at the last update */
+    uint64_t allocated;   /* blocks handed out */
+    uint64_t allocated_bytes;
+    uint64_t purged_bytes;
+    uint64_t peak_rss; /* 0 when not known; bytes */
+    uint32_t threads_peak;
+    uint32_t heaps;
+    uint64_t bucket[FH_RUN_BUCKETS]; /* blocks handed out with 2^i < size class <= 2^(i+1) */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

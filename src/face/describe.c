@@ -1,0 +1,190 @@
+/* What holds an address: for the program, and for the last line before abort. */
+#include "base/format.h"
+#include "face/face.h"
+#include "os/os.h"
+
+static void describe_heap(const struct span *slab, struct fh_description *d)
+{
+    struct heap *heap = LOAD(&slab->owner);
+    if (heap == NULL) return;
+    d->heap = heap->id;
+    d->thread = heap->thread;
+}
+
+static enum fh_kind describe_slab(const struct span *slab, const char *p, struct fh_description *d)
+{
+    const struct class_facts *facts = &class_facts[slab->size_class];
+    unsigned index = slab_block_of(slab, p);
+    describe_heap(slab, d);
+    size_t start = base_min(index, facts->blocks) * (size_t)facts->size;
+    d->start = span_start(slab) + start;
+    d->offset = (size_t)(p - (const char *)d->start);
+    if (index >= facts->blocks) {
+        d->size = SLICE_SIZE - start;
+        return FH_SLACK;
+    }
+    d->size = facts->size;
+    return slab_block_is_free(slab, d->start) ? FH_BLOCK_FREE : FH_BLOCK;
+}
+
+static enum fh_kind describe_range(const char *start, size_t size, const char *p, enum fh_kind kind,
+                                   struct fh_description *d)
+{
+    d->start = start;
+    d->size = size;
+    d->offset = (size_t)(p - start);
+    return kind;
+}
+
+static enum fh_kind describe_span(const char *p, struct fh_description *d)
+{
+    struct span *span = span_find(p);
+    if (span == NULL) {
+        const char *start = (const char *)base_round_down((size_t)p, SLICE_SIZE);
+        return describe_range(start, SLICE_SIZE, p, FH_RESERVED, d);
+    }
+    size_t length = (size_t)LOAD(&span->slices) << SLICE_SHIFT;
+    switch (LOAD_ACQUIRE(&span->kind)) {
+    case FH_SPAN_SLAB: return describe_slab(span, p, d);
+    case FH_SPAN_LARGE:
+        if ((size_t)(p - span_start(span)) < LOAD(&span->bytes))
+            return describe_range(span_start(span), LOAD(&span->bytes), p, FH_LARGE, d);
+        return describe_range(span_start(span), length, p, FH_SLACK, d);
+    default: return describe_range(span_start(span), length, p, FH_SPAN, d);
+    }
+}
+
+PUBLIC enum fh_kind fh_describe(const void *p, struct fh_description *d)
+{
+    *d = (struct fh_description){.kind = FH_FOREIGN};
+    if (!arena_holds(p)) return d->kind;
+    size_t meta = (size_t)arena.first << SLICE_SHIFT;
+    if ((uintptr_t)p - arena.base < meta)
+        d->kind = describe_range((const char *)arena.base, meta, p, FH_METADATA, d);
+    else
+        d->kind = describe_span(p, d);
+    return d->kind;
+}
+
+/* ---- as a sentence ----------------------------------------------------------------------------- */
+
+static bool parse_hex(const char **at, const char *end, uintptr_t *value)
+{
+    const char *start = *at;
+    for (*value = 0; *at < end; ++*at) {
+        char c = **at;
+        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                                                : 16;
+        if (digit == 16) break;
+        *value = *value << 4 | digit;
+    }
+    return *at > start;
+}
+
+/* A line of /proc/self/maps: "start-end perms offset dev inode   name". */
+static bool maps_line_holds(const char *line, const char *end, uintptr_t p, const char **name)
+{
+    uintptr_t from, to;
+    if (!parse_hex(&line, end, &from) || line >= end || *line++ != '-') return false;
+    if (!parse_hex(&line, end, &to) || p < from || p >= to) return false;
+    for (int field = 0; field < 5; field++) {
+        while (line < end && *line == ' ') line++;
+        if (field == 4) break;
+        while (line < end && *line != ' ') line++;
+    }
+    while (line < end && *line != ' ') line++; /* the inode */
+    while (line < end && *line == ' ') line++;
+    *name = line;
+    return true;
+}
+
+/* Finds the mapping that holds p with a small buffer: lines that do not fit are passed over. */
+static void describe_foreign(uintptr_t p, struct text *t)
+{
+    char buffer[512];
+    size_t have = 0;
+    int fd = os_file_open("/proc/self/maps");
+    for (long n; fd >= 0 && (n = os_file_read(fd, buffer + have, sizeof buffer - have)) > 0;) {
+        have += (size_t)n;
+        size_t start = 0;
+        for (size_t i = 0; i < have; i++) {
+            if (buffer[i] != '\n') continue;
+            const char *name, *end = buffer + i;
+            if (maps_line_holds(buffer + start, end, p, &name)) {
+                text_str(t, name < end ? "memory of " : "anonymous memory");
+                text_strn(t, name, (size_t)(end - name));
+                text_str(t, ", not a block of freehold");
+                os_file_close(fd);
+                return;
+            }
+            start = i + 1;
+        }
+        have = start == 0 && have == sizeof buffer ? 0 : have - start;
+        for (size_t i = 0; i < have; i++) buffer[i] = buffer[start + i];
+    }
+    if (fd >= 0) os_file_close(fd);
+    text_str(t, "not mapped: no memory is there");
+}
+
+static void describe_offset(const struct fh_description *d, const char *what, struct text *t)
+{
+    if (d->offset) {
+        text_dec(t, d->offset);
+        text_str(t, " bytes into ");
+    }
+    text_str(t, what);
+    text_dec(t, d->size);
+    text_str(t, " bytes at ");
+    text_hex(t, (uintptr_t)d->start);
+}
+
+static void describe_owner(const struct fh_description *d, struct text *t)
+{
+    if (d->heap == 0) return;
+    text_str(t, ", heap ");
+    text_dec(t, d->heap);
+    text_str(t, " of thread ");
+    text_dec(t, d->thread);
+}
+
+static void describe_into(const void *p, struct text *t)
+{
+    struct fh_description d;
+    switch (fh_describe(p, &d)) {
+    case FH_FOREIGN: describe_foreign((uintptr_t)p, t); return;
+    case FH_RESERVED: text_str(t, "reserved by freehold and not in use"); return;
+    case FH_METADATA: text_str(t, "freehold's own records"); return;
+    case FH_BLOCK: describe_offset(&d, "a live block of ", t); break;
+    case FH_BLOCK_FREE: describe_offset(&d, "a free block of ", t); break;
+    case FH_LARGE: describe_offset(&d, "a live large block of ", t); break;
+    case FH_SLACK: describe_offset(&d, "unused space of ", t); break;
+    case FH_SPAN: describe_offset(&d, "free memory of ", t); break;
+    }
+    describe_owner(&d, t);
+}
+
+PUBLIC size_t fh_describe_text(const void *p, char *text, size_t capacity)
+{
+    if (capacity == 0) return 0;
+    struct text t = {text, 0, capacity - 1};
+    describe_into(p, &t);
+    text[t.length] = 0;
+    return t.length;
+}
+
+void face_bad_pointer(const char *caller, const void *p)
+{
+    bool ignore = __atomic_load_n(&options.bad_free, __ATOMIC_RELAXED);
+    char line[512];
+    struct text t = TEXT(line);
+    text_str(&t, "freehold: ");
+    text_str(&t, caller);
+    text_char(&t, '(');
+    text_hex(&t, (uintptr_t)p);
+    text_str(&t, "): ");
+    describe_into(p, &t);
+    text_str(&t, ignore ? "; ignored\n" : "; stopping (option bad_free=ignore goes on)\n");
+    os_write(2, line, t.length);
+    if (!ignore) base_abort();
+}

@@ -1,0 +1,51 @@
+/*
+ * face: what a program sees. The malloc ABI, the C++ operators, the fh_ functions, options,
+ * statistics, fork order and start-up. The only floor that knows heap, pool and gc at once.
+ *
+ * Start-up: the first call that finds its thread without a heap runs face_start, wherever that is:
+ * in the dynamic linker, before any constructor, or in main. It uses no dlsym, no stdio, no
+ * allocation and no lock of libc.
+ */
+#ifndef FACE_FACE_H
+#define FACE_FACE_H
+
+#include <freehold/freehold.h>
+
+#include "heap/fast.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+/* ---- start-up --------------------------------------------------------------------------------- */
+
+/* True once the arena stands; sets it up on the first call, from whichever thread comes first. */
+bool face_start(void);
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+struct options {
+    int64_t purge, purge_delay, reserve, bad_free, stats, strict, run_file;
+    char run_file_path[256];
+};
+
+extern struct options options;
+
+/* Reads the program's symbol and the environment. */
+void options_read(void);
+
+/* Reads "key=value,key=value"; `source` names it in messages. */
+void options_parse(const char *text, const char *source);
+
+/* ---- the parts ---------------------------------------------------------------------------------- */
+
+/* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
+void face_bad_pointer(const char *caller, const void *p);
+
+/* Registers with the kernel side of fork and of thread ends. */
+void face_hook_libc(void);
+
+/* This process's slot in the file of `freehold run`. */
+void run_slot_claim(void);
+void run_slot_tick(void);
+void run_slot_fork_child(void);
+
+#endif

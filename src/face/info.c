@@ -1,0 +1,175 @@
+/* Statistics under glibc's names, and our own. Every number has its meaning beside it. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+
+#include "base/format.h"
+#include "face/face.h"
+#include "os/os.h"
+#include "span/purger.h"
+
+PUBLIC const char *fh_version(void)
+{
+    return FH_VERSION_TEXT;
+}
+
+PUBLIC void fh_usage_get(struct fh_usage *usage)
+{
+    heap_usage(usage);
+}
+
+/* Everything a statistics function prints. */
+struct facts {
+    struct fh_usage usage;
+    uint64_t slab_bytes;  /* spans in use as slabs */
+    uint64_t large_bytes; /* live large blocks */
+    uint64_t large_count;
+    uint64_t small_live;
+    uint64_t free_bytes; /* held and free, resident or about to be reused */
+    uint64_t purged;
+    uint32_t heaps;
+};
+
+static struct facts facts_get(void)
+{
+    struct facts f;
+    heap_usage(&f.usage);
+    f.slab_bytes = __atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) << SLICE_SHIFT;
+    f.large_bytes = __atomic_load_n(&fh_registry.large_bytes, __ATOMIC_RELAXED);
+    f.large_count = __atomic_load_n(&fh_registry.large_count, __ATOMIC_RELAXED);
+    f.small_live = f.usage.live - base_min(f.large_bytes, f.usage.live);
+    f.free_bytes = f.usage.free_in_slabs + f.usage.thread_lists + f.usage.remote + f.usage.dirty;
+    f.purged = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
+    f.heaps = heap_count();
+    return f;
+}
+
+static void stats_line(const char *what, uint64_t bytes, const char *why)
+{
+    char line[160];
+    struct text t = TEXT(line);
+    text_str(&t, "freehold: ");
+    text_str(&t, what);
+    while (t.length < 28) text_char(&t, ' ');
+    text_size(&t, bytes);
+    while (t.length < 40) text_char(&t, ' ');
+    text_str(&t, why);
+    text_char(&t, '\n');
+    os_write(2, line, t.length);
+}
+
+static void stats_print(void)
+{
+    struct facts f = facts_get();
+    stats_line("live", f.usage.live, "blocks that the program holds, rounded to their class");
+    stats_line("  of it large", f.large_bytes, "blocks above 32 KiB");
+    stats_line("free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
+    stats_line("in thread lists", f.usage.thread_lists, "what threads allocate from next");
+    stats_line("freed elsewhere", f.usage.remote, "by other threads, not yet collected");
+    stats_line("free spans", f.usage.dirty, "goes back to the kernel after purge_delay");
+    stats_line("own records", f.usage.metadata, "descriptors and heaps");
+    stats_line("given back so far", f.purged, "to the kernel");
+}
+
+/* For option stats=1. */
+__attribute__((destructor)) static void stats_at_exit(void)
+{
+    if (options.stats && arena.size) stats_print();
+}
+
+#ifndef FH_NO_INTERPOSE
+
+PUBLIC void malloc_stats(void)
+{
+    if (arena.size) stats_print();
+}
+
+/* mallinfo2 in our terms:
+ *   arena     bytes in slabs and in free spans that may be resident
+ *   ordblks   slabs in use (glibc: free chunks, which nobody here counts one by one)
+ *   hblks     live large blocks           hblkhd    their bytes
+ *   uordblks  bytes of live small blocks  fordblks  bytes held and free
+ *   keepcost  bytes that malloc_trim would surely return */
+PUBLIC struct mallinfo2 mallinfo2(void)
+{
+    if (arena.size == 0) return (struct mallinfo2){0};
+    struct facts f = facts_get();
+    return (struct mallinfo2){
+        .arena = f.small_live + f.free_bytes,
+        .ordblks = f.slab_bytes >> SLICE_SHIFT,
+        .hblks = f.large_count,
+        .hblkhd = f.large_bytes,
+        .uordblks = f.small_live,
+        .fordblks = f.free_bytes,
+        .keepcost = f.usage.dirty,
+    };
+}
+
+static int clamp(size_t n)
+{
+    return n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+/* The old structure holds ints: what does not fit is INT_MAX, not a wrapped number. */
+PUBLIC struct mallinfo mallinfo(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return (struct mallinfo){
+        .arena = clamp(m.arena),
+        .ordblks = clamp(m.ordblks),
+        .hblks = clamp(m.hblks),
+        .hblkhd = clamp(m.hblkhd),
+        .uordblks = clamp(m.uordblks),
+        .fordblks = clamp(m.fordblks),
+        .keepcost = clamp(m.keepcost),
+    };
+}
+
+static void info_sizes(FILE *file)
+{
+    for (unsigned c = 1; c < CLASSES; c++) {
+        uint64_t allocated = 0;
+        for (uint32_t i = 0; i < heap_count(); i++)
+            allocated += __atomic_load_n(&heap_at(i)->allocated[c], __ATOMIC_RELAXED);
+        if (allocated)
+            fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
+                    class_facts[c].size, (unsigned long long)allocated);
+    }
+}
+
+PUBLIC int malloc_info(int flags, FILE *file)
+{
+    if (flags != 0) return EINVAL;
+    if (!face_start()) return ENOMEM;
+    struct facts f = facts_get();
+    struct { const char *type; uint64_t bytes; } totals[] = {
+        {"live", f.usage.live},
+        {"large", f.large_bytes},
+        {"free-in-slabs", f.usage.free_in_slabs},
+        {"thread-lists", f.usage.thread_lists},
+        {"remote", f.usage.remote},
+        {"dirty", f.usage.dirty},
+        {"metadata", f.usage.metadata},
+        {"purged", f.purged},
+    };
+    fprintf(file, "<malloc version=\"freehold-%s\">\n<heap nr=\"%u\">\n <sizes>\n", FH_VERSION_TEXT,
+            f.heaps);
+    info_sizes(file);
+    fprintf(file, " </sizes>\n");
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
+        fprintf(file, " <total type=\"%s\" size=\"%llu\"/>\n", totals[i].type,
+                (unsigned long long)totals[i].bytes);
+    fprintf(file, "</heap>\n</malloc>\n");
+    return 0;
+}
+
+/* Says 1 only for what is then true. There are no arenas to limit, no mmap threshold and no fast
+ * bins here; unused memory goes back whatever the trim threshold, unless it is switched off. */
+PUBLIC int mallopt(int parameter, int value)
+{
+    if (!face_start()) return 0;
+    if (parameter != M_TRIM_THRESHOLD) return 0;
+    return fh_option_set("purge", value == -1 ? "0" : "1") == 0;
+}
+
+#endif

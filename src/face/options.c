@@ -1,0 +1,281 @@
+/* Options: one table (options.def), one parser. No allocation, no libc: it runs in the first malloc. */
+#include <errno.h>
+
+#include "base/format.h"
+#include "face/face.h"
+#include "os/os.h"
+#include "span/purger.h"
+
+enum option_type { BOOL, NUMBER, SIZE, CHOICE, PATH };
+enum option_when { START, RUN };
+
+struct option {
+    const char *name;
+    enum option_type type;
+    enum option_when when;
+    int64_t standard, smallest, largest;
+    int64_t *value;
+    const char *unit, *sentence;
+};
+
+#define OPTION(name, type, standard, smallest, largest, when, unit, sentence) .name = (standard),
+struct options options = {
+#include "face/options.def"
+};
+#undef OPTION
+
+#define OPTION(name, type, standard, smallest, largest, when, unit, sentence)                      \
+    {#name, type, when, (standard), (smallest), (largest), &options.name, unit, sentence},
+static const struct option table[] = {
+#include "face/options.def"
+};
+#undef OPTION
+
+#define OPTIONS (sizeof table / sizeof table[0])
+
+/* ---- text ---------------------------------------------------------------------------------------- */
+
+struct word {
+    const char *at;
+    size_t length;
+};
+
+static bool word_is(struct word word, const char *text)
+{
+    size_t i = 0;
+    while (i < word.length && text[i] && word.at[i] == text[i]) i++;
+    return i == word.length && text[i] == 0;
+}
+
+static struct word word_of(const char *text)
+{
+    size_t length = 0;
+    while (text[length]) length++;
+    return (struct word){text, length};
+}
+
+/* The part of *rest before `stop`, which is skipped. */
+static struct word word_until(struct word *rest, char stop)
+{
+    struct word word = {rest->at, 0};
+    while (word.length < rest->length && rest->at[word.length] != stop) word.length++;
+    size_t skip = word.length < rest->length ? word.length + 1 : word.length;
+    rest->at += skip;
+    rest->length -= skip;
+    return word;
+}
+
+static const struct option *option_find(struct word name)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (word_is(name, table[i].name)) return &table[i];
+    return NULL;
+}
+
+/* ---- values --------------------------------------------------------------------------------------- */
+
+static bool parse_bool(struct word word, int64_t *value)
+{
+    bool yes = word_is(word, "1") || word_is(word, "yes") || word_is(word, "on") ||
+               word_is(word, "true") || word.length == 0;
+    bool no = word_is(word, "0") || word_is(word, "no") || word_is(word, "off") ||
+              word_is(word, "false");
+    *value = yes;
+    return yes || no;
+}
+
+/* 17, or with a size's suffix 64K, 512MiB, 1.5 is not one. */
+static bool parse_number(struct word word, bool suffix, int64_t *value)
+{
+    size_t i = 0;
+    uint64_t n = 0;
+    for (; i < word.length && word.at[i] >= '0' && word.at[i] <= '9'; i++) {
+        if (n > (uint64_t)INT64_MAX / 10 - 1) return false;
+        n = n * 10 + (uint64_t)(word.at[i] - '0');
+    }
+    if (i == 0) return false;
+    struct word unit = {word.at + i, word.length - i};
+    if (unit.length > 0 && suffix) {
+        static const char letters[] = "KMGT";
+        unsigned power = 0;
+        while (power < 4 && (unit.at[0] & ~0x20) != letters[power]) power++;
+        if (power == 4 || n > (uint64_t)INT64_MAX >> (10 * (power + 1))) return false;
+        n <<= 10 * (power + 1);
+        unit.at++;
+        unit.length--;
+        if (word_is(unit, "iB") || word_is(unit, "B")) unit.length = 0;
+    }
+    *value = (int64_t)n;
+    return unit.length == 0;
+}
+
+/* One of the words of unit, "abort|ignore"; the value is its place. */
+static bool parse_choice(struct word word, const char *choices, int64_t *value)
+{
+    struct word rest = word_of(choices);
+    for (*value = 0; rest.length; ++*value) {
+        struct word choice = word_until(&rest, '|');
+        bool same = choice.length == word.length;
+        for (size_t i = 0; same && i < word.length; i++) same = choice.at[i] == word.at[i];
+        if (same) return true;
+    }
+    return false;
+}
+
+static bool parse_path(struct word word, int64_t *value)
+{
+    if (word.length == 0 || word.length >= sizeof options.run_file_path) return false;
+    for (size_t i = 0; i < word.length; i++) options.run_file_path[i] = word.at[i];
+    options.run_file_path[word.length] = 0;
+    *value = 1;
+    return true;
+}
+
+static bool option_parse(const struct option *option, struct word word, int64_t *value)
+{
+    switch (option->type) {
+    case BOOL: return parse_bool(word, value);
+    case CHOICE: return parse_choice(word, option->unit, value);
+    case PATH: return parse_path(word, value);
+    case NUMBER:
+    case SIZE: break;
+    }
+    if (!parse_number(word, option->type == SIZE, value)) return false;
+    return *value >= option->smallest && *value <= option->largest;
+}
+
+static void option_print(struct text *t, const struct option *option)
+{
+    int64_t value = __atomic_load_n(option->value, __ATOMIC_RELAXED);
+    struct word rest = word_of(option->unit), choice = rest;
+    switch (option->type) {
+    case BOOL: text_str(t, value ? "1" : "0"); break;
+    case NUMBER: text_dec(t, (uint64_t)value); break;
+    case SIZE: text_dec(t, (uint64_t)value); break;
+    case CHOICE:
+        for (int64_t i = 0; i <= value; i++) choice = word_until(&rest, '|');
+        text_strn(t, choice.at, choice.length);
+        break;
+    case PATH: text_str(t, options.run_file_path); break;
+    }
+}
+
+/* ---- messages -------------------------------------------------------------------------------------- */
+
+static void option_complain(const char *source, struct word what, const char *why,
+                            const struct option *option)
+{
+    char line[400];
+    struct text t = TEXT(line);
+    text_str(&t, "freehold: ");
+    text_str(&t, source);
+    text_str(&t, ": '");
+    text_strn(&t, what.at, base_min(what.length, 80));
+    text_str(&t, "' ");
+    text_str(&t, why);
+    if (option && option->type == CHOICE) {
+        text_str(&t, ": use ");
+        text_str(&t, option->unit);
+    } else if (option && option->type == BOOL) {
+        text_str(&t, ": use 0 or 1");
+    } else if (option && option->largest) {
+        text_str(&t, ": use ");
+        text_dec(&t, (uint64_t)option->smallest);
+        text_str(&t, " to ");
+        text_dec(&t, (uint64_t)option->largest);
+    }
+    text_str(&t, option ? "; ignored\n" : "; ignored (FREEHOLD_OPTIONS=help lists them)\n");
+    os_write(2, line, t.length);
+}
+
+static void options_help(void)
+{
+    char line[400];
+    for (size_t i = 0; i < OPTIONS; i++) {
+        struct text t = TEXT(line);
+        text_str(&t, table[i].name);
+        text_char(&t, '=');
+        option_print(&t, &table[i]);
+        while (t.length < 28) text_char(&t, ' ');
+        text_str(&t, table[i].sentence);
+        if (table[i].unit[0]) {
+            text_str(&t, " [");
+            text_str(&t, table[i].unit);
+            text_char(&t, ']');
+        }
+        text_char(&t, '\n');
+        os_write(2, line, t.length);
+    }
+}
+
+/* ---- the door --------------------------------------------------------------------------------------- */
+
+static void option_apply(const struct option *option, int64_t value)
+{
+    __atomic_store_n(option->value, value, __ATOMIC_RELAXED);
+    purger.enabled = options.purge;
+    purger.delay_ms = (uint64_t)options.purge_delay;
+    fh_registry.purge_delay_ms = purger.delay_ms;
+}
+
+static bool options_parse_one(struct word entry, const char *source)
+{
+    struct word rest = entry, name = word_until(&rest, '=');
+    if (word_is(entry, "help")) {
+        options_help();
+        return true;
+    }
+    const struct option *option = option_find(name);
+    int64_t value;
+    if (option == NULL) {
+        option_complain(source, name, "is no option", NULL);
+        return false;
+    }
+    if (!option_parse(option, rest, &value)) {
+        option_complain(source, entry, "has a bad value", option);
+        return false;
+    }
+    option_apply(option, value);
+    return true;
+}
+
+void options_parse(const char *text, const char *source)
+{
+    bool good = true;
+    struct word rest = word_of(text);
+    while (rest.length) {
+        struct word entry = word_until(&rest, ',');
+        if (entry.length) good &= options_parse_one(entry, source);
+    }
+    if (!good && options.strict) base_abort();
+}
+
+void options_read(void)
+{
+    option_apply(&table[0], options.purge);
+    if (&freehold_options && freehold_options) options_parse(freehold_options, "freehold_options");
+    const char *environment = os_environment("FREEHOLD_OPTIONS");
+    if (environment) options_parse(environment, "FREEHOLD_OPTIONS");
+}
+
+PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
+{
+    const struct option *option = option_find(word_of(key));
+    if (option == NULL) return -ENOENT;
+    struct text t = {text, 0, capacity};
+    option_print(&t, option);
+    if (t.length >= capacity) return -ENOSPC;
+    text[t.length] = 0;
+    return 0;
+}
+
+PUBLIC int fh_option_set(const char *key, const char *value)
+{
+    const struct option *option = option_find(word_of(key));
+    if (option == NULL) return -ENOENT;
+    if (option->when == START) return -EPERM;
+    int64_t parsed;
+    if (!option_parse(option, word_of(value), &parsed)) return -EINVAL;
+    option_apply(option, parsed);
+    return 0;
+}

@@ -1,0 +1,88 @@
+/* Start-up, thread ends and fork. See face/face.h. */
+#include <pthread.h>
+
+#include "face/face.h"
+#include "os/os.h"
+#include "span/purger.h"
+
+/* ---- thread ends ---------------------------------------------------------------------------------- */
+
+static pthread_key_t thread_end_key;
+static bool thread_end_known;
+
+/* Other destructors may run after this one and allocate again: the thread then gets a heap anew, and
+ * the key's destructor another round (POSIX: at least four). */
+static void thread_end(void *heap)
+{
+    heap_detach(heap);
+}
+
+static void thread_attached(struct heap *heap)
+{
+    if (thread_end_known) pthread_setspecific(thread_end_key, heap);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------- */
+
+/* Handlers registered early run last before the fork and first after it: whatever other libraries'
+ * handlers allocate, they do it with the heap in order. Lock order: heaps, then the arena. */
+static void fork_prepare(void)
+{
+    heap_fork_prepare();
+    span_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+    span_fork_parent();
+    heap_fork_parent();
+}
+
+static void fork_child(void)
+{
+    span_fork_child();
+    purger_fork_child();
+    heap_fork_child();
+    fh_registry.pid = os_process_id();
+    run_slot_fork_child();
+}
+
+/* ---- start-up ------------------------------------------------------------------------------------- */
+
+static void registry_start(void)
+{
+    fh_registry.pid = os_process_id();
+    fh_registry.page_size = (uint32_t)os_page_size();
+    fh_registry.started_ms = os_clock_ms();
+    for (unsigned c = 0; c < CLASSES; c++) fh_registry.class_size[c] = class_facts[c].size;
+}
+
+static bool start_once(void)
+{
+    options_read();
+    registry_start();
+    heap_config.bad_pointer = face_bad_pointer;
+    heap_config.attached = thread_attached;
+    purger.sweep = heap_sweep;
+    thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
+    if (!arena_init((size_t)options.reserve)) return false;
+    run_slot_claim();
+    return true;
+}
+
+/* 0 not yet, 1 in progress, 2 done, 3 failed */
+static _Atomic uint32_t start_state;
+
+bool face_start(void)
+{
+    uint32_t state = LOAD_ACQUIRE(&start_state);
+    if (state == 0 && atomic_compare_exchange_strong(&start_state, &state, 1)) {
+        bool done = start_once();
+        STORE_RELEASE(&start_state, done ? 2 : 3);
+        /* May allocate, so after everything else. */
+        if (done) pthread_atfork(fork_prepare, fork_parent, fork_child);
+        return done;
+    }
+    while ((state = LOAD_ACQUIRE(&start_state)) == 1) base_pause();
+    return state == 2;
+}

@@ -1,0 +1,168 @@
+/* Heaps and threads: who owns which, from a thread's first malloc past its end. See heap/heap.h. */
+#include "heap/heap.h"
+
+#include "heap/slab.h"
+#include "os/os.h"
+
+struct heap heap_none;
+_Thread_local struct heap *heap_self __attribute__((tls_model("initial-exec"))) = &heap_none;
+struct heap_config heap_config;
+
+/* Heaps of threads that ended, newest first. Lock order: create_lock, a heap, idle_lock, then other
+ * heaps only by lock_try, then the arena's. */
+static struct lock create_lock, idle_lock;
+static struct heap *idle_first;
+static _Atomic uint32_t threads_now;
+
+static_assert(offsetof(struct heap, head) == offsetof(struct fh_heap, head), "tools see head");
+static_assert(offsetof(struct heap, thread) == offsetof(struct fh_heap, thread), "thread");
+static_assert(offsetof(struct heap, state) == offsetof(struct fh_heap, state), "state");
+static_assert(offsetof(struct heap, pending) == offsetof(struct fh_heap, pending), "pending");
+static_assert(offsetof(struct heap, allocated) == offsetof(struct fh_heap, allocated), "allocated");
+
+/* Records of heaps are all that arena_record gives out, so they lie one after the other, and a
+ * heap's place is its id. */
+#define HEAP_STRIDE base_round_up(sizeof(struct heap), 64)
+
+uint32_t heap_count(void)
+{
+    return __atomic_load_n(&fh_registry.heap_count, __ATOMIC_ACQUIRE);
+}
+
+struct heap *heap_at(uint32_t i)
+{
+    return (struct heap *)(arena.heaps + i * HEAP_STRIDE);
+}
+
+/* ---- making and taking over --------------------------------------------------------------------- */
+
+static struct heap *heap_create(void)
+{
+    lock_take(&create_lock);
+    struct heap *heap = arena_record(HEAP_STRIDE);
+    if (heap) {
+        heap->id = heap_count() + 1;
+        heap->remote_budget = REMOTE_BUDGET;
+        fh_registry.heap_stride = (uint32_t)HEAP_STRIDE;
+        __atomic_store_n(&fh_registry.heap_count, heap->id, __ATOMIC_RELEASE);
+    }
+    lock_give(&create_lock);
+    return heap;
+}
+
+static struct heap *idle_pop(void)
+{
+    lock_take(&idle_lock);
+    struct heap *heap = idle_first;
+    if (heap) __atomic_store_n(&idle_first, heap->next_idle, __ATOMIC_RELAXED);
+    lock_give(&idle_lock);
+    return heap;
+}
+
+static void idle_push(struct heap *heap)
+{
+    lock_take(&idle_lock);
+    heap->next_idle = idle_first;
+    __atomic_store_n(&idle_first, heap, __ATOMIC_RELAXED);
+    lock_give(&idle_lock);
+}
+
+struct heap *heap_attach(void)
+{
+    struct heap *heap = idle_pop();
+    if (heap == NULL) heap = heap_create();
+    if (heap == NULL) return NULL;
+    heap->thread = os_thread_id();
+    STORE_RELEASE(&heap->state, FH_HEAP_LIVE);
+    heap_self = heap;
+    uint32_t now = atomic_fetch_add_explicit(&threads_now, 1, memory_order_relaxed) + 1;
+    if (now > __atomic_load_n(&fh_registry.threads_peak, __ATOMIC_RELAXED))
+        __atomic_store_n(&fh_registry.threads_peak, now, __ATOMIC_RELAXED);
+    if (heap_config.attached) heap_config.attached(heap);
+    return heap;
+}
+
+/* Current slabs are queued, so that other threads find them. */
+static void heap_queue_current(struct heap *heap)
+{
+    lock_take(&heap->lock);
+    for (unsigned c = 1; c < CLASSES; c++) {
+        struct bin *bin = &heap->bin[c];
+        if (bin->current == 0) continue;
+        struct span *slab = span_at(bin->current);
+        bin->current = 0;
+        uint32_t used = slab_used(slab);
+        if (used < slab->carved || slab->uncarved) {
+            slab_set_partial(slab, used);
+            bin_push_front(bin, slab);
+        } else {
+            slab_set_full(slab, used);
+        }
+    }
+    lock_give(&heap->lock);
+}
+
+void heap_detach(struct heap *heap)
+{
+    if (heap == &heap_none) return;
+    if (heap == heap_self) heap_self = &heap_none;
+    heap_flush(heap);
+    heap_queue_current(heap);
+    STORE_RELEASE(&heap->state, FH_HEAP_IDLE);
+    atomic_fetch_sub_explicit(&threads_now, 1, memory_order_relaxed);
+    idle_push(heap);
+}
+
+/* An idle heap that has a partial slab of the class, locked; or NULL. Looks at a few only: with
+ * thousands of idle heaps the search must not cost more than a new slab. */
+struct heap *heap_lock_idle(unsigned size_class)
+{
+    enum { LOOK = 8 };
+    struct heap *found = NULL;
+    if (__atomic_load_n(&idle_first, __ATOMIC_RELAXED) == NULL) return NULL;
+    lock_take(&idle_lock);
+    struct heap *heap = idle_first;
+    for (int i = 0; heap && i < LOOK && !found; i++, heap = heap->next_idle) {
+        if (!lock_try(&heap->lock)) continue;
+        if (heap->bin[size_class].first || LOAD(&heap->pending)) found = heap;
+        else lock_give(&heap->lock);
+    }
+    lock_give(&idle_lock);
+    return found;
+}
+
+/* ---- fork ---------------------------------------------------------------------------------------- */
+
+/* All locks in their order; whoever forks is then sure that nobody is in the middle of a slow path. */
+void heap_fork_prepare(void)
+{
+    lock_take(&create_lock);
+    for (uint32_t i = 0; i < heap_count(); i++) lock_take(&heap_at(i)->lock);
+    lock_take(&idle_lock);
+}
+
+void heap_fork_parent(void)
+{
+    lock_give(&idle_lock);
+    for (uint32_t i = 0; i < heap_count(); i++) lock_give(&heap_at(i)->lock);
+    lock_give(&create_lock);
+}
+
+/* A thread that does not exist in the child may have been in the middle of a free: its list of the
+ * slab lacks a block then, which is lost, and nothing else. What lay in its table of remote frees is
+ * dropped, since a table may be half written: at most REMOTE_BUDGET bytes. */
+void heap_fork_child(void)
+{
+    lock_reset(&create_lock);
+    lock_reset(&idle_lock);
+    for (uint32_t i = 0; i < heap_count(); i++) lock_reset(&heap_at(i)->lock);
+    for (uint32_t i = 0; i < heap_count(); i++) {
+        struct heap *heap = heap_at(i);
+        if (heap == heap_self) {
+            heap->thread = os_thread_id();
+        } else if (LOAD(&heap->state) == FH_HEAP_LIVE) {
+            for (int set = 0; set < REMOTE_SETS; set++) heap->remote[set].slab = NULL;
+            heap_detach(heap);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+/*
+ * heap: the policy of malloc.
+ *
+ * Each thread has a heap. A heap owns slabs (spans of one slice, cut into equal blocks) and hands
+ * blocks out from head[class], a list only its thread touches. A freed block goes to its own slab's
+ * list, not to head[]: blocks are then handed out slab by slab, neighbours together, and a slab
+ * knows when it is empty (free-list sharding: Leijen, Zorn, de Moura, "Mimalloc", 2019).
+ *
+ *     head[c] --empty--> the current slab's list --empty--> a partial slab --none--> a slab of a
+ *     thread that ended --none--> carve the next 4 KiB --slab full--> a new span
+ *
+ *                  refill takes its blocks           wake frees later
+ *        CURRENT ---------------------------> FULL -------------------> PARTIAL
+ *           ^                                                            |   |
+ *           +--------------------- refill picks it ----------------------+   +--> empty: the span
+ *                                                                                 is given back
+ *
+ * A slab counts no allocation: a refill takes its whole list and counts all of it as used. Each
+ * free counts `countdown` down, and zero means that somebody must look: the slab has become worth
+ * queueing, or is empty. So the fast paths hold one test for "something is to be done".
+ *
+ * Who may touch what:
+ *   owner thread, no lock   head[], the push onto slab->free, slab->countdown, its remote cache
+ *   heap->lock              bins, states, carving, everything behind the first block of slab->free
+ *   anybody, atomically     slab->remote (a chain of blocks freed by others), heap->pending
+ *
+ * The last access of an owner's free to a descriptor is the store of slab->free; so whoever holds
+ * the lock and finds all blocks of a slab in lists knows that nobody is in the middle of anything
+ * there. That lets the purger give back memory of threads that sleep, without the fast paths paying.
+ *
+ * A free block, 16 bytes at least:   | next in list | a heap's address |
+ * The second word is cleared when the block is handed out; so any reader tells free from live.
+ */
+#ifndef HEAP_HEAP_H
+#define HEAP_HEAP_H
+
+#include "heap/classes.h"
+
+/* Slabs below which no sweep is started: 8 MiB. */
+#define HEAP_WORTH_SWEEPING 128
+
+#define REMOTE_SETS 64
+#define REMOTE_BUDGET (32 * 1024) /* bytes of other heaps' blocks that a thread may sit on */
+
+struct bin {
+    uint32_t current; /* slab indexes; 0 none */
+    uint32_t first;   /* partial slabs: the front has free blocks, the back has room to carve */
+    uint32_t last;
+};
+
+/* Blocks of one slab of another heap, freed here and not yet sent. */
+struct remote_set {
+    struct span *slab;
+    void *head;
+    uint16_t tail; /* offset >> 4 in the slab */
+    uint16_t count;
+};
+
+struct heap {
+    /* As struct fh_heap shows it to tools. */
+    void *_Atomic head[CLASSES];
+    uint32_t thread;
+    _Atomic uint32_t state;
+    uint32_t id;
+    _Atomic uint32_t pending;
+    uint64_t allocated[CLASSES];
+    /* Private. */
+    struct lock lock;
+    int32_t remote_budget;
+    struct heap *next_idle;
+    uint32_t pending_seen; /* the purger's: pending at its last visit */
+    struct bin bin[CLASSES];
+    struct remote_set remote[REMOTE_SETS];
+};
+
+/* A thread without a heap of its own points here: all lists empty, owner of nothing. */
+extern struct heap heap_none;
+
+extern _Thread_local struct heap *heap_self __attribute__((tls_model("initial-exec")));
+
+struct heap_config {
+    /* A thread got a heap: arrange for heap_detach at its end. */
+    void (*attached)(struct heap *heap);
+    /* A pointer that is no live block of ours. Returns if it is to be ignored. */
+    void (*bad_pointer)(const char *caller, const void *p);
+    /* Called now and then as memory is taken, outside of locks; NULL for nothing. */
+    void (*tick)(void);
+};
+
+extern struct heap_config heap_config;
+
+/* This thread's heap, made or taken over if it has none; NULL when memory is out. */
+struct heap *heap_attach(void);
+
+/* Gives up a heap whose thread ends, or (in the child of a fork) has vanished. */
+void heap_detach(struct heap *heap);
+
+/* Out-of-line paths; `heap` may be heap_none. NULL when memory is out. */
+void *heap_allocate_slow(struct heap *heap, unsigned size_class);
+void *heap_allocate(struct heap *heap, size_t size, bool *zeroed);
+void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size);
+void heap_free_slow(struct heap *heap, struct span *slab, void *p);
+void heap_free_other(struct heap *heap, struct span *span, void *p);
+void *heap_reallocate(struct heap *heap, void *p, size_t size);
+
+/* Usable bytes of the live block p, or 0 after bad_pointer has been told (in the name of caller). */
+size_t heap_usable_size(const void *p, const char *caller);
+
+/* Large blocks: spans of their own. */
+void *large_allocate(size_t size, size_t alignment, bool *zeroed);
+void large_free(struct span *span);
+void *large_reallocate(struct span *span, void *p, size_t size);
+
+/* This thread's lists and its remote frees go back to their slabs. */
+void heap_flush(struct heap *heap);
+
+/* The purger's visit: see purger.h. */
+bool heap_sweep(bool force);
+
+/* Walks everything; other threads go on meanwhile. */
+void heap_usage(struct fh_usage *usage);
+
+/* Block starts at p, or p is in none: index of the block, blocks if it is in the slack. */
+unsigned slab_block_of(const struct span *slab, const void *p);
+
+/* Whether the block at p, in a slab, is free. A hint, as of now. */
+bool slab_block_is_free(const struct span *slab, const void *p);
+
+void heap_fork_prepare(void);
+void heap_fork_parent(void);
+void heap_fork_child(void);
+
+/* Number of heaps ever made, and the i-th. */
+uint32_t heap_count(void);
+struct heap *heap_at(uint32_t i);
+
+#endif

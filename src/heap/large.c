@@ -1,0 +1,94 @@
+/*
+ * Large blocks: above 32 KiB each has a span of its own, and starts where the span starts.
+ *
+ * A span is whole slices, but only pages that the program touches are resident, so a block of 65 KiB
+ * costs 65 KiB and some address space. Its usable size is rounded to the page.
+ *
+ * A block that grows is extended in place if what follows is free. Else its pages are moved to a
+ * larger span by their page tables if that is cheaper than to copy them.
+ */
+#include <string.h>
+
+#include "heap/slab.h"
+#include "os/os.h"
+
+/* From here on moving page tables beats copying. Each move may leave two more mappings behind,
+ * which are a limited good (vm.max_map_count), so not for less. */
+#define MOVE_MIN MIB
+
+/* Beyond this no address space can hold it; sums with alignment and rounding stay far from a wrap. */
+#define LARGE_MAX ((size_t)1 << 46)
+
+static size_t slices_for(size_t size)
+{
+    return (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+}
+
+static void large_count(int64_t blocks, int64_t bytes)
+{
+    __atomic_fetch_add(&fh_registry.large_count, (uint64_t)blocks, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&fh_registry.large_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    if (bytes <= 0) return;
+    __atomic_fetch_add(&fh_registry.large_allocated, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&fh_registry.large_allocated_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+}
+
+static struct span *large_span(size_t size, size_t slices, size_t align_slices)
+{
+    struct span *span = span_allocate(slices, align_slices);
+    if (span == NULL) return NULL;
+    STORE(&span->bytes, size);
+    STORE(&span->owner, NULL);
+    STORE_RELEASE(&span->kind, FH_SPAN_LARGE);
+    span_mark_body(span);
+    large_count(1, (int64_t)size);
+    return span;
+}
+
+void *large_allocate(size_t size, size_t alignment, bool *zeroed)
+{
+    if (UNLIKELY(size > LARGE_MAX || alignment > LARGE_MAX)) return NULL;
+    if (heap_config.tick) heap_config.tick();
+    size_t bytes = base_round_up(base_max(size, 1), os_page_size());
+    struct span *span = large_span(bytes, slices_for(bytes), base_max(slices_for(alignment), 1));
+    if (span == NULL) return NULL;
+    *zeroed = span->flags & FH_SPAN_ZERO;
+    return span_start(span);
+}
+
+void large_free(struct span *span)
+{
+    large_count(-1, -(int64_t)LOAD(&span->bytes));
+    span_free(span);
+}
+
+static void large_resize(struct span *span, size_t bytes)
+{
+    int64_t change = (int64_t)bytes - (int64_t)LOAD(&span->bytes);
+    STORE(&span->bytes, bytes);
+    __atomic_fetch_add(&fh_registry.large_bytes, (uint64_t)change, __ATOMIC_RELAXED);
+}
+
+static void *large_move(struct span *span, size_t bytes)
+{
+    size_t old = LOAD(&span->bytes);
+    struct span *to = large_span(bytes, slices_for(bytes), 1);
+    if (to == NULL) return NULL;
+    bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), old);
+    if (!moved) memcpy(span_start(to), span_start(span), old);
+    large_free(span);
+    return span_start(to);
+}
+
+void *large_reallocate(struct span *span, void *p, size_t size)
+{
+    if (size > LARGE_MAX) return NULL;
+    size_t bytes = base_round_up(size, os_page_size()), slices = slices_for(bytes);
+    uint32_t old = LOAD(&span->slices);
+    bool zero;
+    if (slices < old) span_shrink(span, slices);
+    else if (slices > old && !span_grow(span, slices, &zero)) return large_move(span, bytes);
+    large_resize(span, bytes);
+    span_mark_body(span);
+    return p;
+}

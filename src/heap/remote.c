@@ -1,0 +1,169 @@
+/*
+ * Blocks freed by a thread that does not own their slab.
+ *
+ * They are gathered, slab by slab, in a small direct-mapped table of the freeing thread, and sent as
+ * chains: one compare-and-swap for a chain, none for a free (the idea is snmalloc's: Liétar et al.,
+ * "snmalloc: a message passing allocator", ISMM 2019; there they travel in a queue per owner, here
+ * they wait at their slab, which also serves owners that sleep or are gone).
+ *
+ *     free --> set[slab] --collision, 32 KiB, thread end--> slab->remote --> owner's next refill
+ *
+ * slab->remote holds the first block and the count in one word. Who makes it non-empty writes
+ * remote_tail and puts the slab on its owner's pending list. Only who takes the slab from a pending
+ * list may empty `remote`; so the tail is stable until then, and a chain joins the owner's list in
+ * constant time.
+ */
+#include "heap/slab.h"
+
+/* ---- sending ---------------------------------------------------------------------------------- */
+
+void heap_notify(struct span *slab)
+{
+    struct heap *owner = LOAD(&slab->owner);
+    uint32_t index = span_index(slab), first = LOAD(&owner->pending);
+    do slab->pending_next = first;
+    while (!atomic_compare_exchange_weak_explicit(&owner->pending, &first, index,
+                                                  memory_order_release, memory_order_relaxed));
+}
+
+/* Release: pairs with the acquire in slab_collect; the blocks' contents and links come along. */
+static void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t count)
+{
+    struct block *tail = slab_block_at16(slab, tail16);
+    uint32_t old = LOAD(&slab->remote), new;
+    do {
+        STORE(&tail->next, old ? slab_block_at16(slab, (uint16_t)old) : NULL);
+        new = ((old & 0xffff0000u) + (count << 16)) | slab_offset16(slab, head);
+    } while (!atomic_compare_exchange_weak_explicit(&slab->remote, &old, new, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    if (old == 0) {
+        slab->remote_tail = tail16;
+        heap_notify(slab);
+    }
+}
+
+static void remote_set_send(struct remote_set *set)
+{
+    struct span *slab = set->slab;
+    if (slab == NULL) return;
+    set->slab = NULL;
+    slab_post(slab, set->head, set->tail, set->count);
+}
+
+static void remote_send_all(struct heap *heap)
+{
+    for (int i = 0; i < REMOTE_SETS; i++) remote_set_send(&heap->remote[i]);
+    heap->remote_budget = REMOTE_BUDGET;
+}
+
+static void remote_add(struct heap *heap, struct span *slab, struct block *block)
+{
+    struct remote_set *set = &heap->remote[span_index(slab) % REMOTE_SETS];
+    if (UNLIKELY(set->slab != slab)) {
+        remote_set_send(set);
+        set->head = NULL;
+        set->count = 0;
+        set->tail = slab_offset16(slab, block);
+        set->slab = slab;
+    }
+    STORE(&block->next, set->head);
+    STORE(&block->holder, heap);
+    set->head = block;
+    set->count++;
+    heap->remote_budget -= (int32_t)class_facts[slab->size_class].size;
+    if (UNLIKELY(heap->remote_budget < 0)) remote_send_all(heap);
+}
+
+static FH_NOINLINE void remote_free_alone(struct span *slab, struct block *block)
+{
+    STORE(&block->next, NULL);
+    STORE(&block->holder, LOAD(&slab->owner));
+    slab_post(slab, block, slab_offset16(slab, block), 1);
+}
+
+static bool slab_holds_block(const struct span *slab, const void *p)
+{
+    size_t offset = (size_t)((const char *)p - span_start(slab));
+    unsigned index = block_index(slab->size_class, offset);
+    return index < class_facts[slab->size_class].blocks &&
+           offset == (size_t)index * class_facts[slab->size_class].size;
+}
+
+void heap_free_other(struct heap *heap, struct span *span, void *p)
+{
+    uint8_t kind = LOAD_ACQUIRE(&span->kind);
+    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_holds_block(span, p))) {
+        if (UNLIKELY(heap == &heap_none)) remote_free_alone(span, p);
+        else remote_add(heap, span, p);
+    } else if (kind == FH_SPAN_LARGE && p == span_start(span)) {
+        large_free(span);
+    } else {
+        heap_config.bad_pointer("free", p);
+    }
+}
+
+/* ---- collecting ------------------------------------------------------------------------------- */
+
+/* The slab was just taken from a pending list. */
+static void slab_collect(struct heap *heap, struct span *slab)
+{
+    struct block *tail = slab_block_at16(slab, slab->remote_tail);
+    uint32_t chain = atomic_exchange_explicit(&slab->remote, 0, memory_order_acquire);
+    uint32_t count = chain >> 16;
+    uint32_t used = slab_used(slab) - count;
+    if (chain) {
+        STORE(&tail->next, LOAD(&slab->free));
+        STORE_RELEASE(&slab->free, slab_block_at16(slab, (uint16_t)chain));
+    }
+    slab_settle(heap, slab, used);
+}
+
+void heap_collect(struct heap *heap)
+{
+    uint32_t index = atomic_exchange_explicit(&heap->pending, 0, memory_order_acquire);
+    while (index) {
+        struct span *slab = span_at(index);
+        index = slab->pending_next;
+        /* The slab may have moved to another heap while its sender looked up the owner. */
+        if (LOAD(&slab->owner) == heap) slab_collect(heap, slab);
+        else heap_notify(slab);
+    }
+}
+
+/* ---- flushing ---------------------------------------------------------------------------------- */
+
+/* The blocks of one list of the thread, all of the current slab, go back to it. */
+static void heap_flush_class(struct heap *heap, unsigned size_class)
+{
+    struct block *head = LOAD(&heap->head[size_class]), *tail = head;
+    if (head == NULL) return;
+    struct span *slab = span_at(heap->bin[size_class].current);
+    uint32_t count = 1;
+    for (struct block *next; (next = LOAD(&tail->next)) != NULL; tail = next) count++;
+    STORE(&heap->head[size_class], NULL);
+    STORE(&tail->next, LOAD(&slab->free));
+    STORE_RELEASE(&slab->free, head);
+    heap->allocated[size_class] -= count;
+    slab_set_current(slab, slab_used(slab) - count);
+}
+
+/* An empty current slab is of no more use than a free span. */
+static void heap_release_current(struct heap *heap, unsigned size_class)
+{
+    struct bin *bin = &heap->bin[size_class];
+    if (bin->current == 0 || slab_used(span_at(bin->current)) > 0) return;
+    slab_release(span_at(bin->current));
+    bin->current = 0;
+}
+
+void heap_flush(struct heap *heap)
+{
+    remote_send_all(heap);
+    lock_take(&heap->lock);
+    heap_collect(heap);
+    for (unsigned c = 1; c < CLASSES; c++) {
+        heap_flush_class(heap, c);
+        heap_release_current(heap, c);
+    }
+    lock_give(&heap->lock);
+}

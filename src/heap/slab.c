@@ -1,0 +1,283 @@
+/* Slabs: their states, queues, carving, and the refill of a thread's list. See heap/heap.h. */
+#include "heap/slab.h"
+
+#include "span/purger.h"
+
+/* ---- states and queues ----------------------------------------------------------------------- */
+
+static void slab_set_counts(struct span *slab, uint32_t countdown, int16_t rest)
+{
+    __atomic_store_n(&slab->countdown, countdown, __ATOMIC_RELAXED);
+    slab->rest = rest;
+}
+
+void slab_set_current(struct span *slab, uint32_t used)
+{
+    /* One more than there can be frees: a current slab is looked at when its list runs dry. */
+    slab_set_counts(slab, used + 1, -1);
+    STORE(&slab->state, FH_SLAB_CURRENT);
+}
+
+void slab_set_partial(struct span *slab, uint32_t used)
+{
+    ASSERT(used > 0);
+    slab_set_counts(slab, used, 0); /* zero: empty */
+    STORE(&slab->state, FH_SLAB_PARTIAL);
+}
+
+void slab_set_full(struct span *slab, uint32_t used)
+{
+    uint32_t free_blocks = slab->carved - used, wake = class_facts[slab->size_class].wake;
+    ASSERT(used > 0);
+    uint32_t wait = free_blocks < wake ? wake - free_blocks : 1;
+    if (wait > used) wait = used;
+    slab_set_counts(slab, wait, (int16_t)(used - wait));
+    STORE(&slab->state, FH_SLAB_FULL);
+}
+
+void bin_push_front(struct bin *bin, struct span *slab)
+{
+    uint32_t index = span_index(slab);
+    slab->prev = 0;
+    slab->next = bin->first;
+    if (bin->first) span_at(bin->first)->prev = index;
+    else bin->last = index;
+    bin->first = index;
+}
+
+void bin_push_back(struct bin *bin, struct span *slab)
+{
+    uint32_t index = span_index(slab);
+    slab->next = 0;
+    slab->prev = bin->last;
+    if (bin->last) span_at(bin->last)->next = index;
+    else bin->first = index;
+    bin->last = index;
+}
+
+void bin_unlink(struct bin *bin, struct span *slab)
+{
+    if (slab->prev) span_at(slab->prev)->next = slab->next;
+    else bin->first = slab->next;
+    if (slab->next) span_at(slab->next)->prev = slab->prev;
+    else bin->last = slab->prev;
+}
+
+void slab_release(struct span *slab)
+{
+    STORE(&slab->owner, NULL);
+    STORE(&slab->state, FH_SLAB_NONE);
+    __atomic_fetch_sub(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
+    span_free(slab);
+}
+
+bool slab_settle(struct heap *heap, struct span *slab, uint32_t used)
+{
+    struct bin *bin = &heap->bin[slab->size_class];
+    uint8_t state = LOAD(&slab->state);
+    if (state == FH_SLAB_CURRENT) {
+        slab_set_current(slab, used);
+        return true;
+    }
+    if (used == 0) {
+        if (state == FH_SLAB_PARTIAL) bin_unlink(bin, slab);
+        slab_release(slab);
+        return false;
+    }
+    if (state == FH_SLAB_PARTIAL) {
+        slab_set_partial(slab, used);
+    } else if (slab->carved - used >= class_facts[slab->size_class].wake) {
+        slab_set_partial(slab, used);
+        bin_push_front(bin, slab);
+    } else {
+        slab_set_full(slab, used);
+    }
+    return true;
+}
+
+/* ---- carving --------------------------------------------------------------------------------- */
+
+/* Links blocks [from, to) in address order; returns the first. */
+static struct block *slab_link(struct heap *heap, struct span *slab, unsigned from, unsigned to)
+{
+    size_t size = class_facts[slab->size_class].size;
+    char *start = span_start(slab) + from * size;
+    struct block *first = (struct block *)start, *block = first;
+    for (unsigned i = from + 1; i < to; i++) {
+        struct block *next = (struct block *)((char *)block + size);
+        STORE(&block->next, next);
+        STORE(&block->holder, heap);
+        block = next;
+    }
+    STORE(&block->next, NULL);
+    STORE(&block->holder, heap);
+    return first;
+}
+
+/* First block that starts at or after `offset`. */
+static unsigned slab_first_from(const struct span *slab, size_t offset)
+{
+    const struct class_facts *facts = &class_facts[slab->size_class];
+    unsigned index = block_index(slab->size_class, offset + facts->size - 1);
+    return index < facts->blocks ? index : facts->blocks;
+}
+
+/* How many 4 KiB pieces to carve at once. Of a slab whose pages are fresh only one, since each costs
+ * memory; a page that is resident anyway costs none. */
+static unsigned slab_carve_pieces(const struct span *slab, unsigned piece)
+{
+    if (slab->clean >> piece & 1) return 1;
+    return 4;
+}
+
+struct block *slab_carve(struct heap *heap, struct span *slab)
+{
+    while (slab->uncarved) {
+        unsigned piece = base_ctz(slab->uncarved), end = piece;
+        unsigned limit = slab_carve_pieces(slab, piece);
+        while (end < CARVES && end - piece < limit && slab->uncarved >> end & 1) end++;
+        uint16_t mask = (uint16_t)((1u << end) - (1u << piece));
+        unsigned from = slab_first_from(slab, piece << CARVE_SHIFT);
+        unsigned to = slab_first_from(slab, end << CARVE_SHIFT);
+        slab->uncarved &= (uint16_t)~mask;
+        if (from == to) continue; /* inside a block that started before, or past the last one */
+        size_t last_byte = (size_t)to * class_facts[slab->size_class].size - 1;
+        unsigned last_piece = (unsigned)(last_byte >> CARVE_SHIFT);
+        slab->clean &= (uint16_t) ~((2u << last_piece) - (1u << piece));
+        slab->carved += to - from;
+        return slab_link(heap, slab, from, to);
+    }
+    return NULL;
+}
+
+/* ---- refill ----------------------------------------------------------------------------------- */
+
+static struct span *slab_create(struct heap *heap, unsigned size_class)
+{
+    struct span *slab = span_allocate(1, 1);
+    if (slab == NULL) return NULL;
+    STORE(&slab->remote, 0);
+    slab->remote_tail = 0;
+    STORE(&slab->free, NULL);
+    slab->carved = 0;
+    slab->uncarved = UINT16_MAX;
+    slab->clean = slab->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
+    slab->size_class = (uint8_t)size_class;
+    slab->pending_next = 0;
+    STORE(&slab->bytes, 0);
+    slab_set_current(slab, 0);
+    STORE(&slab->owner, heap);
+    STORE_RELEASE(&slab->kind, FH_SPAN_SLAB);
+    __atomic_fetch_add(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
+    return slab;
+}
+
+/* Takes over a partial slab of a heap whose thread ended. */
+static struct span *slab_adopt(struct heap *heap, unsigned size_class)
+{
+    struct heap *idle = heap_lock_idle(size_class);
+    if (idle == NULL) return NULL;
+    heap_collect(idle);
+    struct bin *bin = &idle->bin[size_class];
+    struct span *slab = NULL;
+    if (bin->first) {
+        slab = span_at(bin->first);
+        bin_unlink(bin, slab);
+        STORE(&slab->owner, heap);
+    }
+    lock_give(&idle->lock);
+    return slab;
+}
+
+/* The current slab has no free block: it leaves its place. */
+static void bin_retire_current(struct bin *bin)
+{
+    if (bin->current == 0) return;
+    struct span *slab = span_at(bin->current);
+    uint32_t used = slab_used(slab);
+    bin->current = 0;
+    if (NEVER(used == 0)) {
+        slab_release(slab);
+    } else if (slab->uncarved) {
+        slab_set_partial(slab, used);
+        bin_push_back(bin, slab);
+    } else {
+        slab_set_full(slab, used);
+    }
+}
+
+/* The next slab to allocate from, made current. */
+static struct span *bin_next(struct heap *heap, unsigned size_class)
+{
+    struct bin *bin = &heap->bin[size_class];
+    struct span *slab;
+    if (bin->first) {
+        slab = span_at(bin->first);
+        bin_unlink(bin, slab);
+    } else {
+        slab = slab_adopt(heap, size_class);
+        if (slab == NULL) slab = slab_create(heap, size_class);
+        if (slab == NULL) return NULL;
+    }
+    bin->current = span_index(slab);
+    slab_set_current(slab, slab_used(slab));
+    return slab;
+}
+
+/* Takes the whole list of the slab, or carves. All its blocks count as used from now on. */
+static struct block *slab_take_all(struct heap *heap, struct span *slab)
+{
+    struct block *list = LOAD(&slab->free);
+    if (list) STORE(&slab->free, NULL);
+    else list = slab_carve(heap, slab);
+    if (list == NULL) return NULL;
+    uint32_t taken = slab->carved - slab_used(slab);
+    heap->allocated[slab->size_class] += taken;
+    slab_set_current(slab, slab->carved);
+    return list;
+}
+
+static struct block *heap_refill(struct heap *heap, unsigned size_class)
+{
+    struct bin *bin = &heap->bin[size_class];
+    if (LOAD(&heap->pending)) heap_collect(heap);
+    for (;;) {
+        struct span *slab = bin->current ? span_at(bin->current) : NULL;
+        bool exhausted = slab && !LOAD(&slab->free);
+        /* Blocks that were used before are preferred to memory that was not. */
+        if (slab && (!exhausted || (slab->uncarved && !bin->first))) {
+            struct block *list = slab_take_all(heap, slab);
+            if (list) return list;
+        }
+        bin_retire_current(bin);
+        if (bin_next(heap, size_class) == NULL) return NULL;
+    }
+}
+
+void *heap_allocate_slow(struct heap *heap, unsigned size_class)
+{
+    if (UNLIKELY(heap == &heap_none)) {
+        heap = heap_attach();
+        if (heap == NULL) return NULL;
+    }
+    if (size_class == 0) size_class = 1;
+    void *p = heap_take(heap, size_class);
+    if (p) return p;
+    if (heap_config.tick) heap_config.tick();
+    lock_take(&heap->lock);
+    struct block *list = heap_refill(heap, size_class);
+    if (list) STORE(&heap->head[size_class], list);
+    lock_give(&heap->lock);
+    return heap_take(heap, size_class);
+}
+
+/* ---- the owner's free that found something to do ------------------------------------------------ */
+
+void heap_free_slow(struct heap *heap, struct span *slab, void *p)
+{
+    lock_take(&heap->lock);
+    slab_push(heap, slab, p);
+    slab_settle(heap, slab, slab_used(slab));
+    lock_give(&heap->lock);
+    if (__atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) >= HEAP_WORTH_SWEEPING) purger_note();
+}

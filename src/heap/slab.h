@@ -1,0 +1,52 @@
+/* Slabs as the files of heap/ see them: queues, carving, counting. All hold the heap's lock. */
+#ifndef HEAP_SLAB_H
+#define HEAP_SLAB_H
+
+#include "heap/fast.h"
+
+FH_INLINE uint32_t slab_used(const struct span *slab)
+{
+    return __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED) + (uint32_t)(int32_t)slab->rest;
+}
+
+FH_INLINE uint16_t slab_offset16(const struct span *slab, const void *p)
+{
+    return (uint16_t)(((const char *)p - span_start(slab)) >> 4);
+}
+
+FH_INLINE struct block *slab_block_at16(const struct span *slab, uint16_t offset16)
+{
+    return (struct block *)(span_start(slab) + ((size_t)offset16 << 4));
+}
+
+/* Puts a slab into one of its three states, with `used` blocks in use. The caller has linked or
+ * unlinked it. */
+void slab_set_current(struct span *slab, uint32_t used);
+void slab_set_partial(struct span *slab, uint32_t used);
+void slab_set_full(struct span *slab, uint32_t used);
+
+void bin_push_front(struct bin *bin, struct span *slab);
+void bin_push_back(struct bin *bin, struct span *slab);
+void bin_unlink(struct bin *bin, struct span *slab);
+
+/* Links the blocks of the next uncarved 4 KiB (more where it costs nothing) into a list; NULL if
+ * everything is carved. */
+struct block *slab_carve(struct heap *heap, struct span *slab);
+
+/* An empty slab, in no queue, goes back to the arena. */
+void slab_release(struct span *slab);
+
+/* `used` fell for another reason than a free by the owner: puts the slab where it belongs. False if
+ * that was the arena: the slab is gone. */
+bool slab_settle(struct heap *heap, struct span *slab, uint32_t used);
+
+/* Takes in what other threads freed. */
+void heap_collect(struct heap *heap);
+
+/* A heap whose thread ended and that may have a partial slab of the class, locked; or NULL. */
+struct heap *heap_lock_idle(unsigned size_class);
+
+/* Tells a slab's owner that its remote chain is no longer empty. */
+void heap_notify(struct span *slab);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * The purger's visit to the slabs: free pages inside slabs in use go back to the kernel, and slabs
+ * that are wholly free go back to the arena, whoever owns them, awake or asleep.
+ *
+ * The owner goes on allocating and freeing meanwhile, without a lock. What makes that safe (heap.h):
+ *   - blocks leave a slab's list only under the heap's lock, which the sweep holds;
+ *   - the owner only pushes in front of the list. So the chain from the first block as it was read
+ *     stays as it is, and its links, but for the first block's own place, are the sweep's to change;
+ *   - if all carved blocks are found in lists, the owner holds none and is in no free of one.
+ *
+ * A slab that was left alone since the last visit is walked once: every page whose blocks are all
+ * free is given back, and the blocks that start there become uncarved, as on the first day.
+ *
+ *     | page 0: free list head | page 1: all free | page 2: one live | page 3: all free | ...
+ *       stays (first block)      given back         stays              given back
+ */
+#include "heap/slab.h"
+#include "os/os.h"
+
+struct free_map {
+    uint64_t bits[SLICE_SIZE / 16 / 64]; /* by block */
+};
+
+static void map_set(struct free_map *map, unsigned block)
+{
+    map->bits[block / 64] |= 1ull << block % 64;
+}
+
+static bool map_has(const struct free_map *map, unsigned block)
+{
+    return map->bits[block / 64] >> block % 64 & 1;
+}
+
+/* Marks the blocks of a chain; returns how many. */
+static unsigned map_chain(struct free_map *map, struct span *slab, struct block *block)
+{
+    unsigned count = 0;
+    for (; block; block = LOAD(&block->next)) {
+        map_set(map, slab_block_of(slab, block));
+        count++;
+    }
+    return count;
+}
+
+/* ---- pages ------------------------------------------------------------------------------------ */
+
+static size_t block_size(const struct span *slab)
+{
+    return class_facts[slab->size_class].size;
+}
+
+/* Whether block `index` neither is live nor may be carved soon without our knowledge. */
+static bool block_is_idle(const struct span *slab, const struct free_map *map, unsigned index)
+{
+    unsigned piece = (unsigned)(index * block_size(slab) >> CARVE_SHIFT);
+    return slab->uncarved >> piece & 1 || map_has(map, index);
+}
+
+/* Whether all blocks that overlap bytes [from, to) are free, the first of the list not among them. */
+static bool range_is_idle(const struct span *slab, const struct free_map *map, unsigned keep,
+                          size_t from, size_t to)
+{
+    unsigned blocks = class_facts[slab->size_class].blocks;
+    unsigned index = block_index(slab->size_class, from);
+    unsigned end = block_index(slab->size_class, to - 1) + 1;
+    for (; index < end && index < blocks; index++)
+        if (index == keep || !block_is_idle(slab, map, index)) return false;
+    return true;
+}
+
+/* The 4 KiB pieces, as bits, that lie in pages which can go back. */
+static uint16_t slab_idle_pieces(const struct span *slab, const struct free_map *map, unsigned keep)
+{
+    size_t page = base_max(os_page_size(), CARVE_SIZE);
+    uint16_t pieces = 0;
+    for (size_t from = 0; from + page <= SLICE_SIZE; from += page) {
+        unsigned first = (unsigned)(from >> CARVE_SHIFT), count = (unsigned)(page >> CARVE_SHIFT);
+        uint16_t mask = (uint16_t)(((1u << count) - 1) << first);
+        bool already = (slab->clean & mask) == mask;
+        if (!already && range_is_idle(slab, map, keep, from, from + page)) pieces |= mask;
+    }
+    return pieces;
+}
+
+/* Takes the blocks that start in `pieces` out of the chain behind its first. Returns how many. */
+static unsigned chain_drop(struct span *slab, struct block *first, uint16_t pieces)
+{
+    unsigned dropped = 0;
+    struct block *kept = first;
+    for (struct block *block = LOAD(&first->next), *next; block; block = next) {
+        next = LOAD(&block->next);
+        unsigned piece = (unsigned)(((char *)block - span_start(slab)) >> CARVE_SHIFT);
+        if (pieces >> piece & 1) {
+            dropped++;
+        } else {
+            STORE(&kept->next, block);
+            kept = block;
+        }
+    }
+    STORE(&kept->next, NULL);
+    return dropped;
+}
+
+static size_t slab_purge_pieces(struct span *slab, uint16_t pieces)
+{
+    size_t bytes = 0;
+    for (unsigned piece = 0; piece < CARVES;) {
+        unsigned end = piece;
+        while (end < CARVES && pieces >> end & 1) end++;
+        if (end > piece) {
+            size_t size = (size_t)(end - piece) << CARVE_SHIFT;
+            if (os_vm_purge(span_start(slab) + ((size_t)piece << CARVE_SHIFT), size)) bytes += size;
+        }
+        piece = end + 1;
+    }
+    return bytes;
+}
+
+/* A block that starts before a purged page and reaches into it stays in the list: its page may come
+ * back with it, and must not be taken for clean. */
+static uint16_t pieces_touched_by_list(struct span *slab, struct block *first)
+{
+    uint16_t touched = 0;
+    for (struct block *block = first; block; block = LOAD(&block->next)) {
+        size_t offset = (size_t)((char *)block - span_start(slab));
+        unsigned from = (unsigned)(offset >> CARVE_SHIFT);
+        unsigned to = (unsigned)((offset + block_size(slab) - 1) >> CARVE_SHIFT);
+        touched |= (uint16_t)((2u << to) - (1u << from));
+    }
+    return touched;
+}
+
+/* Holds: the heap's lock. */
+static size_t slab_purge(struct span *slab)
+{
+    struct free_map map = {{0}};
+    struct block *first = LOAD_ACQUIRE(&slab->free);
+    unsigned keep = first ? slab_block_of(slab, first) : UINT32_MAX;
+    map_chain(&map, slab, first);
+    uint16_t pieces = slab_idle_pieces(slab, &map, keep);
+    if (pieces == 0) return 0;
+    unsigned dropped = first ? chain_drop(slab, first, pieces) : 0;
+    slab->carved -= (uint16_t)dropped;
+    slab->uncarved |= pieces;
+    size_t bytes = slab_purge_pieces(slab, pieces);
+    slab->clean |= (uint16_t)(pieces & ~pieces_touched_by_list(slab, first));
+    __atomic_fetch_add(&fh_registry.purged_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
+    return bytes;
+}
+
+/* ---- slabs that are wholly free ----------------------------------------------------------------- */
+
+/* Holds: the heap's lock; slab was taken from its pending list or has no remote chain. */
+static bool slab_is_idle(struct span *slab)
+{
+    struct free_map map = {{0}};
+    unsigned count = map_chain(&map, slab, LOAD_ACQUIRE(&slab->free));
+    uint32_t remote = LOAD_ACQUIRE(&slab->remote);
+    return count + (remote >> 16) == slab->carved;
+}
+
+static void slab_release_idle(struct heap *heap, struct span *slab)
+{
+    struct bin *bin = &heap->bin[slab->size_class];
+    uint8_t state = LOAD(&slab->state);
+    if (state == FH_SLAB_PARTIAL) bin_unlink(bin, slab);
+    if (state == FH_SLAB_CURRENT) bin->current = 0;
+    slab_release(slab);
+}
+
+/* The owner sleeps on blocks that others freed for it: slabs of which nothing is in use go back,
+ * the others wait on. Holds: the heap's lock. */
+static void heap_release_remote(struct heap *heap)
+{
+    uint32_t index = atomic_exchange_explicit(&heap->pending, 0, memory_order_acquire);
+    while (index) {
+        struct span *slab = span_at(index);
+        index = slab->pending_next;
+        if (LOAD(&slab->owner) == heap && slab_is_idle(slab)) slab_release_idle(heap, slab);
+        else heap_notify(slab);
+    }
+}
+
+/* ---- the visit ---------------------------------------------------------------------------------- */
+
+static bool heap_visit_pending(struct heap *heap, bool force)
+{
+    uint32_t pending = LOAD(&heap->pending);
+    bool left_alone = force || pending == heap->pending_seen;
+    heap->pending_seen = pending;
+    if (pending == 0) return false;
+    if (!left_alone) return true;
+    lock_take(&heap->lock);
+    if (LOAD(&heap->state) == FH_HEAP_IDLE) heap_collect(heap);
+    else heap_release_remote(heap);
+    lock_give(&heap->lock);
+    return false;
+}
+
+/* What changes when anybody allocates from the slab or frees into it. */
+static uint64_t slab_signature(struct span *slab)
+{
+    uint64_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
+    uint64_t mix = (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^
+                   (uint64_t)LOAD(&slab->remote) << 32;
+    return (mix * 0x9e3779b97f4a7c15ull) >> 2 | 1;
+}
+
+#define SWEPT (1ull << 63)
+
+struct sweep {
+    bool force;
+    bool more;
+    size_t bytes;
+};
+
+static bool slab_may_hold_free(struct span *slab)
+{
+    uint8_t state = LOAD(&slab->state);
+    return LOAD(&slab->kind) == FH_SPAN_SLAB &&
+           (state == FH_SLAB_PARTIAL || state == FH_SLAB_CURRENT);
+}
+
+/* Holds: the heap's lock. */
+static void slab_visit(struct heap *heap, struct span *slab, struct sweep *sweep)
+{
+    uint64_t now = slab_signature(slab);
+    if (!sweep->force && LOAD(&slab->bytes) != now) {
+        STORE(&slab->bytes, now);
+        sweep->more = true;
+    } else if (LOAD(&slab->state) == FH_SLAB_CURRENT && LOAD(&slab->remote) == 0 &&
+               slab_is_idle(slab)) {
+        slab_release_idle(heap, slab);
+    } else {
+        sweep->bytes += slab_purge(slab);
+        STORE(&slab->bytes, slab_signature(slab) | SWEPT);
+    }
+}
+
+static void slab_consider(struct span *slab, void *context)
+{
+    struct sweep *sweep = context;
+    if (!slab_may_hold_free(slab)) return;
+    if (!sweep->force && LOAD(&slab->bytes) == (slab_signature(slab) | SWEPT)) return;
+    struct heap *heap = LOAD(&slab->owner);
+    if (heap == NULL) return;
+    lock_take(&heap->lock);
+    if (LOAD(&slab->owner) == heap && slab_may_hold_free(slab)) slab_visit(heap, slab, sweep);
+    lock_give(&heap->lock);
+}
+
+bool heap_sweep(bool force)
+{
+    struct sweep sweep = {.force = force};
+    for (uint32_t i = 0; i < heap_count(); i++)
+        if (heap_visit_pending(heap_at(i), force)) sweep.more = true;
+    span_each(slab_consider, &sweep);
+    return sweep.more || sweep.bytes > 0;
+}

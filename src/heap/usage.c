@@ -1,0 +1,58 @@
+/* Where the bytes of all heaps are: a walk over every span while the program goes on. */
+#include "heap/slab.h"
+
+/* Length of a thread's list, which its thread may be changing: every step is checked to stay in the
+ * slab, so that a block that was handed out meanwhile ends the walk, whatever is written in it. */
+static uint32_t list_length(struct heap *heap, unsigned size_class)
+{
+    struct block *block = LOAD(&heap->head[size_class]);
+    if (block == NULL || !arena_holds(block)) return 0;
+    struct span *slab = span_at(span_index_of(block));
+    uint32_t count = 0, most = class_facts[size_class].blocks;
+    while (block && count < most && arena_holds(block) && ((uintptr_t)block & 15) == 0 &&
+           span_at(span_index_of(block)) == slab) {
+        count++;
+        block = LOAD(&block->next);
+    }
+    return count;
+}
+
+static void span_add(struct span *span, void *context)
+{
+    struct fh_usage *usage = context;
+    if (LOAD(&span->kind) == FH_SPAN_LARGE) {
+        usage->live += LOAD(&span->bytes);
+        return;
+    }
+    uint64_t size = class_facts[span->size_class].size;
+    uint64_t used = slab_used(span) * size, remote = (LOAD(&span->remote) >> 16) * size;
+    uint64_t touched = (CARVES - (unsigned)__builtin_popcount(span->clean)) * CARVE_SIZE;
+    usage->live += used - base_min(remote, used);
+    usage->remote += remote;
+    if (touched > used) usage->free_in_slabs += touched - used;
+}
+
+static void heap_add(struct heap *heap, struct fh_usage *usage)
+{
+    for (unsigned c = 1; c < CLASSES; c++)
+        usage->thread_lists += (uint64_t)list_length(heap, c) * class_facts[c].size;
+    for (int i = 0; i < REMOTE_SETS; i++) {
+        struct remote_set *set = &heap->remote[i];
+        struct span *slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);
+        uint64_t count = __atomic_load_n(&set->count, __ATOMIC_RELAXED);
+        if (slab) usage->remote += count * class_facts[slab->size_class].size;
+    }
+}
+
+void heap_usage(struct fh_usage *usage)
+{
+    *usage = (struct fh_usage){0};
+    span_each(span_add, usage);
+    uint64_t counted_live = usage->remote; /* a thread's table is still counted as in use */
+    for (uint32_t i = 0; i < heap_count(); i++) heap_add(heap_at(i), usage);
+    uint64_t not_live = usage->thread_lists + usage->remote - counted_live;
+    usage->live -= base_min(not_live, usage->live);
+    usage->dirty = __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) << SLICE_SHIFT;
+    usage->metadata = heap_count() * sizeof(struct heap) +
+                      (fh_registry.high - arena.first) * sizeof(struct span);
+}

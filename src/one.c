@@ -1,0 +1,43 @@
+/*
+ * The whole library as one unit, in the order of its floors: this list is the plan of the house.
+ * A release is built from it, so that the compiler sees through every floor; each file also compiles
+ * by itself.
+ */
+
+/* base: bits, locks, formatting; knows no page and no thread */
+#include "base/format.c"
+#include "base/lock.c"
+#include "base/panic.c"
+
+/* os: the kernel, behind one contract */
+#ifdef FH_OS_FAKE
+#include "os/fake/fake.c"
+#else
+#include "os/linux/process.c"
+#include "os/linux/vm.c"
+#endif
+
+/* span: the arena, spans, their descriptors, the registry, the purger */
+#include "span/arena.c"
+#include "span/purger.c"
+#include "span/registry.c"
+#include "span/span.c"
+
+/* heap: the policy of malloc */
+#include "heap/classes.c"
+#include "heap/heap.c"
+#include "heap/slab.c"
+#include "heap/remote.c"
+#include "heap/large.c"
+#include "heap/allocate.c"
+#include "heap/sweep.c"
+#include "heap/usage.c"
+
+/* face: what a program sees */
+#include "face/options.c"
+#include "face/start.c"
+#include "face/describe.c"
+#include "face/malloc.c"
+#include "face/cxx.c"
+#include "face/info.c"
+#include "face/run.c"

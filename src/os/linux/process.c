@@ -1,0 +1,135 @@
+/* os.h's clock, threads, randomness and environment on Linux. */
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/syscall.h"
+#include "os/os.h"
+
+size_t os_page_size(void)
+{
+    /* getauxval reads a table that the kernel put on the stack: no allocation, no errno here. */
+    static _Atomic size_t cached;
+    size_t size = LOAD(&cached);
+    if (UNLIKELY(size == 0)) {
+        size = getauxval(AT_PAGESZ);
+        STORE(&cached, size);
+    }
+    return size;
+}
+
+uint64_t os_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* vDSO: no system call */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint32_t os_thread_id(void)
+{
+    return (uint32_t)SYS0(SYS_gettid);
+}
+
+uint32_t os_process_id(void)
+{
+    return (uint32_t)SYS0(SYS_getpid);
+}
+
+/* The helper's whole life: all signals blocked by its starter, so that no handler of the program's
+ * ever runs on its small stack. */
+bool os_helper_start(void (*entry)(void *), void *argument, void *stack, size_t stack_size,
+                     _Atomic int *alive)
+{
+    enum { TLS_ROOM = 2048 }; /* either side of the thread pointer, all zero: x86 reads below, arm above */
+    char *base = stack;
+    void **tls = (void **)(base + TLS_ROOM);
+    tls[0] = tls; /* x86-64: the thread pointer's first word is itself */
+    char *top = (char *)base_round_down((size_t)base + stack_size, 16);
+
+    uint64_t all = ~0ull, before;
+    SYS4(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, &all, &before, sizeof all);
+    atomic_store_explicit(alive, 1, memory_order_relaxed);
+    unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                          CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
+    long tid = base_clone(flags, top, tls, entry, argument, alive);
+    if (base_syscall_failed(tid)) atomic_store_explicit(alive, 0, memory_order_relaxed);
+    SYS4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &before, NULL, sizeof before);
+    return !base_syscall_failed(tid);
+}
+
+_Noreturn void os_helper_exit(void)
+{
+    for (;;) SYS1(SYS_exit, 0);
+}
+
+void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
+{
+    struct timespec limit = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    SYS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit);
+}
+
+void os_wake(_Atomic uint32_t *word)
+{
+    SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+uint64_t os_random(void)
+{
+    uint64_t value;
+    if (SYS3(SYS_getrandom, &value, sizeof value, 1 /* GRND_NONBLOCK */) == sizeof value)
+        return value;
+    const uint64_t *seed = (const uint64_t *)getauxval(AT_RANDOM);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (seed ? seed[0] ^ seed[1] : 0) + (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15ull;
+}
+
+const char *os_environment(const char *name)
+{
+    if (getauxval(AT_SECURE) != 0 || environ == NULL) return NULL;
+    for (char **entry = environ; *entry; entry++) {
+        const char *e = *entry, *n = name;
+        while (*n && *e == *n) e++, n++;
+        if (*n == 0 && *e == '=') return e + 1;
+    }
+    return NULL;
+}
+
+int os_file_open(const char *path)
+{
+    return (int)SYS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+long os_file_read(int fd, char *buffer, size_t size)
+{
+    return SYS3(SYS_read, fd, buffer, size);
+}
+
+void os_file_close(int fd)
+{
+    SYS1(SYS_close, fd);
+}
+
+void *os_file_map(const char *path, size_t size)
+{
+    long fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    if (base_syscall_failed(fd)) return NULL;
+    long p = SYS6(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    SYS1(SYS_close, fd);
+    return base_syscall_failed(p) ? NULL : (void *)p;
+}
+
+void os_write(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        long n = SYS3(SYS_write, fd, text, length);
+        if (n <= 0) return;
+        text += n;
+        length -= (size_t)n;
+    }
+}

@@ -1,0 +1,73 @@
+/* See span/purger.h.
+ *
+ *     0 asleep --note--> 1 running --two quiet rounds--> 0
+ */
+#include "span/purger.h"
+
+#include "os/os.h"
+#include "span/span.h"
+
+enum {
+    STACK = 32 << 10, /* the sweep keeps bitmaps on it */
+    QUIET_ROUNDS = 2,
+};
+
+/* Below this much free memory a thread costs more than it returns. */
+#define WORTH_SLICES (MIB >> SLICE_SHIFT)
+
+struct purger_config purger = {.enabled = true, .delay_ms = 1000};
+_Atomic uint32_t purger_state;
+
+static _Atomic int helper_alive; /* cleared by the kernel when the stack is free again */
+static char helper_stack[STACK] __attribute__((aligned(64)));
+static _Atomic uint32_t helper_nap;
+
+static bool purger_round(void)
+{
+    bool more = purger.sweep && purger.sweep(false);
+    span_purge(purger.delay_ms);
+    return more || __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) > 0;
+}
+
+static void purger_main(void *unused)
+{
+    (void)unused;
+    do {
+        STORE(&purger_state, 1);
+        for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
+            os_wait(&helper_nap, 0, base_max(purger.delay_ms / 2, 10));
+            if (purger_round()) quiet = -1;
+        }
+        STORE(&purger_state, 0);
+        /* A note that came in between saw a running helper: look once more. */
+        atomic_thread_fence(memory_order_seq_cst);
+    } while (__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= WORTH_SLICES);
+    __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
+    os_helper_exit();
+}
+
+void purger_note_slow(void)
+{
+    if (!purger.enabled || atomic_load_explicit(&helper_alive, memory_order_acquire)) return;
+    uint32_t asleep = 0;
+    if (!atomic_compare_exchange_strong(&purger_state, &asleep, 1)) return;
+    __atomic_store_n(&fh_registry.helper_running, 1, __ATOMIC_RELAXED);
+    if (os_helper_start(purger_main, NULL, helper_stack, sizeof helper_stack, &helper_alive)) return;
+    /* Refused (seccomp, limits on processes): give up for good; malloc_trim still works. */
+    __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
+    purger.enabled = false;
+    STORE(&purger_state, 0);
+}
+
+size_t purger_run_now(void)
+{
+    if (purger.sweep) purger.sweep(true);
+    return span_purge(0);
+}
+
+void purger_fork_child(void)
+{
+    atomic_store(&helper_alive, 0);
+    STORE(&purger_state, 0);
+    fh_registry.helper_running = 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * purger: memory goes back to the kernel on a clock, also while every thread of the program sleeps.
+ *
+ * A helper thread exists only while there is something to give back: it is started by the first
+ * free that leaves enough behind, looks around a few times a second, and ends when two rounds in a
+ * row found nothing. A program that is done with its spike thus has one thread for a second or two.
+ *
+ * It is a bare kernel thread that libc does not know, for what a pthread would break: a process
+ * that was single-threaded stays so for libc (stdio and shared_ptr keep their cheap paths,
+ * pthread_exit in main still ends the process). It blocks all signals, uses no thread-local storage
+ * and no libc. What it cannot do: follow a setuid() of the process (docs/decisions/0003).
+ */
+#ifndef SPAN_PURGER_H
+#define SPAN_PURGER_H
+
+#include "base/base.h"
+
+struct purger_config {
+    bool enabled;
+    uint64_t delay_ms; /* age at which free memory goes back */
+    /* The heap floor's share: gives back free pages inside slabs that were left alone since the
+     * last round (`force`: at once); true if there may be more to do in a later round. */
+    bool (*sweep)(bool force);
+};
+
+extern struct purger_config purger;
+
+/* Something was freed that may be worth giving back: start the helper if it is not there. Cheap
+ * when it is; called with locks held. */
+void purger_note_slow(void);
+extern _Atomic uint32_t purger_state;
+
+FH_INLINE void purger_note(void)
+{
+    if (UNLIKELY(LOAD(&purger_state) == 0)) purger_note_slow();
+}
+
+/* Everything that can go back does, now. Returns bytes given back by spans. */
+size_t purger_run_now(void);
+
+/* The child of a fork has no helper. */
+void purger_fork_child(void);
+
+#endif
