@@ -122,15 +122,17 @@ static bool malloc_binding(char *line, char **target)
     return true;
 }
 
-static bool bindings_agree(const char *trace, const struct allocator *allocator, char *why,
-                           size_t room)
+// In a program that is not position independent, other libraries find malloc at the program's own jump
+// slot, which leads on to wherever the program's own reference is bound: those lines say nothing.
+static bool bindings_agree(const char *trace, const char *program,
+                           const struct allocator *allocator, char *why, size_t room)
 {
     FILE *stream = fopen(trace, "re");
     char *line = NULL, *target;
     size_t line_room = 0, seen = 0;
     bool agree = true;
     while (stream && agree && getline(&line, &line_room, stream) >= 0)
-        if (malloc_binding(line, &target)) {
+        if (malloc_binding(line, &target) && !same_file(target, program)) {
             seen++;
             agree = same_file(target, allocator->path);
             if (!agree) snprintf(why, room, "preload without effect: malloc comes from %s", target);
@@ -157,7 +159,7 @@ bool allocator_takes_effect(const struct allocator *allocator, const char *progr
     if (!child_start(&child, &command)) return false;
     child_finish(&child, &usage);
     snprintf(trace, sizeof trace, "%s.%d", output + strlen("LD_DEBUG_OUTPUT="), (int)child.pid);
-    bool effect = bindings_agree(trace, allocator, why, room);
+    bool effect = bindings_agree(trace, program, allocator, why, room);
     unlink(trace);
     return effect;
 }

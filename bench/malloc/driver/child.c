@@ -143,6 +143,16 @@ bool command_run(const struct command *command, struct child *child, struct usag
     return usage->status == 0;
 }
 
+void usage_explain(const struct usage *usage, char *why, size_t room)
+{
+    int status = usage->status;
+    if (WIFSIGNALED(status))
+        snprintf(why, room, "ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(why, room, "exit status %d", WEXITSTATUS(status));
+}
+
 // --- looking ------------------------------------------------------------------------------------------
 
 long process_kib(pid_t pid, const char *file, const char *field)

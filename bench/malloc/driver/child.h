@@ -56,6 +56,9 @@ void child_stop(struct child *child, int signal, struct usage *usage);
 // Starts, waits; true when the exit status was 0.
 bool command_run(const struct command *command, struct child *child, struct usage *usage);
 
+// "ended by signal 11 (Segmentation fault)", "exit status 1".
+void usage_explain(const struct usage *usage, char *why, size_t room);
+
 // A field such as "VmHWM:" in /proc/PID/status or "Rss:" in /proc/PID/smaps_rollup, in KiB; -1 if absent.
 long process_kib(pid_t pid, const char *file, const char *field);
 

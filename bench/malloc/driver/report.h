@@ -24,13 +24,18 @@ double result_value(const struct bench *bench, unsigned row, unsigned allocator,
 // The smallest value among the peers (everybody but ours); -1 when no peer has one.
 double best_peer(const struct bench *bench, unsigned row, enum metric metric);
 
-// Geometric mean over the rows of value / best peer, over those rows in which every allocator has a
-// result; `rows` (or NULL) receives their number. -1 when there is no such row.
+// Geometric mean of value / best peer, over the rows in which this allocator has a result; `rows` (or
+// NULL) receives their number. -1 when there is none.
 double geometric_mean(const struct bench *bench, unsigned allocator, enum metric metric,
                       unsigned *rows);
 
-// The peer with the lowest geometric mean; -1 without peers.
-int best_single_peer(const struct bench *bench, enum metric metric);
+// Geometric mean of one allocator's value / another's, over the rows that both finished; -1 if none.
+double geometric_ratio(const struct bench *bench, unsigned allocator, unsigned other,
+                       enum metric metric);
+
+// The peer against which this allocator does worst, by geometric ratio: the best single peer; -1
+// without peers.
+int best_single_peer(const struct bench *bench, unsigned allocator, enum metric metric);
 
 // The index of ours, or -1 when it was not measured.
 int ours(const struct bench *bench);

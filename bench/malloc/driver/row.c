@@ -1,5 +1,7 @@
 #include "row.h"
 
+#include "child.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,9 @@ void bench_add(struct bench *bench, struct row row)
     }
     bench->rows[bench->row_count++] = row;
 }
+
+// Of the row that is being measured.
+static struct sample samples[ALLOCATORS_MAX][REPS_MAX];
 
 // --- medians ------------------------------------------------------------------------------------------
 
@@ -65,13 +70,12 @@ static void result_make(struct result *result, const struct sample *samples, uns
     result->wall_spread = spread(samples, count, result->median.wall_s);
 }
 
-// --- measuring ----------------------------------------------------------------------------------------
+// --- measuring --------------------------------------------------------------------------------------
 
-static void progress(const struct bench *bench, unsigned row, unsigned rep, unsigned reps,
-                     const char *allocator)
+static void progress(const struct bench *bench, unsigned row, unsigned pass, const char *allocator)
 {
-    fprintf(stderr, "bench: row %u of %u, %s at %u, pass %u of %u: %s\n", row + 1, bench->row_count,
-            bench->rows[row].name, bench->rows[row].threads, rep + 1, reps, allocator);
+    fprintf(stderr, "bench: row %u of %u, %s at %u, pass %u: %s\n", row + 1, bench->row_count,
+            bench->rows[row].name, bench->rows[row].threads, pass + 1, allocator);
 }
 
 // What the program produced must be what it produced on the first allocator that got that far.
@@ -84,23 +88,28 @@ static void product_check(struct sample *sample, uint64_t *expected)
 }
 
 // Each pass begins with the next allocator, so that none always runs first or after the same one.
-void row_run(struct bench *bench, unsigned index, unsigned reps)
+static void pass_run(const struct bench *bench, unsigned index, unsigned pass, uint64_t *product)
 {
-    static struct sample samples[ALLOCATORS_MAX][REPS_MAX];
     const struct row *row = &bench->rows[index];
-    unsigned count = bench->allocators.count;
+    for (unsigned turn = 0; turn < bench->allocators.count; turn++) {
+        unsigned at = (turn + pass) % bench->allocators.count;
+        const struct allocator *allocator = &bench->allocators.list[at];
+        struct sample *sample = &samples[at][pass];
+        progress(bench, index, pass, allocator->name);
+        *sample = (struct sample){.end_rss_kib = -1, .live_kib = -1};
+        row->measure(bench, row, allocator, sample);
+        product_check(sample, product);
+        if (sample->why[0]) fprintf(stderr, "bench: %s: %s\n", allocator->name, sample->why);
+    }
+}
+
+void row_run(struct bench *bench, unsigned index, struct passes passes)
+{
     uint64_t product = 0;
-    memset(samples, 0, sizeof samples);
-    for (unsigned rep = 0; rep < reps; rep++)
-        for (unsigned turn = 0; turn < count; turn++) {
-            unsigned at = (turn + rep) % count;
-            const struct allocator *allocator = &bench->allocators.list[at];
-            struct sample *sample = &samples[at][rep];
-            progress(bench, index, rep, reps, allocator->name);
-            row->measure(bench, row, allocator, sample);
-            product_check(sample, &product);
-            if (sample->why[0]) fprintf(stderr, "bench: %s: %s\n", allocator->name, sample->why);
-        }
-    for (unsigned at = 0; at < count; at++)
-        result_make(&bench->results[index][at], samples[at], reps);
+    double from = clock_s();
+    unsigned done = 0;
+    while (done < passes.least || (done < passes.most && clock_s() - from < passes.enough_s))
+        pass_run(bench, index, done++, &product);
+    for (unsigned at = 0; at < bench->allocators.count; at++)
+        result_make(&bench->results[index][at], samples[at], done);
 }

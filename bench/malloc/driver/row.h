@@ -47,7 +47,7 @@ struct bench {
     double scale;      // 1 is the full run
     char folder[512];  // of the driver, the workload program and hello: build/bench
     char scratch[512]; // below it: generated inputs of this scale
-    char sources[512]; // bench/malloc, for the scripts in programs/
+    char scripts[512]; // bench/malloc/programs
     struct allocators allocators;
     struct row rows[ROWS_MAX];
     unsigned row_count;
@@ -59,7 +59,14 @@ void bench_add_workloads(struct bench *bench);
 void bench_add_programs(struct bench *bench);
 void bench_add(struct bench *bench, struct row row);
 
-// Runs one row on every allocator in turn, `reps` times round, and keeps the medians.
-void row_run(struct bench *bench, unsigned row, unsigned reps);
+// How often a row is measured: at least `least` times over all allocators, then again until `most` or
+// until the row has taken `enough_s`: short rows waver most and are cheap to repeat.
+struct passes {
+    unsigned least, most;
+    double enough_s;
+};
+
+// Runs one row on every allocator in turn, pass after pass, and keeps the medians.
+void row_run(struct bench *bench, unsigned row, struct passes passes);
 
 #endif

@@ -80,21 +80,51 @@ static void idle_print(const struct bench *bench)
 
 // --- means --------------------------------------------------------------------------------------------
 
+static void mean_print(double mean)
+{
+    if (mean > 0)
+        printf(" %10.3f", mean);
+    else
+        printf(" %10s", "-");
+}
+
 static void mean_line(const struct bench *bench, enum metric metric, const char *title)
 {
-    unsigned rows = 0;
-    geometric_mean(bench, 0, metric, &rows);
-    printf("%-26s %3u rows    ", title, rows);
-    for (unsigned i = 0; i < bench->allocators.count && rows; i++)
-        printf(" %10.3f", geometric_mean(bench, i, metric, NULL));
+    printf("%-39s", title);
+    for (unsigned i = 0; i < bench->allocators.count; i++)
+        mean_print(geometric_mean(bench, i, metric, NULL));
+    putchar('\n');
+}
+
+static void rows_line(const struct bench *bench, enum metric metric, const char *title)
+{
+    printf("%-39s", title);
+    for (unsigned i = 0; i < bench->allocators.count; i++) {
+        unsigned rows;
+        geometric_mean(bench, i, metric, &rows);
+        printf(" %10u", rows);
+    }
+    putchar('\n');
+}
+
+static void against_line(const struct bench *bench, enum metric metric, const char *title)
+{
+    printf("%-39s", title);
+    for (unsigned i = 0; i < bench->allocators.count; i++)
+        mean_print(geometric_ratio(bench, (unsigned)ours(bench), i, metric));
     putchar('\n');
 }
 
 static void means_print(const struct bench *bench)
 {
-    printf("\ngeometric means of the ratios\n");
-    mean_line(bench, WALL, "time");
-    mean_line(bench, RSS, "peak RSS");
+    printf("\ngeometric means, over the rows that an allocator finished\n");
+    mean_line(bench, WALL, "time, the row's best peer = 1");
+    mean_line(bench, RSS, "peak RSS, the row's best peer = 1");
+    rows_line(bench, WALL, "rows with a time that ranks");
+    rows_line(bench, RSS, "rows with a peak RSS");
+    if (ours(bench) < 0) return;
+    against_line(bench, WALL, "freehold's time / this one's");
+    against_line(bench, RSS, "freehold's peak RSS / this one's");
 }
 
 // --- where ours is behind, and where ahead ---------------------------------------------------------------

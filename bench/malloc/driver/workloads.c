@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct workload {
@@ -67,15 +66,6 @@ static double converse(struct child *child, const struct row *row, struct sample
     return -1;
 }
 
-static void explain(struct sample *sample, const struct usage *usage)
-{
-    if (WIFSIGNALED(usage->status))
-        snprintf(sample->why, sizeof sample->why, "ended by signal %d (%s)",
-                 WTERMSIG(usage->status), strsignal(WTERMSIG(usage->status)));
-    else
-        snprintf(sample->why, sizeof sample->why, "exit status %d", WEXITSTATUS(usage->status));
-}
-
 static void workload_measure(const struct bench *bench, const struct row *row,
                              const struct allocator *allocator, struct sample *sample)
 {
@@ -88,7 +78,6 @@ static void workload_measure(const struct bench *bench, const struct row *row,
         .arguments = arguments, .preload = allocator_preload(allocator, false), .talks = true};
     struct child child;
     struct usage usage;
-    sample->end_rss_kib = sample->live_kib = -1;
     if (!allocator_takes_effect(allocator, program, false, bench->scratch, sample->why,
                                 sizeof sample->why))
         return;
@@ -100,7 +89,7 @@ static void workload_measure(const struct bench *bench, const struct row *row,
     child_finish(&child, &usage);
     sample->wall_s = usage.ended_s - child.started_s - still_s;
     sample->cpu_s = usage.cpu_s;
-    if (still_s < 0 || usage.status != 0) explain(sample, &usage);
+    if (still_s < 0 || usage.status != 0) usage_explain(&usage, sample->why, sizeof sample->why);
 }
 
 // --- hello --------------------------------------------------------------------------------------------
@@ -123,7 +112,6 @@ static void hello_measure(const struct bench *bench, const struct row *row,
     struct command command = {.arguments = arguments,
                               .preload = allocator_preload(allocator, false)};
     (void)row;
-    sample->end_rss_kib = sample->live_kib = -1;
     if (!allocator_takes_effect(allocator, program, false, bench->scratch, sample->why,
                                 sizeof sample->why))
         return;
@@ -131,7 +119,7 @@ static void hello_measure(const struct bench *bench, const struct row *row,
         struct child child;
         struct usage usage;
         if (!command_run(&command, &child, &usage)) {
-            explain(sample, &usage);
+            usage_explain(&usage, sample->why, sizeof sample->why);
             return;
         }
         sample->wall_s += usage.ended_s - child.started_s;
