@@ -1,7 +1,8 @@
-// The program that bench/malloc/instructions counts: `pair PATTERN SIZE ROUNDS` does ROUNDS times a fixed
-// number of malloc/free pairs. Two runs that differ only in ROUNDS differ by exactly those pairs, so
-// start-up and the harness' tables cancel out; what the loop itself costs is counted by a fourth
-// argument, `nothing`, which calls empty functions instead (3 instructions a pair, with both returns).
+// The program that bench/malloc/instructions counts: `pair PATTERN SIZE ROUNDS` does ROUNDS times a
+// fixed number of malloc/free pairs. Two runs that differ only in ROUNDS differ by exactly those
+// pairs, so start-up and the harness' tables cancel out; what the loop itself costs is counted by a
+// fourth argument, `nothing`, which calls empty functions instead (3 instructions a pair, with both
+// returns).
 //
 //   immediate   malloc, free, malloc, free ...
 //   fifo        300 blocks made, then freed in the same order

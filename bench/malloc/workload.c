@@ -1,9 +1,9 @@
 // The workload program: `workload NAME [threads] [scale]` runs one workload and prints its time.
 //
-// The time is the workload's own, from its first request to its last; the driver also measures the whole
-// process from outside. With --hold (the driver's) the program stands still at the settled point of an
-// idle workload and again at its end, each time until a byte or the end of standard input arrives, so
-// that /proc can be read while it does.
+// The time is the workload's own, from its first request to its last; the driver also measures the
+// whole process from outside. With --hold (the driver's) the program stands still at the settled
+// point of an idle workload and again at its end, each time until a byte or the end of standard
+// input arrives, so that /proc can be read while it does.
 #include "kit/kit.h"
 
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// --- finding them -------------------------------------------------------------------------------------
+// --- finding them --------------------------------------------------------------------------------
 
 static const struct {
     const char *name, *file, *package;
@@ -102,7 +102,7 @@ const char *allocator_preload(const struct allocator *allocator, bool links_anot
     return allocator->builtin && !links_another ? NULL : allocator->path;
 }
 
-// --- proving that they take effect --------------------------------------------------------------------
+// --- proving that they take effect ---------------------------------------------------------------
 
 static bool same_file(const char *a, const char *b)
 {
@@ -111,8 +111,8 @@ static bool same_file(const char *a, const char *b)
            first.st_ino == second.st_ino;
 }
 
-// A line of the loader reads:  PID: binding file A [0] to B [0]: normal symbol `malloc' [GLIBC_2.2.5]
-// True when it is about malloc; `target` then holds B.
+// A line of the loader reads:  PID: binding file A [0] to B [0]: normal symbol `malloc'
+// [GLIBC_2.2.5] True when it is about malloc; `target` then holds B.
 static bool malloc_binding(char *line, char **target)
 {
     char *to = strstr(line, "] to "), *end = to ? strstr(to, " [") : NULL;
@@ -122,8 +122,9 @@ static bool malloc_binding(char *line, char **target)
     return true;
 }
 
-// In a program that is not position independent, other libraries find malloc at the program's own jump
-// slot, which leads on to wherever the program's own reference is bound: those lines say nothing.
+// In a program that is not position independent, other libraries find malloc at the program's own
+// jump slot, which leads on to wherever the program's own reference is bound: those lines say
+// nothing.
 static bool bindings_agree(const char *trace, const char *program,
                            const struct allocator *allocator, char *why, size_t room)
 {

@@ -20,19 +20,21 @@ struct allocators {
     unsigned count;
 };
 
-// Collects what exists. `library` is the path of ours, `peers` holds name=path.so words separated by
-// spaces or commas, `only` (or NULL) holds the names to keep. What is missing is said on standard error
-// and left out. False when nothing is left or PEERS cannot be understood.
+// Collects what exists. `library` is the path of ours, `peers` holds name=path.so words separated
+// by spaces or commas, `only` (or NULL) holds the names to keep. What is missing is said on
+// standard error and left out. False when nothing is left or PEERS cannot be understood.
 bool allocators_find(struct allocators *all, const char *library, const char *peers,
                      const char *only);
 
-// What LD_PRELOAD must say for this allocator; NULL for none. A program that links an allocator of its
-// own (Debian's redis-server links jemalloc) needs the C library in front of it to run on glibc.
+// What LD_PRELOAD must say for this allocator; NULL for none. A program that links an allocator of
+// its own (Debian's redis-server links jemalloc) needs the C library in front of it to run on
+// glibc.
 const char *allocator_preload(const struct allocator *allocator, bool links_another);
 
-// Asks the dynamic loader where `program --version` takes its malloc from, under the same preload that
-// the measurement will use. False unless every reference goes to this allocator: then `why` says what
-// happened instead. This is what keeps a preload that silently failed from being measured as glibc.
+// Asks the dynamic loader where `program --version` takes its malloc from, under the same preload
+// that the measurement will use. False unless every reference goes to this allocator: then `why`
+// says what happened instead. This is what keeps a preload that silently failed from being measured
+// as glibc.
 bool allocator_takes_effect(const struct allocator *allocator, const char *program,
                             bool links_another, const char *scratch_folder, char *why, size_t room);
 

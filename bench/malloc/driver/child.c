@@ -21,7 +21,7 @@ double clock_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-// --- starting -----------------------------------------------------------------------------------------
+// --- starting ------------------------------------------------------------------------------------
 
 static void become_quiet(const struct command *command)
 {
@@ -70,7 +70,7 @@ bool child_start(struct child *child, const struct command *command)
     return child->pid > 0;
 }
 
-// --- talking ------------------------------------------------------------------------------------------
+// --- talking -------------------------------------------------------------------------------------
 
 static bool wait_readable(int fd, double until_s)
 {
@@ -102,7 +102,7 @@ void child_go_on(struct child *child)
     if (write(child->to, "", 1) < 0) return;
 }
 
-// --- ending -------------------------------------------------------------------------------------------
+// --- ending --------------------------------------------------------------------------------------
 
 static double seconds(struct timeval time)
 {
@@ -153,7 +153,7 @@ void usage_explain(const struct usage *usage, char *why, size_t room)
         snprintf(why, room, "exit status %d", WEXITSTATUS(status));
 }
 
-// --- looking ------------------------------------------------------------------------------------------
+// --- looking -------------------------------------------------------------------------------------
 
 long process_kib(pid_t pid, const char *file, const char *field)
 {

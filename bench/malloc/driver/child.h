@@ -1,8 +1,9 @@
-// A program under measurement: started with another allocator in front of its own, watched, waited for.
+// A program under measurement: started with another allocator in front of its own, watched, waited
+// for.
 //
-// LD_PRELOAD is set for the child alone; the driver itself and its helpers always run on the C library.
-// A child is its own process group and dies with the driver, so that nothing is left behind: not the
-// compiler's passes, not a server.
+// LD_PRELOAD is set for the child alone; the driver itself and its helpers always run on the C
+// library. A child is its own process group and dies with the driver, so that nothing is left
+// behind: not the compiler's passes, not a server.
 #ifndef BENCH_DRIVER_CHILD_H
 #define BENCH_DRIVER_CHILD_H
 
@@ -40,14 +41,15 @@ enum { CHILD_LIMIT_S = 120 };
 
 bool child_start(struct child *child, const struct command *command);
 
-// The next line that a talking child prints, without its end. False at the end of its output or of its
-// time.
+// The next line that a talking child prints, without its end. False at the end of its output or of
+// its time.
 bool child_line(struct child *child, char *line, size_t room);
 
 // Lets a talking child go on from where it stands still.
 void child_go_on(struct child *child);
 
-// Waits for the end, kills what is left of the process group at the time limit, and says what was used.
+// Waits for the end, kills what is left of the process group at the time limit, and says what was
+// used.
 void child_finish(struct child *child, struct usage *usage);
 
 // Asks with a signal before waiting: for servers.
@@ -59,7 +61,8 @@ bool command_run(const struct command *command, struct child *child, struct usag
 // "ended by signal 11 (Segmentation fault)", "exit status 1".
 void usage_explain(const struct usage *usage, char *why, size_t room);
 
-// A field such as "VmHWM:" in /proc/PID/status or "Rss:" in /proc/PID/smaps_rollup, in KiB; -1 if absent.
+// A field such as "VmHWM:" in /proc/PID/status or "Rss:" in /proc/PID/smaps_rollup, in KiB; -1 if
+// absent.
 long process_kib(pid_t pid, const char *file, const char *field);
 
 #endif

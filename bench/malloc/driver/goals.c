@@ -1,4 +1,5 @@
-// The goals, each with the number it is judged by. A goal whose rows were not measured is not judged.
+// The goals, each with the number it is judged by. A goal whose rows were not measured is not
+// judged.
 #include "report.h"
 
 #include <stdio.h>

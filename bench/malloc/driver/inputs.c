@@ -20,7 +20,7 @@ static bool input_exists(char path[PATH_MAX], const char *folder, const char *na
     return access(path, R_OK) == 0;
 }
 
-// --- a large C file -------------------------------------------------------------------------------
+// --- a large C file ------------------------------------------------------------------------------
 
 static void c_statement(FILE *file, uint32_t *state)
 {
@@ -63,7 +63,7 @@ bool input_c_file(const char *folder, double scale)
     return fclose(file) == 0 && rename(partial, path) == 0;
 }
 
-// --- a git repository -----------------------------------------------------------------------------
+// --- a git repository ----------------------------------------------------------------------------
 
 enum { FILES = 40, LINES = 400, EDITED_PER_COMMIT = 3 };
 

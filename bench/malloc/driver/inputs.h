@@ -1,5 +1,5 @@
-// What the real programs work on, generated once per scale below build/bench/inputs: nothing is fetched
-// and nothing large lies in the repository.
+// What the real programs work on, generated once per scale below build/bench/inputs: nothing is
+// fetched and nothing large lies in the repository.
 #ifndef BENCH_DRIVER_INPUTS_H
 #define BENCH_DRIVER_INPUTS_H
 

@@ -1,10 +1,10 @@
 // The driver: every row on every allocator, in turns, each in a process of its own.
 //
-//   build/bench/driver [--quick] [--only REGEX] [--reps N] [--allocators a,b] [--json FILE] [--list]
+//   build/bench/driver [--quick] [--only REGEX] [--reps N] [--allocators a,b] [--json FILE]
 //
-// Writes build/bench/malloc.json and prints the table. A shared machine drifts by tens of percent within
-// minutes, so the allocators take turns within a row and only ratios within one run mean anything.
-// QUICK=1 in the environment is --quick; PEERS="name=path.so ..." adds allocators.
+// Writes build/bench/malloc.json and prints the table. A shared machine drifts by tens of percent
+// within minutes, so the allocators take turns within a row and only ratios within one run mean
+// anything. QUICK=1 in the environment is --quick; PEERS="name=path.so ..." adds allocators.
 #include "report.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static const struct passes quick_passes = {1, 3, 1.6}, full_passes = {3, 5, 8};
 
 static struct bench bench;
 
-// --- options ------------------------------------------------------------------------------------------
+// --- options -------------------------------------------------------------------------------------
 
 _Noreturn static void usage(int status)
 {
@@ -92,7 +92,7 @@ static struct options options_parse(int count, char **arguments)
     return options;
 }
 
-// --- preparing ----------------------------------------------------------------------------------------
+// --- preparing -----------------------------------------------------------------------------------
 
 // The folder that this program lies in; the others that it runs lie beside it.
 static void folders_find(bool quick)
@@ -152,7 +152,7 @@ static bool bench_prepare(const struct options *options)
            allocators_find(&bench.allocators, library, peers ? peers : "", options->allocators);
 }
 
-// --- running ------------------------------------------------------------------------------------------
+// --- running -------------------------------------------------------------------------------------
 
 static void allocators_list(void)
 {

@@ -73,7 +73,7 @@ static const struct program programs[] = {
      .input = input_repository},
 };
 
-// --- running one --------------------------------------------------------------------------------------
+// --- running one ---------------------------------------------------------------------------------
 
 static void argument_expand(char *expanded, size_t room, const char *argument,
                             const struct bench *bench)
@@ -161,7 +161,7 @@ static void program_measure(const struct bench *bench, const struct row *row,
     if (!sample->why[0]) product_read(program, product, sample);
 }
 
-// --- the rows -------------------------------------------------------------------------------------
+// --- the rows ------------------------------------------------------------------------------------
 
 static void add_program(struct bench *bench, const struct program *program)
 {

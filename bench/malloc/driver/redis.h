@@ -4,7 +4,8 @@
 
 #include "row.h"
 
-// wall_s is the benchmark's, from its first request to its last; cpu_s and peak_rss_kib are the server's.
+// wall_s is the benchmark's, from its first request to its last; cpu_s and peak_rss_kib are the
+// server's.
 row_measure redis_measure;
 
 #endif

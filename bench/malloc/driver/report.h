@@ -13,7 +13,7 @@ void table_print(const struct bench *bench);
 // The numbers that issue by issue decide whether ours is good enough, each met or not met.
 void goals_print(const struct bench *bench);
 
-// --- what they are computed from ------------------------------------------------------------------------
+// --- what they are computed from -----------------------------------------------------------------
 
 enum metric { WALL, RSS, END_RSS, METRICS };
 
@@ -24,12 +24,13 @@ double result_value(const struct bench *bench, unsigned row, unsigned allocator,
 // The smallest value among the peers (everybody but ours); -1 when no peer has one.
 double best_peer(const struct bench *bench, unsigned row, enum metric metric);
 
-// Geometric mean of value / best peer, over the rows in which this allocator has a result; `rows` (or
-// NULL) receives their number. -1 when there is none.
+// Geometric mean of value / best peer, over the rows in which this allocator has a result; `rows`
+// (or NULL) receives their number. -1 when there is none.
 double geometric_mean(const struct bench *bench, unsigned allocator, enum metric metric,
                       unsigned *rows);
 
-// Geometric mean of one allocator's value / another's, over the rows that both finished; -1 if none.
+// Geometric mean of one allocator's value / another's, over the rows that both finished; -1 if
+// none.
 double geometric_ratio(const struct bench *bench, unsigned allocator, unsigned other,
                        enum metric metric);
 

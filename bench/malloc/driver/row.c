@@ -18,7 +18,7 @@ void bench_add(struct bench *bench, struct row row)
 // Of the row that is being measured.
 static struct sample samples[ALLOCATORS_MAX][REPS_MAX];
 
-// --- medians ------------------------------------------------------------------------------------------
+// --- medians -------------------------------------------------------------------------------------
 
 static int number_compare(const void *a, const void *b)
 {
@@ -70,7 +70,7 @@ static void result_make(struct result *result, const struct sample *samples, uns
     result->wall_spread = spread(samples, count, result->median.wall_s);
 }
 
-// --- measuring --------------------------------------------------------------------------------------
+// --- measuring -----------------------------------------------------------------------------------
 
 static void progress(const struct bench *bench, unsigned row, unsigned pass, const char *allocator)
 {

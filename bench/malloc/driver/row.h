@@ -59,8 +59,8 @@ void bench_add_workloads(struct bench *bench);
 void bench_add_programs(struct bench *bench);
 void bench_add(struct bench *bench, struct row row);
 
-// How often a row is measured: at least `least` times over all allocators, then again until `most` or
-// until the row has taken `enough_s`: short rows waver most and are cheap to repeat.
+// How often a row is measured: at least `least` times over all allocators, then again until `most`
+// or until the row has taken `enough_s`: short rows waver most and are cheap to repeat.
 struct passes {
     unsigned least, most;
     double enough_s;

@@ -1,6 +1,6 @@
-// The table. One line per row, one column per allocator; a cell is time/memory as ratios to the best
-// peer of that row, so that 1.00 is the best peer and ours can be below it. Losses are listed after it
-// in the same words as wins.
+// The table. One line per row, one column per allocator; a cell is time/memory as ratios to the
+// best peer of that row, so that 1.00 is the best peer and ours can be below it. Losses are listed
+// after it in the same words as wins.
 #include "report.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static void ratio_print(double value, double best)
         printf(" %4.0f", value / best);
 }
 
-// --- the rows -----------------------------------------------------------------------------------------
+// --- the rows ------------------------------------------------------------------------------------
 
 static void head_print(const struct bench *bench)
 {
@@ -50,7 +50,7 @@ static void row_print(const struct bench *bench, unsigned row)
     putchar('\n');
 }
 
-// --- idle memory --------------------------------------------------------------------------------------
+// --- idle memory ---------------------------------------------------------------------------------
 
 static void idle_row_print(const struct bench *bench, unsigned row)
 {
@@ -78,7 +78,7 @@ static void idle_print(const struct bench *bench)
         }
 }
 
-// --- means --------------------------------------------------------------------------------------------
+// --- means ---------------------------------------------------------------------------------------
 
 static void mean_print(double mean)
 {
@@ -127,7 +127,7 @@ static void means_print(const struct bench *bench)
     against_line(bench, RSS, "freehold's peak RSS / this one's");
 }
 
-// --- where ours is behind, and where ahead ---------------------------------------------------------------
+// --- where ours is behind, and where ahead -------------------------------------------------------
 
 static void behind_print(const struct bench *bench, enum metric metric, const char *title)
 {

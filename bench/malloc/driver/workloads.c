@@ -1,8 +1,8 @@
 // The rows that are workloads of our own, and how one of them is measured.
 //
-// The workload program talks: "settled live_kib=N" when it is idle, "result inner_s=X" at its end, and
-// stands still after each line until a byte comes. What the driver does meanwhile (sleep, read /proc) is
-// not the program's time and is taken out of wall_s.
+// The workload program talks: "settled live_kib=N" when it is idle, "result inner_s=X" at its end,
+// and stands still after each line until a byte comes. What the driver does meanwhile (sleep, read
+// /proc) is not the program's time and is taken out of wall_s.
 #include "child.h"
 #include "row.h"
 
@@ -18,19 +18,18 @@ struct workload {
     bool wall_ranked;
 };
 
-enum { RSS_ONLY, WALL_AND_RSS };
+enum { NOTED, TIMED };
 #define COUNTS(...)                                                                                \
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
-#define WORKLOAD(name, counts, idle_s, ranked, sentence)                                           \
-    {#name, counts, idle_s, ranked == WALL_AND_RSS},
+#define WORKLOAD(name, counts, idle_s, ranked, sentence) {#name, counts, idle_s, ranked == TIMED},
 static const struct workload workloads[] = {
 #include "../workloads.def"
 };
 #undef WORKLOAD
 
-// --- a workload ---------------------------------------------------------------------------------------
+// --- a workload ----------------------------------------------------------------------------------
 
 static long value_after(const char *line, const char *key)
 {
@@ -47,7 +46,8 @@ static void look_idle(const struct child *child, const struct row *row, const ch
     sample->live_kib = value_after(line, "live_kib=");
 }
 
-// Follows the conversation to its end. Returns how long the child stood still, or -1 without a result.
+// Follows the conversation to its end. Returns how long the child stood still, or -1 without a
+// result.
 static double converse(struct child *child, const struct row *row, struct sample *sample)
 {
     char line[256];
@@ -92,15 +92,15 @@ static void workload_measure(const struct bench *bench, const struct row *row,
     if (still_s < 0 || usage.status != 0) usage_explain(&usage, sample->why, sizeof sample->why);
 }
 
-// --- hello --------------------------------------------------------------------------------------------
+// --- hello ---------------------------------------------------------------------------------------
 
 static int long_compare(const void *a, const void *b)
 {
     return (*(const long *)a > *(const long *)b) - (*(const long *)a < *(const long *)b);
 }
 
-// One start lasts a millisecond and its peak wavers with the page cache: 20 starts make a sample, their
-// times added, the middle one of their peaks taken.
+// One start lasts a millisecond and its peak wavers with the page cache: 20 starts make a sample,
+// their times added, the middle one of their peaks taken.
 static void hello_measure(const struct bench *bench, const struct row *row,
                           const struct allocator *allocator, struct sample *sample)
 {
@@ -130,7 +130,7 @@ static void hello_measure(const struct bench *bench, const struct row *row,
     sample->peak_rss_kib = peaks[STARTS / 2];
 }
 
-// --- the rows -----------------------------------------------------------------------------------------
+// --- the rows ------------------------------------------------------------------------------------
 
 static void add_workload(struct bench *bench, const struct workload *workload)
 {

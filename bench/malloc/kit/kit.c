@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// --- failing ------------------------------------------------------------------------------------------
+// --- failing -------------------------------------------------------------------------------------
 
 void fail(const char *format, ...)
 {
@@ -25,7 +25,7 @@ void block_damaged(const void *block, size_t size)
     fail("the block of %zu bytes at %p does not hold what was written to it", size, block);
 }
 
-// --- random numbers -----------------------------------------------------------------------------------
+// --- random numbers ------------------------------------------------------------------------------
 
 size_t random_size(struct random *random)
 {
@@ -50,7 +50,7 @@ uint32_t *random_order(struct random *random, uint32_t count)
     return order;
 }
 
-// --- slots --------------------------------------------------------------------------------------------
+// --- slots ---------------------------------------------------------------------------------------
 
 struct slot *slots_new(size_t count)
 {
@@ -65,7 +65,7 @@ void slots_drop(struct slot *slots, size_t count)
     free(slots);
 }
 
-// --- the job ------------------------------------------------------------------------------------------
+// --- the job -------------------------------------------------------------------------------------
 
 size_t job_total(const struct job *job, size_t full)
 {
@@ -124,7 +124,7 @@ void job_settle(struct job *job, unsigned seconds, size_t live_bytes)
     job->still_s += clock_s() - from;
 }
 
-// --- threads ------------------------------------------------------------------------------------------
+// --- threads -------------------------------------------------------------------------------------
 
 struct member {
     pthread_t thread;

@@ -1,5 +1,5 @@
-# Python with every object from malloc (PYTHONMALLOC=malloc): objects, dicts, strings, JSON, sorting.
-# The argument says how much; 1 takes a second or two. Prints a checksum of the results.
+# Python with every object from malloc (PYTHONMALLOC=malloc): objects, dicts, strings, JSON,
+# sorting. The argument says how much; 1 takes a second or two. Prints a checksum of the results.
 import json
 import re
 import sys

@@ -1,8 +1,8 @@
 // Blocks aligned to 16 bytes up to 4 KiB, by aligned_alloc and posix_memalign in turn.
 //
-// Stresses: the aligned entry points, which many allocators serve by asking for more and wasting it.
-// Who has it: SIMD and matrix code, direct input and output, C++ types with alignas, cache-line padded
-// structures of concurrent code.
+// Stresses: the aligned entry points, which many allocators serve by asking for more and wasting
+// it. Who has it: SIMD and matrix code, direct input and output, C++ types with alignas, cache-line
+// padded structures of concurrent code.
 #include "../kit/kit.h"
 
 enum { TABLE = 2000, FULL = 9000000 };

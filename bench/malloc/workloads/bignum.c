@@ -1,8 +1,8 @@
 // Arithmetic on big numbers whose digits live on the heap: every sum and product is a new block.
 //
-// Stresses: short-lived blocks of slowly growing size between bursts of real computation; the allocator
-// is a part of the time, not all of it, as in most programs. Who has it: computer algebra, cryptography
-// and key generation, integers of Python and Ruby, exact geometry.
+// Stresses: short-lived blocks of slowly growing size between bursts of real computation; the
+// allocator is a part of the time, not all of it, as in most programs. Who has it: computer
+// algebra, cryptography and key generation, integers of Python and Ruby, exact geometry.
 #include "../kit/kit.h"
 
 enum { DIGITS_OF_FACTORIAL = 340, FULL_ROUNDS = 14000 };
@@ -54,7 +54,8 @@ static uint32_t number_modulo(const struct number *a, uint32_t prime)
     return (uint32_t)rest;
 }
 
-// Horner's rule over pseudo-random digits, once with blocks and once modulo a prime: they must agree.
+// Horner's rule over pseudo-random digits, once with blocks and once modulo a prime: they must
+// agree.
 static void bignum_round(uint64_t seed)
 {
     enum { PRIME = 4294967291u };

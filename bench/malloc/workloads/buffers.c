@@ -1,8 +1,8 @@
 // Buffers of 1 to 64 KiB, half of them powers of two, 256 alive per job; each is filled halfway.
 //
-// Stresses: the sizes between small blocks and whole runs of pages, where some allocators round up by a
-// quarter and some go to a lock or to the kernel. Who has it: sockets and files (4, 8, 16, 64 KiB),
-// compression, TLS records, HTTP bodies, image rows.
+// Stresses: the sizes between small blocks and whole runs of pages, where some allocators round up
+// by a quarter and some go to a lock or to the kernel. Who has it: sockets and files (4, 8, 16, 64
+// KiB), compression, TLS records, HTTP bodies, image rows.
 #include "../kit/kit.h"
 
 enum { BUFFERS = 256, FULL = 2500000 };

@@ -1,9 +1,9 @@
 // Threads that live for a millisecond: each makes 1,500 blocks, frees three quarters and leaves the
 // rest in a shared box, from where later threads free them.
 //
-// Stresses: what it costs to give a thread its caches and to take them back, and whether the memory of
-// ended threads is found again. Who has it: one thread per request, parallel builds inside one process,
-// std::async, test runners, plug-in hosts.
+// Stresses: what it costs to give a thread its caches and to take them back, and whether the memory
+// of ended threads is found again. Who has it: one thread per request, parallel builds inside one
+// process, std::async, test runners, plug-in hosts.
 #include "../kit/kit.h"
 
 #include <pthread.h>

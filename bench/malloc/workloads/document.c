@@ -1,9 +1,9 @@
-// Documents: each is parsed into a tree of values (objects and arrays that grow by realloc, strings,
-// numbers), read once, and dropped; eight are alive at a time.
+// Documents: each is parsed into a tree of values (objects and arrays that grow by realloc,
+// strings, numbers), read once, and dropped; eight are alive at a time.
 //
 // Stresses: the mixture that a request makes: a few hundred blocks of all small sizes, growth by
-// realloc, and everything freed together soon after. Who has it: JSON and XML in web services, protocol
-// buffers, database query plans, template engines.
+// realloc, and everything freed together soon after. Who has it: JSON and XML in web services,
+// protocol buffers, database query plans, template engines.
 #include "../kit/kit.h"
 
 enum { ALIVE = 8, DEPTH = 4, FULL_DOCUMENTS = 24000 };

@@ -1,4 +1,5 @@
-// Every thread fills small bags of blocks, swaps them through shared mailboxes, and frees what it gets.
+// Every thread fills small bags of blocks, swaps them through shared mailboxes, and frees what it
+// gets.
 //
 // Stresses: remote frees in all directions at once, mixed with local work; each thread's memory is
 // spread over all others. Who has it: actor systems, work stealing, thread pools that pass futures,

@@ -1,8 +1,8 @@
 // A queue of 20,000 messages of 32 to 1,024 bytes: each step appends one and takes the oldest.
 //
-// Stresses: blocks come back in the order they were made, far apart in time, so that no cache of the
-// most recently freed helps and every class walks through all its memory. Who has it: message brokers,
-// work queues, write-ahead buffers, sliding windows.
+// Stresses: blocks come back in the order they were made, far apart in time, so that no cache of
+// the most recently freed helps and every class walks through all its memory. Who has it: message
+// brokers, work queues, write-ahead buffers, sliding windows.
 #include "../kit/kit.h"
 
 enum { QUEUE = 20000, FULL = 26000000 };

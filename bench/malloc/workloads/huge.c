@@ -1,8 +1,8 @@
 // An array that starts at 32 MiB and grows by half each time to 384 MiB, beside one of fixed size.
 //
 // Stresses: growing huge blocks. mremap moves page tables; copying moves every byte and holds both
-// copies. Who has it: in-memory tables and columns, logs read into one vector, matrices, mesh and point
-// cloud data.
+// copies. Who has it: in-memory tables and columns, logs read into one vector, matrices, mesh and
+// point cloud data.
 #include "../kit/kit.h"
 
 enum { FIRST = 32 << 20, LAST = 384 << 20, FULL_ROUNDS = 5 };

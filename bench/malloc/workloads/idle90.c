@@ -1,14 +1,15 @@
 // 120 MB of blocks of 16 to 512 bytes; nine in ten are freed at random, then the program sleeps.
 //
-// Stresses: giving memory back. The survivors are strewn over every page, so that hardly a large run is
-// free, and nothing calls malloc any more. What counts is end_rss_kib, three seconds later. Who has it:
-// a server after its daily peak, a cache after a purge, an editor after a big file is closed.
+// Stresses: giving memory back. The survivors are strewn over every page, so that hardly a large
+// run is free, and nothing calls malloc any more. What counts is end_rss_kib, three seconds later.
+// Who has it: a server after its daily peak, a cache after a purge, an editor after a big file is
+// closed.
 #include "../kit/kit.h"
 
 enum { LIVE_BYTES = 120000000, BLOCKS = LIVE_BYTES / 264, KEEP_ONE_OF = 10, IDLE_S = 3 };
 
-// 16 to 512 bytes, 264 in the mean. Derived from the index, so that the table holds pointers only and
-// little besides the blocks is resident.
+// 16 to 512 bytes, 264 in the mean. Derived from the index, so that the table holds pointers only
+// and little besides the blocks is resident.
 static size_t idle90_size(size_t i)
 {
     return 16 + (i * 2654435761u >> 7) % 497;

@@ -1,9 +1,10 @@
-// Eight threads make 400,000 blocks each of 16 to 255 bytes (480 MB with the tables), free 999 in 1,000,
-// and all sleep.
+// Eight threads make 400,000 blocks each of 16 to 255 bytes (480 MB with the tables), free 999 in
+// 1,000, and all sleep.
 //
 // Stresses: giving memory back from the caches and heaps of threads that will not call again for a
-// while. What counts is end_rss_kib, five seconds later; the tables of pointers stay, so 25 MB are live.
-// Who has it: thread pools between two bursts, batch servers, anything whose memory graph only goes up.
+// while. What counts is end_rss_kib, five seconds later; the tables of pointers stay, so 25 MB are
+// live. Who has it: thread pools between two bursts, batch servers, anything whose memory graph
+// only goes up.
 #include "../kit/kit.h"
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 // Blocks of 64 KiB to 8 MiB, as many small as large ones by order of magnitude, 16 alive per job.
 //
-// Stresses: how often an allocator goes to the kernel (a page that is given back and touched again costs
-// more than a microsecond), and how much it keeps so as not to. Who has it: images and video frames,
-// scientific arrays, database pages and sort buffers, file contents read whole.
+// Stresses: how often an allocator goes to the kernel (a page that is given back and touched again
+// costs more than a microsecond), and how much it keeps so as not to. Who has it: images and video
+// frames, scientific arrays, database pages and sort buffers, file contents read whole.
 #include "../kit/kit.h"
 
 enum { ALIVE = 16, FULL = 9000 };

@@ -1,8 +1,9 @@
 // Recursion that makes a few blocks on the way down and frees them on the way up.
 //
-// Stresses: last made, first freed, over free lists that breathe by hundreds of blocks: an allocator
-// that hands pages back and takes them again on every swing shows it here. Who has it: recursive-descent
-// parsers, compilers' scopes, expression evaluators, C++ with strings in local variables.
+// Stresses: last made, first freed, over free lists that breathe by hundreds of blocks: an
+// allocator that hands pages back and takes them again on every swing shows it here. Who has it:
+// recursive-descent parsers, compilers' scopes, expression evaluators, C++ with strings in local
+// variables.
 #include "../kit/kit.h"
 
 enum { DEPTH_MAX = 600, FULL = 50000000 };

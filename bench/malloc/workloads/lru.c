@@ -1,5 +1,6 @@
-// A cache of 200 MB: values of 64 bytes to 4 KiB under random keys, least recently used out first. The
-// typical size drifts during the run, and one key in fifty is never asked for again but stays pinned.
+// A cache of 200 MB: values of 64 bytes to 4 KiB under random keys, least recently used out first.
+// The typical size drifts during the run, and one key in fifty is never asked for again but stays
+// pinned.
 //
 // Stresses: a long-lived heap whose holes stop fitting as sizes change; peak memory over 200 MB is
 // fragmentation. Who has it: memcached and Redis, page and object caches, DNS resolvers, browsers.

@@ -1,9 +1,10 @@
-// Many more threads than cores, all alive for the whole run: each replaces blocks in a table of 200,
-// and every eighth block is traded through a shared table.
+// Many more threads than cores, all alive for the whole run: each replaces blocks in a table of
+// 200, and every eighth block is traded through a shared table.
 //
-// Stresses: caches per thread multiply by the number of threads; a holder of a lock or of a half-full
-// cache is often not running. Peak memory is what separates allocators here. Who has it: Java-style
-// servers, databases with one thread per client, anything under a thread-per-connection library.
+// Stresses: caches per thread multiply by the number of threads; a holder of a lock or of a
+// half-full cache is often not running. Peak memory is what separates allocators here. Who has it:
+// Java-style servers, databases with one thread per client, anything under a thread-per-connection
+// library.
 #include "../kit/kit.h"
 
 #include <stdatomic.h>

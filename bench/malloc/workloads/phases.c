@@ -1,9 +1,9 @@
-// Phases: each grows to 16 MB of blocks around its own size, then shrinks to a tenth of them; the tenth
-// stays to the end, strewn over everything.
+// Phases: each grows to 16 MB of blocks around its own size, then shrinks to a tenth of them; the
+// tenth stays to the end, strewn over everything.
 //
-// Stresses: whether memory that one size gave up serves the next, or stays stuck in its class; the peak
-// tells. Who has it: compilers (parse, optimise, emit), batch jobs, databases between queries, games
-// between levels.
+// Stresses: whether memory that one size gave up serves the next, or stays stuck in its class; the
+// peak tells. Who has it: compilers (parse, optimise, emit), batch jobs, databases between queries,
+// games between levels.
 #include "../kit/kit.h"
 
 enum { PHASES = 8, PHASE_BYTES = 16 << 20, KEEP_ONE_OF = 10, FULL_CYCLES = 6 };

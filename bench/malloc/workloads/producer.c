@@ -1,8 +1,8 @@
 // One thread makes every block, the others free them: batches of 512 pass through a bounded queue.
 //
-// Stresses: remote frees and nothing else. The producer never frees, the consumers never make; memory
-// has to travel back to the producer, or it grows without end. Who has it: a network thread in front of
-// workers, a reader in front of parsers, loggers, every pipeline.
+// Stresses: remote frees and nothing else. The producer never frees, the consumers never make;
+// memory has to travel back to the producer, or it grows without end. Who has it: a network thread
+// in front of workers, a reader in front of parsers, loggers, every pipeline.
 #include "../kit/kit.h"
 
 #include <pthread.h>

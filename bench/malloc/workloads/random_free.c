@@ -1,8 +1,9 @@
 // A heap of 300,000 blocks is built in order and freed in random order, again and again.
 //
-// Stresses: frees that touch another page each time (so the cost of finding a block's owner is a cache
-// miss), free lists that end up shuffled, and the next build-up out of them. Who has it: graphs and
-// indexes that are torn down by key, compilers between two functions, caches that are flushed.
+// Stresses: frees that touch another page each time (so the cost of finding a block's owner is a
+// cache miss), free lists that end up shuffled, and the next build-up out of them. Who has it:
+// graphs and indexes that are torn down by key, compilers between two functions, caches that are
+// flushed.
 #include "../kit/kit.h"
 
 enum { BLOCKS = 300000, FULL = 6000000 };

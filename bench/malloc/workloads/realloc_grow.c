@@ -1,9 +1,9 @@
-// Growth by realloc: 64 strings that grow side by side in small steps, and vectors that double up to
-// 2 MiB.
+// Growth by realloc: 64 strings that grow side by side in small steps, and vectors that double up
+// to 2 MiB.
 //
-// Stresses: realloc within a size class, from class to class, and by moving pages at large sizes; since
-// the strings grow in turns, growing in place is the exception. Who has it: string builders, readers
-// that do not know the length, dynamic arrays of every language.
+// Stresses: realloc within a size class, from class to class, and by moving pages at large sizes;
+// since the strings grow in turns, growing in place is the exception. Who has it: string builders,
+// readers that do not know the length, dynamic arrays of every language.
 #include "../kit/kit.h"
 
 enum { STRINGS = 64, STRING_MAX = 8192, VECTOR_MAX = 2 << 20, FULL_ROUNDS = 2800 };

@@ -1,9 +1,10 @@
-// A server: each thread replaces blocks in its table at random, then hands the table to a new thread
-// and ends; the successor frees what its predecessors made.
+// A server: each thread replaces blocks in its table at random, then hands the table to a new
+// thread and ends; the successor frees what its predecessors made.
 //
-// Stresses: blocks that outlive their thread, heaps of ended threads that must serve the living, remote
-// frees to owners that are gone. The idea is Larson and Krishnan's, 1998. Who has it: servers whose
-// thread pool shrinks and grows, one thread per connection, sessions that wander between threads.
+// Stresses: blocks that outlive their thread, heaps of ended threads that must serve the living,
+// remote frees to owners that are gone. The idea is Larson and Krishnan's, 1998. Who has it:
+// servers whose thread pool shrinks and grows, one thread per connection, sessions that wander
+// between threads.
 #include "../kit/kit.h"
 
 #include <pthread.h>

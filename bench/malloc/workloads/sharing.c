@@ -1,10 +1,10 @@
-// Cache-line sharing: one thread makes a 16-byte block for each other thread; each writes its block a
-// few thousand times, frees it, makes its own, and goes on writing.
+// Cache-line sharing: one thread makes a 16-byte block for each other thread; each writes its block
+// a few thousand times, frees it, makes its own, and goes on writing.
 //
-// Stresses: whether blocks of different threads lie on one cache line, given away that way at the start
-// (the program's own doing) or, worse, handed to other threads again after the free (the allocator's
-// doing). Every write then moves the line between cores. Who has it: per-thread counters and states,
-// futures and promises, small tasks from a shared pool.
+// Stresses: whether blocks of different threads lie on one cache line, given away that way at the
+// start (the program's own doing) or, worse, handed to other threads again after the free (the
+// allocator's doing). Every write then moves the line between cores. Who has it: per-thread
+// counters and states, futures and promises, small tasks from a shared pool.
 #include "../kit/kit.h"
 
 #include <pthread.h>

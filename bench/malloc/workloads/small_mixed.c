@@ -1,8 +1,8 @@
 // A table of 4,000 blocks per thread, of mixed small sizes; each step replaces one at random.
 //
-// Stresses: the choice of the size class, the free lists of many classes at once, and how well blocks
-// of one class stay together while their neighbours come and go. Who has it: nearly every C++ program,
-// object caches of servers, scripting languages.
+// Stresses: the choice of the size class, the free lists of many classes at once, and how well
+// blocks of one class stay together while their neighbours come and go. Who has it: nearly every
+// C++ program, object caches of servers, scripting languages.
 #include "../kit/kit.h"
 
 enum { TABLE = 4000, FULL = 32000000 };

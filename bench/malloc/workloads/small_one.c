@@ -1,8 +1,8 @@
 // One size, made and freed over and over, with 64 blocks alive.
 //
-// Stresses: the fast paths of malloc and free and nothing else; every block comes out of what was freed
-// a moment ago. Who has it: event loops and packet handlers with one message type, reference-counted
-// interpreters between two statements, coroutine frames.
+// Stresses: the fast paths of malloc and free and nothing else; every block comes out of what was
+// freed a moment ago. Who has it: event loops and packet handlers with one message type,
+// reference-counted interpreters between two statements, coroutine frames.
 #include "../kit/kit.h"
 
 enum { RING = 64, SIZE = 64, FULL = 75000000 };

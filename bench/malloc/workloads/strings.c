@@ -1,9 +1,9 @@
-// Hash tables from string to string: lengths as in text and identifiers (mostly 4 to 20 characters, some
-// long), inserted, looked up, replaced and removed; the table doubles when it is full.
+// Hash tables from string to string: lengths as in text and identifiers (mostly 4 to 20 characters,
+// some long), inserted, looked up, replaced and removed; the table doubles when it is full.
 //
-// Stresses: very small blocks of odd sizes in great number (rounding and headers show as memory), calloc
-// of growing tables, cache misses on every lookup. Who has it: symbol tables, word counts, JSON objects,
-// configuration, header maps of web servers.
+// Stresses: very small blocks of odd sizes in great number (rounding and headers show as memory),
+// calloc of growing tables, cache misses on every lookup. Who has it: symbol tables, word counts,
+// JSON objects, configuration, header maps of web servers.
 #include "../kit/kit.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 // Binary trees: one big tree lives through the run while thousands of small ones are built from the
 // bottom up, counted and freed.
 //
-// Stresses: great numbers of 32-byte blocks linked by pointers; the order in which blocks lie decides how
-// fast the program itself walks them. Boehm's GCBench and the benchmarks game have the same shape. Who
-// has it: compilers' syntax trees, XML and HTML trees, search trees, game search.
+// Stresses: great numbers of 32-byte blocks linked by pointers; the order in which blocks lie
+// decides how fast the program itself walks them. Boehm's GCBench and the benchmarks game have the
+// same shape. Who has it: compilers' syntax trees, XML and HTML trees, search trees, game search.
 #include "../kit/kit.h"
 
 enum { LONG_DEPTH = 19, SHORT_DEPTH_MIN = 4, SHORT_DEPTH_MAX = 16, FULL_NODES = 24000000 };

@@ -15,7 +15,8 @@ static size_t zeroed_size(struct random *random)
     return random_between(random, 16385, 262144);
 }
 
-// The first, the last and one byte in each 64 must be zero: a cache line that was not cleared shows.
+// The first, the last and one byte in each 64 must be zero: a cache line that was not cleared
+// shows.
 static void zeroed_check(const unsigned char *block, size_t size)
 {
     unsigned char any = block[size - 1];
