@@ -1,0 +1,12 @@
+/* Where the library lies that `freehold run` preloads. */
+#ifndef CLI_LIBRARY_H
+#define CLI_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* FREEHOLD_LIBRARY, else ../lib/libfreehold.so.1 beside this command. False, with a sentence in
+ * `why`, if it is not there, is not libfreehold, or cannot be named in LD_PRELOAD. */
+bool library_locate(char *path, size_t capacity, char *why, size_t why_capacity);
+
+#endif

@@ -1,0 +1,36 @@
+/* How freehold speaks about itself: one line on stderr, written whole. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static void say_list(const char *format, va_list arguments)
+{
+    char line[2048] = "freehold: ";
+    size_t start = strlen(line);
+    /* One byte is kept for the newline: a cut line still ends. */
+    int n = vsnprintf(line + start, sizeof line - start - 1, format, arguments);
+    if (n < 0) return;
+    size_t length = strlen(line);
+    line[length++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, length);
+    (void)written; /* nobody is left to be told that stderr is broken */
+}
+
+void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say_list(format, arguments);
+    va_end(arguments);
+}
+
+int refuse(int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say_list(format, arguments);
+    va_end(arguments);
+    return status;
+}

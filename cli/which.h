@@ -1,0 +1,26 @@
+/* What `freehold which` found out, on its way to text or JSON. */
+#ifndef CLI_WHICH_H
+#define CLI_WHICH_H
+
+#include <stdio.h>
+
+#include "heap_view.h"
+#include "human.h"
+#include "verdict.h"
+
+/* Exit statuses; promised in freehold(1). 2 is an error: no such process, not permitted. */
+enum { WHICH_FREEHOLD = 0, WHICH_OTHER = 1, WHICH_ERROR = 2, WHICH_UNKNOWN = 3 };
+
+struct which {
+    struct process process;
+    struct verdict verdict;
+    /* Of a process on Freehold. */
+    enum heap_view_error view_error;
+    struct heap_view view;
+    int status;
+};
+
+void which_show(const struct which *w, FILE *out, const struct palette *colours);
+void which_json(const struct which *w, FILE *out);
+
+#endif
