@@ -59,7 +59,7 @@ static const struct allocator allocators[] = {
      "malloc(): corrupted top size"},
     {"musl",
      PLAIN,
-     {{SYMBOL, "__libc_malloc_impl"}, {FILE_PART, "libc.musl-"}, {FILE_PART, "ld-musl-"}},
+     {{SYMBOL, "__libc_malloc_impl"}, {SYMBOL, "__dls3"}, {FILE_PART, "ld-musl-"}},
      "No error information"},
     {"uClibc", PLAIN, {{FILE_PART, "libuClibc"}}, NULL},
 };

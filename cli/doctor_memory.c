@@ -162,7 +162,7 @@ static uint64_t find_most_mappings(char *pid, size_t capacity)
 static void check_mappings(struct doctor *d)
 {
     int64_t limit;
-    char pid[32] = "none", path[64], name[32] = "";
+    char pid[256] = "none", path[300], name[32] = "";
     struct file_text text;
     if (!file_number("/proc/sys/vm/max_map_count", &limit) || limit <= 0) return;
     uint64_t most = find_most_mappings(pid, sizeof pid);

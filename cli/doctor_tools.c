@@ -84,7 +84,7 @@ static void check_malloc(struct doctor *d)
 {
     struct process self;
     struct verdict v;
-    if (process_read(&self, getpid()) == PROCESS_READ) {
+    if (process_read(&self, getpid(), NULL) == PROCESS_READ) {
         verdict_reach(&v, &self);
         bool plain = v.owner && strstr(v.owner->path, "libc.so") != NULL;
         doctor_find(d, plain ? LEVEL_OK : LEVEL_NOTE, "malloc of a plain program",

@@ -76,10 +76,11 @@ static enum process_error maps_error(pid_t pid, int error)
     return kill(pid, 0) == 0 || errno == EPERM ? PROCESS_FORBIDDEN : PROCESS_NONE;
 }
 
-enum process_error process_read(struct process *p, pid_t pid)
+enum process_error process_read(struct process *p, pid_t pid, const struct memory *memory)
 {
     *p = (struct process){.pid = pid};
     p->memory = memory_of(&p->memory_context, pid);
+    if (memory) p->memory = *memory;
     if (!maps_read(&p->maps, pid)) return maps_error(pid, errno);
     read_name(p);
     if (p->maps.count == 0) return PROCESS_EMPTY;

@@ -61,8 +61,9 @@ enum process_error {
     PROCESS_NO_MEMORY,
 };
 
-/* process_finish in any case. */
-enum process_error process_read(struct process *p, pid_t pid);
+/* Reads its memory through `memory`, or, if that is NULL, as far as permitted. process_finish in any
+ * case. */
+enum process_error process_read(struct process *p, pid_t pid, const struct memory *memory);
 void process_finish(struct process *p);
 
 /* The value of a variable in the environment the process was started with, or NULL. */

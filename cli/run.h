@@ -43,8 +43,7 @@ struct child {
     pid_t pid;
     int status; /* as wait gives it */
     struct rusage usage;
-    char name[32];      /* of the program it was running at its end: exec may have changed it */
-    uint64_t rss_floor; /* peak RSS that the kernel ascribes to it at least: ours before exec */
+    char name[32]; /* of the program it was running at its end: exec may have changed it */
     uint64_t elapsed_ms;
 };
 

@@ -72,13 +72,6 @@ static int start_failed(const char *path, int error)
     return refuse(status, "cannot run %s: %s", path, strerror(error));
 }
 
-static uint64_t own_peak_rss(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss * 1024;
-}
-
 int child_start(struct child *child, const char *path, char **argv, const char *preload,
                 const char *options)
 {
@@ -99,7 +92,6 @@ int child_start(struct child *child, const char *path, char **argv, const char *
         close(report[0]);
         return refuse(STATUS_OWN_FAILURE, "cannot start a process: %s", strerror(error));
     }
-    child->rss_floor = own_peak_rss();
     ssize_t n = read(report[0], &error, sizeof error);
     close(report[0]);
     if (n != sizeof error) return 0;

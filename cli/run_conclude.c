@@ -66,20 +66,9 @@ static bool was_replaced(const struct run *run)
            strncmp(base_name(last->program), run->child.name, 15) != 0;
 }
 
-/* The kernel's figure includes ours before the program took our place, which matters for small
- * programs only; then the library's own is better. */
-static uint64_t peak_rss(const struct run *run)
-{
-    uint64_t kernel = (uint64_t)run->child.usage.ru_maxrss * 1024, own = 0;
-    for (size_t i = 0; i < run->slot_count; i++) {
-        if (run->slots[i].peak_rss > own) own = run->slots[i].peak_rss;
-    }
-    return own && kernel <= run->child.rss_floor ? own : kernel;
-}
-
 void run_conclude(struct run *run)
 {
     find_slots(run);
     run->replaced = was_replaced(run);
-    run->peak_rss = peak_rss(run);
+    run->peak_rss = (uint64_t)run->child.usage.ru_maxrss * 1024;
 }

@@ -81,12 +81,12 @@ static bool gains_rights(const char *path, const char **how)
     if (stat(path, &status) != 0) return false;
     if (statvfs(path, &mount) == 0 && mount.f_flag & ST_NOSUID) return false;
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;
-    *how = "setuid";
+    *how = "is setuid";
     if (status.st_mode & S_ISUID && status.st_uid != getuid()) return true;
-    *how = "setgid";
+    *how = "is setgid";
     if (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getgid())
         return true;
-    *how = "given file capabilities";
+    *how = "has file capabilities";
     return getuid() != 0 &&
            getxattr(path, "security.capability", capabilities, sizeof capabilities) > 0;
 }
@@ -96,9 +96,9 @@ static int examine_rights(const struct examined *e)
     const char *how;
     if (!gains_rights(e->path, &how)) return 0;
     return refuse(STATUS_OWN_FAILURE,
-                  "cannot run %s: it is %s, and for such programs the loader ignores LD_PRELOAD; "
-                  "run freehold as the user that it becomes: sudo freehold run -- ...",
-                  e->name, how);
+                  "cannot run %s: it %s, and for such programs the loader ignores LD_PRELOAD; "
+                  "run freehold as the user that it becomes: sudo freehold run -- %s",
+                  e->name, how, e->name);
 }
 
 /* Against the library: what the loader compares. */
@@ -147,14 +147,17 @@ static int examine_loader(const struct examined *e, const struct elf_image *prog
     return 0;
 }
 
-/* `needed` libraries are not searched for: a sanitizer's runtime is known by its name. */
+/* A sanitizer's runtime is known by its name: the file itself need not be found. */
 static void note_sanitizer(void *context, const char *name)
 {
-    static const char *const runtimes[] = {"libasan.", "libtsan.", "liblsan.", "libhwasan.",
-                                           "libclang_rt."};
+    static const char *const runtimes[][2] = {
+        {"libasan.", "AddressSanitizer"},     {"libtsan.", "ThreadSanitizer"},
+        {"libhwasan.", "HWAddressSanitizer"}, {"liblsan.", "LeakSanitizer"},
+        {"libclang_rt.", "a sanitizer"},
+    };
     const char **found = context;
     for (size_t i = 0; i < sizeof runtimes / sizeof *runtimes; i++) {
-        if (strncmp(name, runtimes[i], strlen(runtimes[i])) == 0) *found = "a sanitizer";
+        if (strncmp(name, runtimes[i][0], strlen(runtimes[i][0])) == 0) *found = runtimes[i][1];
     }
 }
 

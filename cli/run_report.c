@@ -54,10 +54,10 @@ static void report_end(const struct report *r)
         fprintf(r->out,
                 "the process ended as %s, which seems not to have loaded Freehold (static?)\n",
                 run->child.name);
-    } else if (!run->subject->finished) {
-        warn(r, "careful");
-        fprintf(r->out, "%s did not end by exit(); its figures are those of its last note to us\n",
-                base_name(run->subject->program));
+    } else if (WIFEXITED(status) && !run->subject->finished) {
+        label(r, "note");
+        fprintf(r->out, "%s ended without exit(): figures as of %s after its start\n",
+                base_name(run->subject->program), HUMAN(time, slot_ms(run, run->subject)));
     }
 }
 
@@ -66,8 +66,8 @@ static void report_end(const struct report *r)
 static void report_rss(const struct report *r)
 {
     label(r, "peak RSS");
-    fprintf(r->out, "%s, code, stacks and files included%s\n", HUMAN(bytes, r->run->peak_rss),
-            r->run->slot_count > 1 ? "; of the largest process" : "");
+    fprintf(r->out, "%s with code, stacks and files%s\n", HUMAN(bytes, r->run->peak_rss),
+            r->run->slot_count > 1 ? ", of the largest process" : "");
 }
 
 /* ", 1.1 MiB in thread lists", each part that is not 0, the first without the comma. */
@@ -110,18 +110,18 @@ static void report_memory(const struct report *r)
 
 /* ---- allocations ------------------------------------------------------------------------------ */
 
-static void report_rate(const struct report *r)
+static void report_allocated(const struct report *r)
 {
     const struct fh_run_slot *s = r->run->subject;
     uint64_t ms = slot_ms(r->run, s);
-    label(r, "rate");
-    if (ms < RATE_MS_MIN)
-        fputs("too short a run to tell; ", r->out);
-    else
-        fprintf(r->out, "%s allocations/s, %s/s; ", HUMAN(count, s->allocated * 1000 / ms),
-                HUMAN(bytes, s->allocated_bytes / ms * 1000));
-    fprintf(r->out, "%s in all, %s the mean\n", HUMAN(bytes, s->allocated_bytes),
+    label(r, "allocated");
+    fprintf(r->out, "%s blocks, %s, %s the mean", HUMAN(count, s->allocated),
+            HUMAN(bytes, s->allocated_bytes),
             HUMAN(bytes, s->allocated ? s->allocated_bytes / s->allocated : 0));
+    if (ms >= RATE_MS_MIN)
+        fprintf(r->out, "; %s/s, %s/s", HUMAN(count, s->allocated * 1000 / ms),
+                HUMAN(bytes, s->allocated_bytes / ms * 1000));
+    fputc('\n', r->out);
 }
 
 /* Bucket i counts sizes up to this. */
@@ -204,7 +204,7 @@ void run_report(const struct run *run, FILE *out, const struct palette *colours,
     report_verdict(&r);
     report_end(&r);
     report_memory(&r);
-    report_rate(&r);
+    report_allocated(&r);
     report_sizes(&r);
     report_threads(&r);
     report_processes(&r);

@@ -110,7 +110,7 @@ int command_which(int argc, char **argv)
     struct which w;
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &request);
-    enum process_error error = process_read(&w.process, request.pid);
+    enum process_error error = process_read(&w.process, request.pid, NULL);
     if (error == PROCESS_READ) {
         verdict_reach(&w.verdict, &w.process);
         w.status = status_of(&w.verdict);

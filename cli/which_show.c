@@ -58,14 +58,25 @@ static void show_other(void *context, int allocator, const struct module *where)
     fputc('\n', s->out);
 }
 
+/* All functions of one foreign owner on one line, at the first of them. */
+static void show_mixed_owner(const struct show *s, const struct verdict *v, unsigned first)
+{
+    fprintf(s->out, "  %s%-11s%s ", s->colours->bad, "mixed", s->colours->plain);
+    for (unsigned i = first; i < FUNCTION_COUNT; i++) {
+        if (v->functions[i] == v->functions[first])
+            fprintf(s->out, "%s%s", i == first ? "" : ", ", allocator_functions[i]);
+    }
+    fputs(" not from there but from ", s->out);
+    path(s, v->functions[first]);
+    fputc('\n', s->out);
+}
+
 static void show_mixed(const struct show *s, const struct verdict *v)
 {
     for (unsigned i = 0; v->mixed && i < FUNCTION_COUNT; i++) {
-        if (!v->functions[i] || v->functions[i] == v->owner) continue;
-        fprintf(s->out, "  %s%-11s%s ", s->colours->bad, "mixed", s->colours->plain);
-        fprintf(s->out, "%s comes from ", allocator_functions[i]);
-        path(s, v->functions[i]);
-        fprintf(s->out, ", not from malloc's owner\n");
+        bool foreign = v->functions[i] && v->functions[i] != v->owner;
+        for (unsigned j = 0; j < i; j++) foreign &= v->functions[j] != v->functions[i];
+        if (foreign) show_mixed_owner(s, v, i);
     }
 }
 
