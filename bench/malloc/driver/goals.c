@@ -34,7 +34,7 @@ static void goal_worst_row(const struct bench *bench, unsigned mine)
     double worst = -1;
     char line[128];
     for (unsigned row = 0; row < bench->row_count; row++) {
-        double value = result_value(bench, row, mine, WALL), best = best_peer(bench, row, WALL);
+        double value = result_value(bench, row, mine, TIME), best = best_peer(bench, row, TIME);
         if (!bench->rows[row].wall_ranked || value < 0 || best < 0 || value / best <= worst)
             continue;
         worst = value / best;
@@ -74,7 +74,7 @@ void goals_print(const struct bench *bench)
     if (ours(bench) < 0 || bench->allocators.count < 2) return;
     unsigned mine = (unsigned)ours(bench);
     printf("\ngoals\n");
-    goal_mean(bench, mine, WALL, "geometric mean of time", 0.95);
+    goal_mean(bench, mine, TIME, "geometric mean of time", 0.95);
     goal_worst_row(bench, mine);
     goal_mean(bench, mine, RSS, "geometric mean of peak RSS", 1.0);
     goal_resident(bench, mine, "idle90", END_RSS, "120 MB made, 90 % freed, 3 s later: 0.85 of it",

@@ -43,6 +43,7 @@ _Noreturn static void usage(int status)
           "QUICK=1)\n"
           "  --only REGEX       rows whose name/threads match, for example '^tree/8$'\n"
           "  --reps N           passes over the allocators per row; medians are reported\n"
+          "  --by-cpu           rank by cpu time instead of wall time, for a machine that is busy\n"
           "  --allocators A,B   only these; PEERS='name=path.so ...' adds others\n"
           "  --json FILE        instead of malloc.json beside the driver\n"
           "  --list             the rows, without running them\n"
@@ -65,15 +66,11 @@ static struct passes reps_parse(const char *text)
 static struct options options_parse(int count, char **arguments)
 {
     static const struct option known[] = {
-        {"quick", no_argument, NULL, 'q'},
-        {"only", required_argument, NULL, 'o'},
-        {"reps", required_argument, NULL, 'r'},
-        {"allocators", required_argument, NULL, 'a'},
-        {"json", required_argument, NULL, 'j'},
-        {"list", no_argument, NULL, 'l'},
-        {"list-allocators", no_argument, NULL, 'L'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"quick", no_argument, NULL, 'q'},      {"only", required_argument, NULL, 'o'},
+        {"reps", required_argument, NULL, 'r'}, {"allocators", required_argument, NULL, 'a'},
+        {"json", required_argument, NULL, 'j'}, {"list", no_argument, NULL, 'l'},
+        {"by-cpu", no_argument, NULL, 'c'},     {"list-allocators", no_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},       {0},
     };
     const char *quick = getenv("QUICK");
     struct options options = {.quick = quick && *quick && strcmp(quick, "0")};
@@ -83,6 +80,7 @@ static struct options options_parse(int count, char **arguments)
         case 'r': options.passes = reps_parse(optarg); break;
         case 'a': options.allocators = optarg; break;
         case 'j': options.json = optarg; break;
+        case 'c': bench.by_cpu = true; break;
         case 'l': options.list = true; break;
         case 'L': options.list_allocators = true; break;
         default: usage(key == 'h' ? 0 : 2);

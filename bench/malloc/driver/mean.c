@@ -6,9 +6,13 @@ double result_value(const struct bench *bench, unsigned row, unsigned allocator,
 {
     const struct sample *median = &bench->results[row][allocator].median;
     if (median->why[0]) return -1;
-    double value = metric == WALL  ? median->wall_s
-                   : metric == RSS ? (double)median->peak_rss_kib
-                                   : (double)median->end_rss_kib;
+    double value = -1;
+    switch (metric) {
+    case TIME: value = bench->by_cpu ? median->cpu_s : median->wall_s; break;
+    case CPU: value = median->cpu_s; break;
+    case RSS: value = (double)median->peak_rss_kib; break;
+    case END_RSS: value = (double)median->end_rss_kib; break;
+    }
     return value > 0 ? value : -1;
 }
 
@@ -25,7 +29,7 @@ double best_peer(const struct bench *bench, unsigned row, enum metric metric)
 
 static bool row_ranked(const struct bench *bench, unsigned row, enum metric metric)
 {
-    return metric != WALL || bench->rows[row].wall_ranked;
+    return (metric != TIME && metric != CPU) || bench->rows[row].wall_ranked;
 }
 
 double geometric_mean(const struct bench *bench, unsigned allocator, enum metric metric,

@@ -15,9 +15,10 @@ void goals_print(const struct bench *bench);
 
 // --- what they are computed from -----------------------------------------------------------------
 
-enum metric { WALL, RSS, END_RSS, METRICS };
+enum metric { TIME, CPU, RSS, END_RSS };
 
-// The metric's value for one row and allocator; -1 where there is none.
+// The metric's value for one row and allocator; -1 where there is none. TIME is wall_s, or cpu_s
+// when the run was asked to rank by that.
 double result_value(const struct bench *bench, unsigned row, unsigned allocator,
                     enum metric metric);
 

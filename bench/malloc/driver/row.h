@@ -44,6 +44,7 @@ enum { ROWS_MAX = 128 };
 
 // Everything that a run knows.
 struct bench {
+    bool by_cpu;       // rank by cpu_s: for a loop on a machine that others keep busy
     double scale;      // 1 is the full run
     char folder[512];  // of the driver, the workload program and hello: build/bench
     char scratch[512]; // below it: generated inputs of this scale

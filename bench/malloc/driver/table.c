@@ -33,7 +33,7 @@ static void cell_print(const struct bench *bench, unsigned row, unsigned allocat
         printf(" %10s", "error");
         return;
     }
-    ratio_print(result_value(bench, row, allocator, WALL), best_peer(bench, row, WALL));
+    ratio_print(result_value(bench, row, allocator, TIME), best_peer(bench, row, TIME));
     putchar(bench->rows[row].wall_ranked ? '/' : '|');
     double rss = result_value(bench, row, allocator, RSS), best = best_peer(bench, row, RSS);
     if (best < 0 || rss < 0)
@@ -45,7 +45,7 @@ static void cell_print(const struct bench *bench, unsigned row, unsigned allocat
 static void row_print(const struct bench *bench, unsigned row)
 {
     printf("%-13s %4u %8.3fs %6.1fMB ", bench->rows[row].name, bench->rows[row].threads,
-           best_peer(bench, row, WALL), best_peer(bench, row, RSS) / 1024);
+           best_peer(bench, row, TIME), best_peer(bench, row, RSS) / 1024);
     for (unsigned i = 0; i < bench->allocators.count; i++) cell_print(bench, row, i);
     putchar('\n');
 }
@@ -118,12 +118,14 @@ static void against_line(const struct bench *bench, enum metric metric, const ch
 static void means_print(const struct bench *bench)
 {
     printf("\ngeometric means, over the rows that an allocator finished\n");
-    mean_line(bench, WALL, "time, the row's best peer = 1");
+    mean_line(bench, TIME, "time, the row's best peer = 1");
+    mean_line(bench, CPU, "cpu time, the row's best peer = 1");
     mean_line(bench, RSS, "peak RSS, the row's best peer = 1");
-    rows_line(bench, WALL, "rows with a time that ranks");
+    rows_line(bench, TIME, "rows with a time that ranks");
     rows_line(bench, RSS, "rows with a peak RSS");
     if (ours(bench) < 0) return;
-    against_line(bench, WALL, "freehold's time / this one's");
+    against_line(bench, TIME, "freehold's time / this one's");
+    against_line(bench, CPU, "freehold's cpu time / this one's");
     against_line(bench, RSS, "freehold's peak RSS / this one's");
 }
 
@@ -136,7 +138,7 @@ static void behind_print(const struct bench *bench, enum metric metric, const ch
     for (unsigned row = 0; row < bench->row_count; row++) {
         double value = result_value(bench, row, (unsigned)mine, metric);
         double best = best_peer(bench, row, metric);
-        if ((metric == WALL && !bench->rows[row].wall_ranked) || value < 0 || best < 0) continue;
+        if ((metric == TIME && !bench->rows[row].wall_ranked) || value < 0 || best < 0) continue;
         ahead += value < best;
         level += value >= best && value <= best * behind_from;
         if (value <= best * behind_from) continue;
@@ -166,13 +168,14 @@ void table_print(const struct bench *bench)
 {
     printf(
         "\nEach cell: time/peak RSS as ratios to the best peer of the row (a peer is everybody but "
-        "freehold).\nAfter a | the time is noted but not ranked.\n");
+        "freehold).\nAfter a | the time is noted but not ranked.%s\n",
+        bench->by_cpu ? " Time is cpu time." : "");
     head_print(bench);
     for (unsigned row = 0; row < bench->row_count; row++) row_print(bench, row);
     idle_print(bench);
     means_print(bench);
     if (ours(bench) >= 0) {
-        behind_print(bench, WALL, "time");
+        behind_print(bench, TIME, "time");
         behind_print(bench, RSS, "peak RSS");
     }
     errors_print(bench);
