@@ -28,6 +28,7 @@
 #include "heap/heap.c"
 #include "heap/slab.c"
 #include "heap/remote.c"
+#include "heap/run.c"
 #include "heap/large.c"
 #include "heap/allocate.c"
 #include "heap/sweep.c"

@@ -38,7 +38,8 @@ extern "C" {
 
 #define FH_SLICE_SHIFT 16   /* a slice is 64 KiB */
 #define FH_CARVE_SHIFT 12   /* slabs are carved into blocks 4 KiB at a time */
-#define FH_CLASSES 105      /* size classes; class 0 serves malloc(0) and shares class 1's size */
+#define FH_GRANULE_SHIFT 10 /* blocks of 8 to 64 KiB are runs of granules of 1 KiB */
+#define FH_CLASSES 89       /* size classes; class 0 serves malloc(0) and shares class 1's size */
 
 /* The note's descriptor. `offset` is the registry's address minus the address of this field. */
 struct fh_note {
@@ -57,6 +58,8 @@ enum fh_span_kind {
                           slices carry it: from slice i, clear the lowest set bits of i one by one
                           until a head or a body of a span that covers i is met. */
     FH_SPAN_BUSY = 5,  /* being given back to the kernel just now */
+    FH_SPAN_RUNS = 6,  /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
+                          for each free granule, `free` one for each that starts a block */
 };
 
 /* Where a slab stands in its heap. */
@@ -134,6 +137,10 @@ struct fh_registry {
     uint32_t high; /* slices from here on were never used */
     uint64_t committed; /* bytes of slices that are readable and writable */
     uint64_t slabs;     /* slices in use as slabs */
+    uint64_t runs;      /* slices in use for runs */
+    uint64_t run_bytes; /* live in them */
+    uint64_t run_allocated; /* runs ever allocated */
+    uint64_t run_allocated_bytes;
     uint64_t large_count;
     uint64_t large_bytes;       /* usable bytes of live large blocks */
     uint64_t large_allocated;   /* large blocks ever allocated */

@@ -25,6 +25,14 @@
 #define FH_COLD __attribute__((cold, noinline))
 #define FH_PURE __attribute__((pure))
 
+#if defined(__SANITIZE_THREAD__)
+#define FH_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FH_TSAN 1
+#endif
+#endif
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NEVER(x) __builtin_expect(!!(x), 0)

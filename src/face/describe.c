@@ -27,6 +27,16 @@ static enum fh_kind describe_slab(const struct span *slab, const char *p, struct
     return slab_block_is_free(slab, d->start) ? FH_BLOCK_FREE : FH_BLOCK;
 }
 
+static enum fh_kind describe_run(struct span *span, const char *p, struct fh_description *d)
+{
+    const char *start;
+    bool live;
+    run_describe(span, p, &start, &d->size, &live);
+    d->start = start;
+    d->offset = (size_t)(p - start);
+    return live ? FH_BLOCK : FH_BLOCK_FREE;
+}
+
 static enum fh_kind describe_range(const char *start, size_t size, const char *p, enum fh_kind kind,
                                    struct fh_description *d)
 {
@@ -46,6 +56,7 @@ static enum fh_kind describe_span(const char *p, struct fh_description *d)
     size_t length = (size_t)LOAD(&span->slices) << SLICE_SHIFT;
     switch (LOAD_ACQUIRE(&span->kind)) {
     case FH_SPAN_SLAB: return describe_slab(span, p, d);
+    case FH_SPAN_RUNS: return describe_run(span, p, d);
     case FH_SPAN_LARGE:
         if ((size_t)(p - span_start(span)) < LOAD(&span->bytes))
             return describe_range(span_start(span), LOAD(&span->bytes), p, FH_LARGE, d);

@@ -62,7 +62,7 @@ static void stats_print(void)
 {
     struct facts f = facts_get();
     stats_line("live", f.usage.live, "blocks that the program holds, rounded to their class");
-    stats_line("  of it large", f.large_bytes, "blocks above 32 KiB");
+    stats_line("  of it large", f.large_bytes, "blocks above 64 KiB");
     stats_line("free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
     stats_line("in thread lists", f.usage.thread_lists, "what threads allocate from next");
     stats_line("freed elsewhere", f.usage.remote, "by other threads, not yet collected");

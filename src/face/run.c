@@ -22,15 +22,26 @@ static uint64_t next_update_ms;
 static uint64_t slices_in_use(void)
 {
     return __atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) +
+           __atomic_load_n(&fh_registry.runs, __ATOMIC_RELAXED) +
            (__atomic_load_n(&fh_registry.large_bytes, __ATOMIC_RELAXED) >> SLICE_SHIFT);
+}
+
+/* Blocks of which only number and sum are known count as of their mean size. */
+static void slot_count(struct fh_run_slot *s, uint64_t *bucket, uint64_t *number, uint64_t *bytes)
+{
+    uint64_t n = __atomic_load_n(number, __ATOMIC_RELAXED);
+    uint64_t sum = __atomic_load_n(bytes, __ATOMIC_RELAXED);
+    s->allocated += n;
+    s->allocated_bytes += sum;
+    if (n && sum > n) bucket[base_log2(sum / n)] += n;
 }
 
 static void slot_count_classes(struct fh_run_slot *s)
 {
     uint64_t bucket[FH_RUN_BUCKETS] = {0};
-    s->allocated = __atomic_load_n(&fh_registry.large_allocated, __ATOMIC_RELAXED);
-    s->allocated_bytes = __atomic_load_n(&fh_registry.large_allocated_bytes, __ATOMIC_RELAXED);
-    if (s->allocated) bucket[base_log2(s->allocated_bytes / s->allocated)] = s->allocated;
+    s->allocated = s->allocated_bytes = 0;
+    slot_count(s, bucket, &fh_registry.large_allocated, &fh_registry.large_allocated_bytes);
+    slot_count(s, bucket, &fh_registry.run_allocated, &fh_registry.run_allocated_bytes);
     for (uint32_t i = 0; i < heap_count(); i++) {
         for (unsigned c = 1; c < CLASSES; c++) {
             uint64_t n = __atomic_load_n(&heap_at(i)->allocated[c], __ATOMIC_RELAXED);

@@ -6,7 +6,8 @@
 void *heap_allocate(struct heap *heap, size_t size, bool *zeroed)
 {
     *zeroed = false;
-    if (size > SLAB_MAX) return large_allocate(size, 1, zeroed);
+    if (size > RUN_MAX) return large_allocate(size, 1, zeroed);
+    if (size > SLAB_MAX) return run_allocate(size, 1, zeroed);
     unsigned size_class = class_of(size);
     void *p = heap_take(heap, size_class);
     return p ? p : heap_allocate_slow(heap, size_class);
@@ -27,6 +28,7 @@ void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size)
             return p ? p : heap_allocate_slow(heap, size_class);
         }
     }
+    if (size <= RUN_MAX && alignment <= RUN_MAX) return run_allocate(base_max(size, 1), alignment, &zeroed);
     return large_allocate(size, alignment, &zeroed);
 }
 
@@ -51,6 +53,7 @@ static struct span *block_span(const void *p, const char *caller)
     if (span) {
         uint8_t kind = LOAD_ACQUIRE(&span->kind);
         if (kind == FH_SPAN_LARGE && p == span_start(span)) return span;
+        if (kind == FH_SPAN_RUNS && run_usable_size(span, p)) return span;
         if (kind == FH_SPAN_SLAB) {
             unsigned index = slab_block_of(span, p);
             const struct class_facts *facts = &class_facts[span->size_class];
@@ -63,16 +66,18 @@ static struct span *block_span(const void *p, const char *caller)
     return NULL;
 }
 
-static size_t span_usable(const struct span *span)
+static size_t block_usable(struct span *span, const void *p)
 {
-    if (LOAD(&span->kind) == FH_SPAN_LARGE) return LOAD(&span->bytes);
+    uint8_t kind = LOAD(&span->kind);
+    if (kind == FH_SPAN_LARGE) return LOAD(&span->bytes);
+    if (kind == FH_SPAN_RUNS) return run_usable_size(span, p);
     return class_facts[span->size_class].size;
 }
 
 size_t heap_usable_size(const void *p, const char *caller)
 {
     struct span *span = block_span(p, caller);
-    return span ? span_usable(span) : 0;
+    return span ? block_usable(span, p) : 0;
 }
 
 /* A block that shrinks stays where it is while it still fills more than half of its place. */
@@ -85,8 +90,11 @@ void *heap_reallocate(struct heap *heap, void *p, size_t size)
 {
     struct span *span = block_span(p, "realloc");
     if (span == NULL) return NULL;
-    size_t usable = span_usable(span);
-    if (LOAD(&span->kind) == FH_SPAN_LARGE && size > SLAB_MAX) return large_reallocate(span, p, size);
+    size_t usable = block_usable(span, p);
+    uint8_t kind = LOAD(&span->kind);
+    if (kind == FH_SPAN_LARGE && size > RUN_MAX) return large_reallocate(span, p, size);
+    if (kind == FH_SPAN_RUNS && size > SLAB_MAX && size <= RUN_MAX && run_resize(span, p, size))
+        return p;
     if (block_fits(usable, size)) return p;
     bool zeroed;
     void *new = heap_allocate(heap, size, &zeroed);

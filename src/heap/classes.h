@@ -1,10 +1,12 @@
 /*
  * Size classes: sixteen bytes apart up to 1 KiB, so that the class is a shift and small blocks waste
  * little (2.5 % in the mean, 9.4 % with four classes to a doubling); then eight to a doubling, which
- * bounds the waste by 12.5 %.
+ * bounds the waste by 12.5 %. Above 8 KiB classes would cost more memory than they save: a program
+ * holds few such blocks of each size, and what one class frees another could not use. They are runs
+ * of 1 KiB granules (run.c).
  *
- *     class    0    1    2   ...  64      65    66   ...   72    73  ...  104
- *     bytes   16   16   32   ... 1024   1152  1280   ... 2048  2304  ... 32768
+ *     class    0    1    2   ...  64      65    66   ...   72    73  ...   88
+ *     bytes   16   16   32   ... 1024   1152  1280   ... 2048  2304  ... 8192
  *
  * Class 0 is malloc(0): it never holds blocks of its own and is served from class 1.
  */
@@ -15,15 +17,16 @@
 
 #define CLASSES FH_CLASSES
 #define SMALL_MAX ((size_t)1024)
-#define SLAB_MAX ((size_t)32768)
+#define SLAB_MAX ((size_t)8192)
 
-static_assert(CLASSES == 65 + 8 * 5, "five doublings from 1 KiB to 32 KiB");
+static_assert(CLASSES == 65 + 8 * 3, "three doublings from 1 KiB to 8 KiB");
 
 struct class_facts {
     uint32_t size;       /* bytes of a block */
     uint32_t reciprocal; /* ceil(2^32 / size): offset * reciprocal >> 32 is the block's index */
     uint16_t blocks;     /* in a slab */
     uint16_t wake;       /* free blocks that make a full slab worth queueing */
+    uint16_t batch;      /* fewer free blocks are not worth a refill if more can be had */
 };
 
 /* Read-only, laid down by the compiler. */

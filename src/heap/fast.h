@@ -34,7 +34,7 @@ FH_INLINE void *heap_take(struct heap *heap, unsigned size_class)
  * compilers make three instructions of them. ThreadSanitizer gets to see the atomics. */
 FH_INLINE bool slab_count_down(struct span *slab)
 {
-#if defined(__SANITIZE_THREAD__)
+#ifdef FH_TSAN
     __atomic_store_n(&slab->countdown, slab->countdown - 1, __ATOMIC_RELAXED);
 #else
     slab->countdown--;

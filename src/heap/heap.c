@@ -139,10 +139,12 @@ void heap_fork_prepare(void)
     lock_take(&create_lock);
     for (uint32_t i = 0; i < heap_count(); i++) lock_take(&heap_at(i)->lock);
     lock_take(&idle_lock);
+    run_fork_prepare();
 }
 
 void heap_fork_parent(void)
 {
+    run_fork_parent();
     lock_give(&idle_lock);
     for (uint32_t i = 0; i < heap_count(); i++) lock_give(&heap_at(i)->lock);
     lock_give(&create_lock);
@@ -153,6 +155,7 @@ void heap_fork_parent(void)
  * dropped, since a table may be half written: at most REMOTE_BUDGET bytes. */
 void heap_fork_child(void)
 {
+    run_fork_child();
     lock_reset(&create_lock);
     lock_reset(&idle_lock);
     for (uint32_t i = 0; i < heap_count(); i++) lock_reset(&heap_at(i)->lock);

@@ -35,6 +35,7 @@
 #define HEAP_HEAP_H
 
 #include "heap/classes.h"
+#include "heap/run.h"
 
 /* Slabs below which no sweep is started: 8 MiB. */
 #define HEAP_WORTH_SWEEPING 128

@@ -1,5 +1,5 @@
 /*
- * Large blocks: above 32 KiB each has a span of its own, and starts where the span starts.
+ * Large blocks: above 64 KiB each has a span of its own, and starts where the span starts.
  *
  * A span is whole slices, but only pages that the program touches are resident, so a block of 65 KiB
  * costs 65 KiB and some address space. Its usable size is rounded to the page.

@@ -97,7 +97,7 @@ void heap_free_other(struct heap *heap, struct span *span, void *p)
         else remote_add(heap, span, p);
     } else if (kind == FH_SPAN_LARGE && p == span_start(span)) {
         large_free(span);
-    } else {
+    } else if (kind != FH_SPAN_RUNS || !run_free_block(span, p)) {
         heap_config.bad_pointer("free", p);
     }
 }
@@ -108,7 +108,8 @@ void heap_free_other(struct heap *heap, struct span *span, void *p)
 static void slab_collect(struct heap *heap, struct span *slab)
 {
     struct block *tail = slab_block_at16(slab, slab->remote_tail);
-    uint32_t chain = atomic_exchange_explicit(&slab->remote, 0, memory_order_acquire);
+    /* Release too: the next sender overwrites what was read above (and pending_next). */
+    uint32_t chain = atomic_exchange_explicit(&slab->remote, 0, memory_order_acq_rel);
     uint32_t count = chain >> 16;
     uint32_t used = slab_used(slab) - count;
     if (chain) {

@@ -97,8 +97,9 @@ bool slab_settle(struct heap *heap, struct span *slab, uint32_t used)
 
 /* ---- carving --------------------------------------------------------------------------------- */
 
-/* Links blocks [from, to) in address order; returns the first. */
-static struct block *slab_link(struct heap *heap, struct span *slab, unsigned from, unsigned to)
+/* Links blocks [from, to) in address order, `rest` behind them; returns the first. */
+static struct block *slab_link(struct heap *heap, struct span *slab, unsigned from, unsigned to,
+                               struct block *rest)
 {
     size_t size = class_facts[slab->size_class].size;
     char *start = span_start(slab) + from * size;
@@ -109,7 +110,7 @@ static struct block *slab_link(struct heap *heap, struct span *slab, unsigned fr
         STORE(&block->holder, heap);
         block = next;
     }
-    STORE(&block->next, NULL);
+    STORE(&block->next, rest);
     STORE(&block->holder, heap);
     return first;
 }
@@ -130,7 +131,7 @@ static unsigned slab_carve_pieces(const struct span *slab, unsigned piece)
     return 4;
 }
 
-struct block *slab_carve(struct heap *heap, struct span *slab)
+struct block *slab_carve(struct heap *heap, struct span *slab, struct block *rest)
 {
     while (slab->uncarved) {
         unsigned piece = base_ctz(slab->uncarved), end = piece;
@@ -145,9 +146,9 @@ struct block *slab_carve(struct heap *heap, struct span *slab)
         unsigned last_piece = (unsigned)(last_byte >> CARVE_SHIFT);
         slab->clean &= (uint16_t) ~((2u << last_piece) - (1u << piece));
         slab->carved += to - from;
-        return slab_link(heap, slab, from, to);
+        return slab_link(heap, slab, from, to, rest);
     }
-    return NULL;
+    return rest;
 }
 
 /* ---- refill ----------------------------------------------------------------------------------- */
@@ -189,13 +190,15 @@ static struct span *slab_adopt(struct heap *heap, unsigned size_class)
     return slab;
 }
 
-/* The current slab has no free block: it leaves its place. */
-static void bin_retire_current(struct bin *bin)
+/* The current slab has too few free blocks: it leaves its place. */
+static void bin_retire_current(struct heap *heap, unsigned size_class)
 {
+    struct bin *bin = &heap->bin[size_class];
     if (bin->current == 0) return;
     struct span *slab = span_at(bin->current);
     uint32_t used = slab_used(slab);
     bin->current = 0;
+    bin = &heap->bin[slab->size_class]; /* borrowed slabs go home */
     if (NEVER(used == 0)) {
         slab_release(slab);
     } else if (slab->uncarved) {
@@ -224,12 +227,14 @@ static struct span *bin_next(struct heap *heap, unsigned size_class)
     return slab;
 }
 
-/* Takes the whole list of the slab, or carves. All its blocks count as used from now on. */
+/* Takes the whole list of the slab, and carves if that is too little to be worth the visit. All
+ * carved blocks count as used from now on. */
 static struct block *slab_take_all(struct heap *heap, struct span *slab)
 {
     struct block *list = LOAD(&slab->free);
-    if (list) STORE(&slab->free, NULL);
-    else list = slab_carve(heap, slab);
+    STORE(&slab->free, NULL);
+    if (slab->uncarved && slab->carved - slab_used(slab) < class_facts[slab->size_class].batch)
+        list = slab_carve(heap, slab, list);
     if (list == NULL) return NULL;
     uint32_t taken = slab->carved - slab_used(slab);
     heap->allocated[slab->size_class] += taken;
@@ -237,20 +242,36 @@ static struct block *slab_take_all(struct heap *heap, struct span *slab)
     return list;
 }
 
+/* Slabs with free blocks are in front of those that can only be carved. */
+static bool bin_has_free(const struct bin *bin)
+{
+    return bin->first && LOAD(&span_at(bin->first)->free);
+}
+
+/* Whether the current slab should be allocated from once more. Blocks that were used before are
+ * preferred to memory that was not; but a slab that yields a block or two at each visit is left
+ * alone until more of it is free. */
+static bool slab_is_worth_it(const struct bin *bin, const struct span *slab)
+{
+    uint32_t free_blocks = slab->carved - slab_used(slab);
+    if (free_blocks >= class_facts[slab->size_class].batch) return true;
+    return slab->uncarved && (free_blocks > 0 || !bin_has_free(bin));
+}
+
 static struct block *heap_refill(struct heap *heap, unsigned size_class)
 {
     struct bin *bin = &heap->bin[size_class];
     if (LOAD(&heap->pending)) heap_collect(heap);
+    if (bin->current && slab_is_worth_it(bin, span_at(bin->current))) {
+        struct block *list = slab_take_all(heap, span_at(bin->current));
+        if (list) return list;
+    }
     for (;;) {
-        struct span *slab = bin->current ? span_at(bin->current) : NULL;
-        bool exhausted = slab && !LOAD(&slab->free);
-        /* Blocks that were used before are preferred to memory that was not. */
-        if (slab && (!exhausted || (slab->uncarved && !bin->first))) {
-            struct block *list = slab_take_all(heap, slab);
-            if (list) return list;
-        }
-        bin_retire_current(bin);
-        if (bin_next(heap, size_class) == NULL) return NULL;
+        bin_retire_current(heap, size_class);
+        struct span *slab = bin_next(heap, size_class);
+        if (slab == NULL) return NULL;
+        struct block *list = slab_take_all(heap, slab);
+        if (list) return list;
     }
 }
 

@@ -29,9 +29,9 @@ void bin_push_front(struct bin *bin, struct span *slab);
 void bin_push_back(struct bin *bin, struct span *slab);
 void bin_unlink(struct bin *bin, struct span *slab);
 
-/* Links the blocks of the next uncarved 4 KiB (more where it costs nothing) into a list; NULL if
- * everything is carved. */
-struct block *slab_carve(struct heap *heap, struct span *slab);
+/* Links the blocks of the next uncarved 4 KiB (more where it costs nothing) into a list in front of
+ * `rest`, which is returned alone if everything is carved. */
+struct block *slab_carve(struct heap *heap, struct span *slab, struct block *rest);
 
 /* An empty slab, in no queue, goes back to the arena. */
 void slab_release(struct span *slab);

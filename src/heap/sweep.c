@@ -101,21 +101,6 @@ static unsigned chain_drop(struct span *slab, struct block *first, uint16_t piec
     return dropped;
 }
 
-static size_t slab_purge_pieces(struct span *slab, uint16_t pieces)
-{
-    size_t bytes = 0;
-    for (unsigned piece = 0; piece < CARVES;) {
-        unsigned end = piece;
-        while (end < CARVES && pieces >> end & 1) end++;
-        if (end > piece) {
-            size_t size = (size_t)(end - piece) << CARVE_SHIFT;
-            if (os_vm_purge(span_start(slab) + ((size_t)piece << CARVE_SHIFT), size)) bytes += size;
-        }
-        piece = end + 1;
-    }
-    return bytes;
-}
-
 /* A block that starts before a purged page and reaches into it stays in the list: its page may come
  * back with it, and must not be taken for clean. */
 static uint16_t pieces_touched_by_list(struct span *slab, struct block *first)
@@ -142,22 +127,20 @@ static size_t slab_purge(struct span *slab)
     unsigned dropped = first ? chain_drop(slab, first, pieces) : 0;
     slab->carved -= (uint16_t)dropped;
     slab->uncarved |= pieces;
-    size_t bytes = slab_purge_pieces(slab, pieces);
+    size_t bytes = span_purge_pieces(slab, pieces);
     slab->clean |= (uint16_t)(pieces & ~pieces_touched_by_list(slab, first));
-    __atomic_fetch_add(&fh_registry.purged_bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
     return bytes;
 }
 
 /* ---- slabs that are wholly free ----------------------------------------------------------------- */
 
-/* Holds: the heap's lock; slab was taken from its pending list or has no remote chain. */
-static bool slab_is_idle(struct span *slab)
+/* Whether all carved blocks are in the slab's own list or among `remote` others. A remote chain may
+ * be counted only by who took the slab from a pending list: its sender may not have got there yet.
+ * Holds: the heap's lock. */
+static bool slab_is_idle(struct span *slab, uint32_t remote)
 {
     struct free_map map = {{0}};
-    unsigned count = map_chain(&map, slab, LOAD_ACQUIRE(&slab->free));
-    uint32_t remote = LOAD_ACQUIRE(&slab->remote);
-    return count + (remote >> 16) == slab->carved;
+    return map_chain(&map, slab, LOAD_ACQUIRE(&slab->free)) + remote == slab->carved;
 }
 
 static void slab_release_idle(struct heap *heap, struct span *slab)
@@ -177,7 +160,8 @@ static void heap_release_remote(struct heap *heap)
     while (index) {
         struct span *slab = span_at(index);
         index = slab->pending_next;
-        if (LOAD(&slab->owner) == heap && slab_is_idle(slab)) slab_release_idle(heap, slab);
+        uint32_t remote = LOAD_ACQUIRE(&slab->remote) >> 16;
+        if (LOAD(&slab->owner) == heap && slab_is_idle(slab, remote)) slab_release_idle(heap, slab);
         else heap_notify(slab);
     }
 }
@@ -229,8 +213,7 @@ static void slab_visit(struct heap *heap, struct span *slab, struct sweep *sweep
     if (!sweep->force && LOAD(&slab->bytes) != now) {
         STORE(&slab->bytes, now);
         sweep->more = true;
-    } else if (LOAD(&slab->state) == FH_SLAB_CURRENT && LOAD(&slab->remote) == 0 &&
-               slab_is_idle(slab)) {
+    } else if (LOAD(&slab->state) == FH_SLAB_CURRENT && slab_is_idle(slab, 0)) {
         slab_release_idle(heap, slab);
     } else {
         sweep->bytes += slab_purge(slab);
@@ -241,6 +224,10 @@ static void slab_visit(struct heap *heap, struct span *slab, struct sweep *sweep
 static void slab_consider(struct span *slab, void *context)
 {
     struct sweep *sweep = context;
+    if (LOAD(&slab->kind) == FH_SPAN_RUNS) {
+        sweep->bytes += run_sweep(slab, sweep->force, &sweep->more);
+        return;
+    }
     if (!slab_may_hold_free(slab)) return;
     if (!sweep->force && LOAD(&slab->bytes) == (slab_signature(slab) | SWEPT)) return;
     struct heap *heap = LOAD(&slab->owner);

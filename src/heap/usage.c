@@ -24,9 +24,15 @@ static void span_add(struct span *span, void *context)
         usage->live += LOAD(&span->bytes);
         return;
     }
+    uint64_t touched = (CARVES - (unsigned)__builtin_popcount(span->clean)) * CARVE_SIZE;
+    if (LOAD(&span->kind) == FH_SPAN_RUNS) {
+        uint64_t live = (64 - (unsigned)__builtin_popcountll(LOAD(&span->bytes))) << FH_GRANULE_SHIFT;
+        usage->live += live;
+        if (touched > live) usage->free_in_slabs += touched - live;
+        return;
+    }
     uint64_t size = class_facts[span->size_class].size;
     uint64_t used = slab_used(span) * size, remote = (LOAD(&span->remote) >> 16) * size;
-    uint64_t touched = (CARVES - (unsigned)__builtin_popcount(span->clean)) * CARVE_SIZE;
     usage->live += used - base_min(remote, used);
     usage->remote += remote;
     if (touched > used) usage->free_in_slabs += touched - used;

@@ -283,6 +283,24 @@ size_t span_purge(uint64_t age_ms)
     return total << SLICE_SHIFT;
 }
 
+size_t span_purge_pieces(struct span *span, uint16_t pieces)
+{
+    size_t bytes = 0;
+    for (unsigned piece = 0; piece < CARVES;) {
+        unsigned end = piece;
+        while (end < CARVES && pieces >> end & 1) end++;
+        if (end > piece) {
+            size_t size = (size_t)(end - piece) << CARVE_SHIFT;
+            char *start = span_start(span) + ((size_t)piece << CARVE_SHIFT);
+            if (os_vm_purge(start, size)) bytes += size;
+        }
+        piece = end + 1;
+    }
+    __atomic_fetch_add(&fh_registry.purged_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
+    return bytes;
+}
+
 /* ---- the door ---------------------------------------------------------------------------------- */
 
 static struct span *span_allocate_locked(size_t slices)
@@ -389,7 +407,7 @@ void span_mark_body(struct span *span)
 static bool span_covers(struct span *head, uint32_t index)
 {
     uint8_t kind = LOAD_ACQUIRE(&head->kind);
-    if (kind == FH_SPAN_SLAB) return span_index(head) == index;
+    if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS) return span_index(head) == index;
     if (kind != FH_SPAN_FREE && kind != FH_SPAN_LARGE && kind != FH_SPAN_BUSY) return false;
     uint32_t start = span_index(head);
     return index >= start && index - start < length_of(head);
@@ -419,7 +437,7 @@ void span_each(void (*visit)(struct span *span, void *context), void *context)
         struct span *span = span_at(index);
         uint8_t kind = LOAD_ACQUIRE(&span->kind);
         uint32_t slices = 1;
-        if (kind == FH_SPAN_SLAB) visit(span, context);
+        if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS) visit(span, context);
         if (kind == FH_SPAN_LARGE || kind == FH_SPAN_FREE) slices = length_of(span);
         if (kind == FH_SPAN_LARGE) visit(span, context);
         index += slices ? slices : 1;

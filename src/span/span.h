@@ -155,7 +155,11 @@ struct span *span_find(const void *p);
 /* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. */
 size_t span_purge(uint64_t age_ms);
 
-/* Calls `visit` for the first descriptor of every slab and large span; no lock is held. */
+/* Gives back the 4 KiB pieces of a slice whose bits are set. Returns bytes. */
+size_t span_purge_pieces(struct span *span, uint16_t pieces);
+
+/* Calls `visit` for the first descriptor of every slab, slice of runs and large span; no lock is
+ * held. */
 void span_each(void (*visit)(struct span *span, void *context), void *context);
 
 /* Fork: all held across it; the child's copies are made free again. */
