@@ -120,7 +120,8 @@ void child_finish(struct child *child, struct usage *usage)
     struct rusage used = {0};
     close_pipe(&child->to);
     int ended = pidfd_open(child->pid, 0);
-    if (!wait_readable(ended, child->limit_s)) kill(-child->pid, SIGKILL);
+    usage->late = !wait_readable(ended, child->limit_s);
+    if (usage->late) kill(-child->pid, SIGKILL);
     close_pipe(&ended);
     while (wait4(child->pid, &usage->status, 0, &used) < 0 && errno == EINTR)
         ;
@@ -146,7 +147,9 @@ bool command_run(const struct command *command, struct child *child, struct usag
 void usage_explain(const struct usage *usage, char *why, size_t room)
 {
     int status = usage->status;
-    if (WIFSIGNALED(status))
+    if (usage->late)
+        snprintf(why, room, "no end within %d s", CHILD_LIMIT_S);
+    else if (WIFSIGNALED(status))
         snprintf(why, room, "ended by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else

@@ -32,6 +32,7 @@ struct usage {
     double cpu_s;      // user and system, with every descendant that was waited for
     long peak_rss_kib; // of the largest process among them
     int status;        // as wait4 gives it
+    bool late;         // killed at its time limit
 };
 
 double clock_s(void);
@@ -58,7 +59,7 @@ void child_stop(struct child *child, int signal, struct usage *usage);
 // Starts, waits; true when the exit status was 0.
 bool command_run(const struct command *command, struct child *child, struct usage *usage);
 
-// "ended by signal 11 (Segmentation fault)", "exit status 1".
+// "ended by signal 11 (Segmentation fault)", "exit status 1", "no end within 120 s".
 void usage_explain(const struct usage *usage, char *why, size_t room);
 
 // A field such as "VmHWM:" in /proc/PID/status or "Rss:" in /proc/PID/smaps_rollup, in KiB; -1 if

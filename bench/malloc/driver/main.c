@@ -73,7 +73,7 @@ static struct options options_parse(int count, char **arguments)
         {"help", no_argument, NULL, 'h'},       {0},
     };
     const char *quick = getenv("QUICK");
-    struct options options = {.quick = quick && *quick && strcmp(quick, "0")};
+    struct options options = {.quick = quick && *quick && strcmp(quick, "0") != 0};
     for (int key; (key = getopt_long(count, arguments, "", known, NULL)) != -1;) switch (key) {
         case 'q': options.quick = true; break;
         case 'o': options.only = optarg; break;

@@ -18,7 +18,7 @@ static bool socket_answers(const char *folder)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char here[512];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    strcpy(address.sun_path, socket_name);
+    memcpy(address.sun_path, socket_name, sizeof socket_name);
     bool answers = getcwd(here, sizeof here) && chdir(folder) == 0 &&
                    connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close(fd);

@@ -42,10 +42,20 @@ static void cell_print(const struct bench *bench, unsigned row, unsigned allocat
         printf("%-5.2f", rss / best);
 }
 
+// A number in its column, or a dash where no peer finished.
+static void number_print(int width, int digits, double number, const char *unit)
+{
+    if (number > 0)
+        printf(" %*.*f%s", width, digits, number, unit);
+    else
+        printf(" %*s%s", width, "-", unit);
+}
+
 static void row_print(const struct bench *bench, unsigned row)
 {
-    printf("%-13s %4u %8.3fs %6.1fMB ", bench->rows[row].name, bench->rows[row].threads,
-           best_peer(bench, row, TIME), best_peer(bench, row, RSS) / 1024);
+    printf("%-13s %4u", bench->rows[row].name, bench->rows[row].threads);
+    number_print(8, 3, best_peer(bench, row, TIME), "s");
+    number_print(6, 1, best_peer(bench, row, RSS) / 1024, "MB ");
     for (unsigned i = 0; i < bench->allocators.count; i++) cell_print(bench, row, i);
     putchar('\n');
 }
@@ -58,10 +68,11 @@ static void idle_row_print(const struct bench *bench, unsigned row)
     for (unsigned i = 0; i < bench->allocators.count; i++)
         if (bench->results[row][i].median.live_kib > live_kib)
             live_kib = bench->results[row][i].median.live_kib;
-    printf("%-13s %4u %8us %6.1fMB ", bench->rows[row].name, bench->rows[row].threads,
-           bench->rows[row].idle_s, (double)live_kib / 1024);
+    printf("%-13s %4u %8us", bench->rows[row].name, bench->rows[row].threads,
+           bench->rows[row].idle_s);
+    number_print(6, 1, (double)live_kib / 1024, "MB ");
     for (unsigned i = 0; i < bench->allocators.count; i++)
-        printf(" %10.1f", result_value(bench, row, i, END_RSS) / 1024);
+        number_print(10, 1, result_value(bench, row, i, END_RSS) / 1024, "");
     putchar('\n');
 }
 
@@ -80,19 +91,11 @@ static void idle_print(const struct bench *bench)
 
 // --- means ---------------------------------------------------------------------------------------
 
-static void mean_print(double mean)
-{
-    if (mean > 0)
-        printf(" %10.3f", mean);
-    else
-        printf(" %10s", "-");
-}
-
 static void mean_line(const struct bench *bench, enum metric metric, const char *title)
 {
     printf("%-39s", title);
     for (unsigned i = 0; i < bench->allocators.count; i++)
-        mean_print(geometric_mean(bench, i, metric, NULL));
+        number_print(10, 3, geometric_mean(bench, i, metric, NULL), "");
     putchar('\n');
 }
 
@@ -111,7 +114,7 @@ static void against_line(const struct bench *bench, enum metric metric, const ch
 {
     printf("%-39s", title);
     for (unsigned i = 0; i < bench->allocators.count; i++)
-        mean_print(geometric_ratio(bench, (unsigned)ours(bench), i, metric));
+        number_print(10, 3, geometric_ratio(bench, (unsigned)ours(bench), i, metric), "");
     putchar('\n');
 }
 

@@ -49,7 +49,8 @@ static char *string_new(const char *text, size_t length)
 static struct pair **table_find(struct table *table, const char *key, uint64_t hash)
 {
     struct pair **link = &table->buckets[hash % table->size];
-    while (*link && ((*link)->hash != hash || strcmp((*link)->key, key))) link = &(*link)->next;
+    while (*link && ((*link)->hash != hash || strcmp((*link)->key, key) != 0))
+        link = &(*link)->next;
     return link;
 }
 
@@ -104,7 +105,7 @@ static void table_remove(struct table *table, const char *key)
 static void table_verify(struct table *table, const char *key, size_t length)
 {
     const struct pair *pair = *table_find(table, key, string_hash(key));
-    if (pair && strncmp(pair->value, key, length))
+    if (pair && strncmp(pair->value, key, length) != 0)
         fail("the value of %s reads %s", key, pair->value);
 }
 
