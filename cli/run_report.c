@@ -195,7 +195,8 @@ static void report_threads(const struct report *r)
 {
     const struct fh_run_slot *s = r->run->subject;
     label(r, "threads");
-    fprintf(r->out, "at most %u at a time; heaps made for them: %u\n", s->threads_peak, s->heaps);
+    fprintf(r->out, "at most %u that allocate at a time; heaps made for them: %u\n",
+            s->threads_peak, s->heaps);
 }
 
 void run_report(const struct run *run, FILE *out, const struct palette *colours, bool utf8)
