@@ -91,6 +91,7 @@ static void heap_queue_current(struct heap *heap)
         if (bin->current == 0) continue;
         struct span *slab = span_at(bin->current);
         bin->current = 0;
+        bin = &heap->bin[slab->size_class]; /* borrowed slabs go home */
         uint32_t used = slab_used(slab);
         if (used < slab->carved || slab->uncarved) {
             slab_set_partial(slab, used);

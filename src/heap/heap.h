@@ -41,7 +41,7 @@
 #define HEAP_WORTH_SWEEPING 128
 
 #define REMOTE_SETS 64
-#define REMOTE_BUDGET (32 * 1024) /* bytes of other heaps' blocks that a thread may sit on */
+#define REMOTE_BUDGET (64 * 1024) /* bytes of other heaps' blocks that a thread may sit on */
 
 struct bin {
     uint32_t current; /* slab indexes; 0 none */
@@ -70,6 +70,9 @@ struct heap {
     int32_t remote_budget;
     struct heap *next_idle;
     uint32_t pending_seen; /* the purger's: pending at its last visit */
+    uint16_t room_class;   /* where heap_make_room looks next */
+    uint16_t room_wait;    /* calls it sits out, */
+    uint16_t room_backoff; /* because the last ones brought little */
     struct bin bin[CLASSES];
     struct remote_set remote[REMOTE_SETS];
 };

@@ -35,7 +35,7 @@ static void large_count(int64_t blocks, int64_t bytes)
 
 static struct span *large_span(size_t size, size_t slices, size_t align_slices)
 {
-    struct span *span = span_allocate(slices, align_slices);
+    struct span *span = span_allocate(slices, align_slices, DENSE);
     if (span == NULL) return NULL;
     STORE(&span->bytes, size);
     STORE(&span->owner, NULL);

@@ -81,6 +81,19 @@ static FH_NOINLINE void remote_free_alone(struct span *slab, struct block *block
     slab_post(slab, block, slab_offset16(slab, block), 1);
 }
 
+struct block *remote_keep(struct heap *heap, unsigned size_class)
+{
+    for (int i = 0; i < REMOTE_SETS; i++) {
+        struct remote_set *set = &heap->remote[i];
+        if (set->slab == NULL || set->slab->size_class != size_class) continue;
+        heap->allocated[size_class] += set->count;
+        heap->remote_budget += (int32_t)(set->count * class_facts[size_class].size);
+        set->slab = NULL;
+        return set->head;
+    }
+    return NULL;
+}
+
 static bool slab_holds_block(const struct span *slab, const void *p)
 {
     size_t offset = (size_t)((const char *)p - span_start(slab));
@@ -133,19 +146,30 @@ void heap_collect(struct heap *heap)
 
 /* ---- flushing ---------------------------------------------------------------------------------- */
 
-/* The blocks of one list of the thread, all of the current slab, go back to it. */
+/* A block of the thread's list goes back to its slab. Most are of the current slab, but remote_keep
+ * brings in others'. */
+static void heap_flush_block(struct heap *heap, struct block *block)
+{
+    struct span *slab = span_at_offset((uintptr_t)block - arena.base);
+    if (LOAD(&slab->owner) != heap) {
+        remote_add(heap, slab, block);
+        return;
+    }
+    slab_push(heap, slab, block);
+    slab_settle(heap, slab, slab_used(slab) - 1);
+}
+
 static void heap_flush_class(struct heap *heap, unsigned size_class)
 {
-    struct block *head = LOAD(&heap->head[size_class]), *tail = head;
-    if (head == NULL) return;
-    struct span *slab = span_at(heap->bin[size_class].current);
-    uint32_t count = 1;
-    for (struct block *next; (next = LOAD(&tail->next)) != NULL; tail = next) count++;
+    struct block *block = LOAD(&heap->head[size_class]);
     STORE(&heap->head[size_class], NULL);
-    STORE(&tail->next, LOAD(&slab->free));
-    STORE_RELEASE(&slab->free, head);
-    heap->allocated[size_class] -= count;
-    slab_set_current(slab, slab_used(slab) - count);
+    while (block) {
+        struct block *next = LOAD(&block->next);
+        unsigned counted = span_at_offset((uintptr_t)block - arena.base)->size_class;
+        heap->allocated[counted]--;
+        heap_flush_block(heap, block);
+        block = next;
+    }
 }
 
 /* An empty current slab is of no more use than a free span. */
@@ -159,7 +183,6 @@ static void heap_release_current(struct heap *heap, unsigned size_class)
 
 void heap_flush(struct heap *heap)
 {
-    remote_send_all(heap);
     lock_take(&heap->lock);
     heap_collect(heap);
     for (unsigned c = 1; c < CLASSES; c++) {
@@ -167,4 +190,5 @@ void heap_flush(struct heap *heap)
         heap_release_current(heap, c);
     }
     lock_give(&heap->lock);
+    remote_send_all(heap);
 }

@@ -155,7 +155,10 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
 
 static struct span *slab_create(struct heap *heap, unsigned size_class)
 {
-    struct span *slab = span_allocate(1, 1);
+    /* A class that never filled a slab will hardly fill this one. */
+    bool dense = heap->allocated[size_class] >= class_facts[size_class].blocks;
+    heap_make_room(heap);
+    struct span *slab = span_allocate(1, 1, dense ? DENSE : SPARSE);
     if (slab == NULL) return NULL;
     STORE(&slab->remote, 0);
     slab->remote_tail = 0;
@@ -209,6 +212,25 @@ static void bin_retire_current(struct heap *heap, unsigned size_class)
     }
 }
 
+/* A slab of a larger class that is mostly free serves too: its memory is resident, and lies idle
+ * until blocks of its own size are wanted again. So what one phase of a program leaves behind in
+ * one size feeds the next phase in another. The block is then larger than asked for, up to four
+ * times; taken is the slab that waited longest in the nearest class. Whoever asks for an alignment
+ * relies on the class's size being a multiple of it: that must hold for the borrowed size too. */
+static struct span *slab_borrow(struct heap *heap, unsigned size_class)
+{
+    size_t size = class_facts[size_class].size, limit = 4 * size;
+    for (unsigned c = size_class + 1; c < CLASSES && class_facts[c].size <= limit; c++) {
+        struct bin *bin = &heap->bin[c];
+        if (bin->last == 0 || class_facts[c].size % (size & -size)) continue;
+        struct span *slab = span_at(bin->last);
+        if (slab->carved - slab_used(slab) < class_facts[c].blocks / 4u) continue;
+        bin_unlink(bin, slab);
+        return slab;
+    }
+    return NULL;
+}
+
 /* The next slab to allocate from, made current. */
 static struct span *bin_next(struct heap *heap, unsigned size_class)
 {
@@ -219,6 +241,7 @@ static struct span *bin_next(struct heap *heap, unsigned size_class)
         bin_unlink(bin, slab);
     } else {
         slab = slab_adopt(heap, size_class);
+        if (slab == NULL) slab = slab_borrow(heap, size_class);
         if (slab == NULL) slab = slab_create(heap, size_class);
         if (slab == NULL) return NULL;
     }
@@ -227,13 +250,20 @@ static struct span *bin_next(struct heap *heap, unsigned size_class)
     return slab;
 }
 
+/* Room for more blocks of the class itself. */
+static bool slab_can_carve(const struct span *slab, unsigned size_class)
+{
+    return slab->uncarved && slab->size_class == size_class;
+}
+
 /* Takes the whole list of the slab, and carves if that is too little to be worth the visit. All
  * carved blocks count as used from now on. */
-static struct block *slab_take_all(struct heap *heap, struct span *slab)
+static struct block *slab_take_all(struct heap *heap, struct span *slab, unsigned size_class)
 {
     struct block *list = LOAD(&slab->free);
     STORE(&slab->free, NULL);
-    if (slab->uncarved && slab->carved - slab_used(slab) < class_facts[slab->size_class].batch)
+    if (slab_can_carve(slab, size_class) &&
+        slab->carved - slab_used(slab) < class_facts[size_class].batch)
         list = slab_carve(heap, slab, list);
     if (list == NULL) return NULL;
     uint32_t taken = slab->carved - slab_used(slab);
@@ -251,26 +281,32 @@ static bool bin_has_free(const struct bin *bin)
 /* Whether the current slab should be allocated from once more. Blocks that were used before are
  * preferred to memory that was not; but a slab that yields a block or two at each visit is left
  * alone until more of it is free. */
-static bool slab_is_worth_it(const struct bin *bin, const struct span *slab)
+static bool slab_is_worth_it(const struct bin *bin, const struct span *slab, unsigned size_class)
 {
     uint32_t free_blocks = slab->carved - slab_used(slab);
     if (free_blocks >= class_facts[slab->size_class].batch) return true;
-    return slab->uncarved && (free_blocks > 0 || !bin_has_free(bin));
+    return slab_can_carve(slab, size_class) && (free_blocks > 0 || !bin_has_free(bin));
 }
 
 static struct block *heap_refill(struct heap *heap, unsigned size_class)
 {
     struct bin *bin = &heap->bin[size_class];
     if (LOAD(&heap->pending)) heap_collect(heap);
-    if (bin->current && slab_is_worth_it(bin, span_at(bin->current))) {
-        struct block *list = slab_take_all(heap, span_at(bin->current));
+    if (heap->remote_budget < REMOTE_BUDGET / 2) {
+        struct block *kept = remote_keep(heap, size_class);
+        if (kept) return kept;
+    }
+    if (bin->current && slab_is_worth_it(bin, span_at(bin->current), size_class)) {
+        struct block *list = slab_take_all(heap, span_at(bin->current), size_class);
         if (list) return list;
     }
     for (;;) {
         bin_retire_current(heap, size_class);
+        struct block *kept = bin->first ? NULL : remote_keep(heap, size_class);
+        if (kept) return kept;
         struct span *slab = bin_next(heap, size_class);
         if (slab == NULL) return NULL;
-        struct block *list = slab_take_all(heap, slab);
+        struct block *list = slab_take_all(heap, slab, size_class);
         if (list) return list;
     }
 }

@@ -40,6 +40,14 @@ void slab_release(struct span *slab);
  * that was the arena: the slab is gone. */
 bool slab_settle(struct heap *heap, struct span *slab, uint32_t used);
 
+/* Blocks of other heaps that this thread freed and has not sent: rather than to ask for new memory, it
+ * allocates them again. A list, or NULL. */
+struct block *remote_keep(struct heap *heap, unsigned size_class);
+
+/* New memory is about to be taken: gives about as much back, from pages that are wholly free in
+ * slabs of other sizes, if there are such. */
+void heap_make_room(struct heap *heap);
+
 /* Takes in what other threads freed. */
 void heap_collect(struct heap *heap);
 

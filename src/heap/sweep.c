@@ -145,10 +145,13 @@ static bool slab_is_idle(struct span *slab, uint32_t remote)
 
 static void slab_release_idle(struct heap *heap, struct span *slab)
 {
-    struct bin *bin = &heap->bin[slab->size_class];
     uint8_t state = LOAD(&slab->state);
-    if (state == FH_SLAB_PARTIAL) bin_unlink(bin, slab);
-    if (state == FH_SLAB_CURRENT) bin->current = 0;
+    if (state == FH_SLAB_PARTIAL) bin_unlink(&heap->bin[slab->size_class], slab);
+    if (state == FH_SLAB_CURRENT) { /* perhaps of a smaller class that borrowed it */
+        unsigned c = slab->size_class;
+        while (heap->bin[c].current != span_index(slab)) c--;
+        heap->bin[c].current = 0;
+    }
     slab_release(slab);
 }
 
@@ -166,6 +169,70 @@ static void heap_release_remote(struct heap *heap)
     }
 }
 
+/* ---- what was seen before ----------------------------------------------------------------------- */
+
+/* What changes when anybody allocates from the slab or frees into it. */
+static uint64_t slab_signature(struct span *slab)
+{
+    uint64_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
+    uint64_t mix = (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^
+                   (uint64_t)LOAD(&slab->remote) << 32;
+    return (mix * 0x9e3779b97f4a7c15ull) >> 2 | 1;
+}
+
+#define SWEPT (1ull << 63)
+
+/* ---- room for growth ----------------------------------------------------------------------------- */
+
+/* A slab that waited long and is half free or more. Each slab looked at goes to the front of its
+ * queue: the next call sees another, and the fuller ones are allocated from first. */
+static struct span *bin_sparse_slab(struct bin *bin, unsigned *looks)
+{
+    for (; *looks > 0 && bin->last; --*looks) {
+        struct span *slab = span_at(bin->last);
+        if (LOAD(&slab->free) == NULL) return NULL; /* can only be carved: must stay behind */
+        bin_unlink(bin, slab);
+        bin_push_front(bin, slab);
+        bool sparse = slab->carved - slab_used(slab) >= class_facts[slab->size_class].blocks / 2u;
+        if (sparse && LOAD(&slab->bytes) != (slab_signature(slab) | SWEPT)) return slab;
+        if (bin->last == span_index(slab)) return NULL;
+    }
+    return NULL;
+}
+
+static struct span *heap_sparse_slab(struct heap *heap)
+{
+    unsigned looks = 32;
+    for (unsigned classes = 0; classes < CLASSES - 1 && looks > 0; classes++) {
+        struct span *slab = bin_sparse_slab(&heap->bin[heap->room_class + 1], &looks);
+        if (slab) return slab;
+        heap->room_class = (uint16_t)((heap->room_class + 1) % (CLASSES - 1));
+    }
+    return NULL;
+}
+
+void heap_make_room(struct heap *heap)
+{
+    if (heap->room_wait > 0) {
+        heap->room_wait--;
+        return;
+    }
+    size_t bytes = 0;
+    unsigned swept = 0;
+    for (struct span *slab; swept < 4 && bytes < 2 * SLICE_SIZE; swept++) {
+        if ((slab = heap_sparse_slab(heap)) == NULL) break;
+        bytes += slab_purge(slab);
+        STORE(&slab->bytes, slab_signature(slab) | SWEPT);
+    }
+    if (swept == 0) {
+        heap->room_wait = 4; /* looking costs little */
+        return;
+    }
+    bool good = bytes >= SLICE_SIZE / 4;
+    heap->room_backoff = good ? 0 : (uint16_t)base_min(heap->room_backoff * 2 + 1, 63);
+    heap->room_wait = heap->room_backoff;
+}
+
 /* ---- the visit ---------------------------------------------------------------------------------- */
 
 static bool heap_visit_pending(struct heap *heap, bool force)
@@ -181,17 +248,6 @@ static bool heap_visit_pending(struct heap *heap, bool force)
     lock_give(&heap->lock);
     return false;
 }
-
-/* What changes when anybody allocates from the slab or frees into it. */
-static uint64_t slab_signature(struct span *slab)
-{
-    uint64_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
-    uint64_t mix = (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^
-                   (uint64_t)LOAD(&slab->remote) << 32;
-    return (mix * 0x9e3779b97f4a7c15ull) >> 2 | 1;
-}
-
-#define SWEPT (1ull << 63)
 
 struct sweep {
     bool force;

@@ -1,20 +1,20 @@
 /* Where the bytes of all heaps are: a walk over every span while the program goes on. */
 #include "heap/slab.h"
 
-/* Length of a thread's list, which its thread may be changing: every step is checked to stay in the
- * slab, so that a block that was handed out meanwhile ends the walk, whatever is written in it. */
-static uint32_t list_length(struct heap *heap, unsigned size_class)
+/* Bytes in a thread's list, which its thread may be changing: every step is checked to be a free
+ * block of a slab, so that one that was handed out meanwhile ends the walk, whatever is in it. */
+static uint64_t list_bytes(struct heap *heap, unsigned size_class)
 {
+    uint64_t bytes = 0;
     struct block *block = LOAD(&heap->head[size_class]);
-    if (block == NULL || !arena_holds(block)) return 0;
-    struct span *slab = span_at(span_index_of(block));
-    uint32_t count = 0, most = class_facts[size_class].blocks;
-    while (block && count < most && arena_holds(block) && ((uintptr_t)block & 15) == 0 &&
-           span_at(span_index_of(block)) == slab) {
-        count++;
+    for (unsigned step = 0; block && step < SLICE_SIZE / 16; step++) {
+        struct span *slab = arena_holds(block) ? span_find(block) : NULL;
+        if (slab == NULL || LOAD(&slab->kind) != FH_SPAN_SLAB || (uintptr_t)block % 16) break;
+        if (!slab_block_is_free(slab, block)) break;
+        bytes += class_facts[slab->size_class].size;
         block = LOAD(&block->next);
     }
-    return count;
+    return bytes;
 }
 
 static void span_add(struct span *span, void *context)
@@ -41,7 +41,7 @@ static void span_add(struct span *span, void *context)
 static void heap_add(struct heap *heap, struct fh_usage *usage)
 {
     for (unsigned c = 1; c < CLASSES; c++)
-        usage->thread_lists += (uint64_t)list_length(heap, c) * class_facts[c].size;
+        usage->thread_lists += list_bytes(heap, c);
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];
         struct span *slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);

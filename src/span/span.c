@@ -303,14 +303,16 @@ size_t span_purge_pieces(struct span *span, uint16_t pieces)
 
 /* ---- the door ---------------------------------------------------------------------------------- */
 
-static struct span *span_allocate_locked(size_t slices)
+static struct span *span_allocate_locked(size_t slices, enum span_use use)
 {
-    struct span *span = bins_find(&dirty_bins, slices);
+    struct span *span = use == DENSE ? bins_find(&dirty_bins, slices) : NULL;
     if (span) return span_take(span, slices);
     if (UNLIKELY(age_oldest)) span_pay_debt(slices);
     span = bins_find(&clean_bins, slices);
     if (span) return span_take(span, slices);
-    return span_take_fresh(slices);
+    span = span_take_fresh(slices);
+    if (NEVER(span == NULL) && (span = bins_find(&dirty_bins, slices))) span_take(span, slices);
+    return span;
 }
 
 static void span_free_locked(struct span *span, uint32_t slices)
@@ -318,12 +320,12 @@ static void span_free_locked(struct span *span, uint32_t slices)
     span_insert_free(span, slices, FH_SPAN_DIRTY, os_clock_ms());
 }
 
-struct span *span_allocate(size_t slices, size_t align)
+struct span *span_allocate(size_t slices, size_t align, enum span_use use)
 {
     if (UNLIKELY(slices == 0 || slices >= arena.end || align >= arena.end)) return NULL;
     size_t extra = align - 1;
     lock_take(&arena.lock);
-    struct span *span = span_allocate_locked(slices + extra);
+    struct span *span = span_allocate_locked(slices + extra, use);
     if (UNLIKELY(span && extra)) {
         uint8_t flags = span->flags;
         /* What is cut off keeps its condition: slices that are clean must not count as dirty. */

@@ -130,9 +130,13 @@ bool arena_init(size_t reserve);
  * when the kernel refuses. `size` is rounded up to 64 bytes. */
 void *arena_record(size_t size);
 
+/* DENSE: all of the span will be used, so resident pages are welcome. SPARSE: perhaps only a little
+ * of it; then clean pages are better, of which only those touched will count. */
+enum span_use { DENSE, SPARSE };
+
 /* A span of `slices` slices at a multiple of `align` slices (a power of two), of kind NONE: the
  * caller sets its kind. flags has FH_SPAN_ZERO if it reads as zeros. NULL when memory is out. */
-struct span *span_allocate(size_t slices, size_t align);
+struct span *span_allocate(size_t slices, size_t align, enum span_use use);
 
 /* Gives a span back; its pages stay, for reuse, until the purger comes or until fresh memory is
  * taken instead. Spans of at least SPAN_PURGE_NOW slices go back to the kernel at once. */
