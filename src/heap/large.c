@@ -69,14 +69,26 @@ static void large_resize(struct span *span, size_t bytes)
     __atomic_fetch_add(&fh_registry.large_bytes, (uint64_t)change, __ATOMIC_RELAXED);
 }
 
+/* A block that grows once grows again: it is put where as much room follows, which stays free as
+ * long as nobody else needs it. */
+static struct span *large_span_with_room(size_t bytes)
+{
+    size_t slices = slices_for(bytes);
+    struct span *span = large_span(bytes, 2 * slices, 1);
+    if (span) span_shrink(span, slices, true);
+    return span ? span : large_span(bytes, slices, 1);
+}
+
 static void *large_move(struct span *span, size_t bytes)
 {
     size_t old = LOAD(&span->bytes);
-    struct span *to = large_span(bytes, slices_for(bytes), 1);
+    struct span *to = large_span_with_room(bytes);
     if (to == NULL) return NULL;
     bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), old);
     if (!moved) memcpy(span_start(to), span_start(span), old);
-    large_free(span);
+    large_count(-1, -(int64_t)old);
+    if (moved) span_free_clean(span);
+    else span_free(span);
     return span_start(to);
 }
 
@@ -86,7 +98,7 @@ void *large_reallocate(struct span *span, void *p, size_t size)
     size_t bytes = base_round_up(size, os_page_size()), slices = slices_for(bytes);
     uint32_t old = LOAD(&span->slices);
     bool zero;
-    if (slices < old) span_shrink(span, slices);
+    if (slices < old) span_shrink(span, slices, false);
     else if (slices > old && !span_grow(span, slices, &zero)) return large_move(span, bytes);
     large_resize(span, bytes);
     span_mark_body(span);

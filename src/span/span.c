@@ -33,6 +33,7 @@ struct bins {
 
 static struct bins dirty_bins, clean_bins;
 static uint32_t age_oldest, age_newest;
+static size_t clean_slices; /* in clean_bins */
 
 static unsigned bin_of(size_t slices)
 {
@@ -87,6 +88,8 @@ static void bin_insert(struct span *span)
     if (span->flags & FH_SPAN_DIRTY) {
         age_append(span);
         fh_registry.dirty_slices += length_of(span);
+    } else {
+        clean_slices += length_of(span);
     }
 }
 
@@ -101,6 +104,8 @@ static void bin_remove(struct span *span)
     if (span->flags & FH_SPAN_DIRTY) {
         age_remove(span);
         fh_registry.dirty_slices -= length_of(span);
+    } else {
+        clean_slices -= length_of(span);
     }
 }
 
@@ -236,6 +241,31 @@ static struct span *span_take_fresh(size_t slices)
     return span;
 }
 
+/* A dirty span that is too short, together with the clean one behind it: saves as many page faults as
+ * it has pages. The longest dirty spans are tried. */
+static struct span *span_take_mixed(size_t slices)
+{
+    enum { TRIES = 8 };
+    int tries = 0;
+    if (slices == 1) return NULL;
+    for (unsigned bin = bin_of(slices) + 1; bin-- > 0 && tries < TRIES;) {
+        for (uint32_t index = dirty_bins.first[bin]; index && tries < TRIES; tries++) {
+            struct span *span = span_at(index);
+            uint32_t length = length_of(span);
+            struct span *right = span_right(span, length, 0);
+            index = span->next;
+            if (right == NULL || length + length_of(right) < slices) continue;
+            bin_remove(span);
+            STORE(&span->kind, FH_SPAN_NONE);
+            span_take(right, slices - length);
+            STORE(&span->slices, (uint32_t)slices);
+            span->flags = 0;
+            return span;
+        }
+    }
+    return NULL;
+}
+
 /* ---- giving back ------------------------------------------------------------------------------ */
 
 /* Returns one free dirty span to the kernel. Called and returns with the lock held, but gives it up
@@ -256,8 +286,16 @@ static uint32_t span_purge_one(struct span *span)
     return done ? slices : 0;
 }
 
-/* Fresh memory is about to be taken while dirty memory lies about that did not fit: give as much
- * of that back, the oldest first, so that the resident size never exceeds what was once in use. */
+/* Free memory that may stay resident: half of what is in use, and 1 MiB. Less costs page faults in
+ * programs whose large blocks come and go in all sizes; more shows in the peak. */
+static bool span_dirty_is_much(void)
+{
+    size_t in_use = fh_registry.high - arena.first - fh_registry.dirty_slices - clean_slices;
+    return fh_registry.dirty_slices > in_use / 2 + 16;
+}
+
+/* Fresh memory is about to be taken while much dirty memory lies about that did not fit: give as
+ * much of that back, the oldest first, so that the resident size stays near what is in use. */
 static void span_pay_debt(size_t slices)
 {
     arena.debt += (uint32_t)base_min(slices, UINT32_MAX / 2);
@@ -307,7 +345,8 @@ static struct span *span_allocate_locked(size_t slices, enum span_use use)
 {
     struct span *span = use == DENSE ? bins_find(&dirty_bins, slices) : NULL;
     if (span) return span_take(span, slices);
-    if (UNLIKELY(age_oldest)) span_pay_debt(slices);
+    if (use == DENSE && (span = span_take_mixed(slices))) return span;
+    if (UNLIKELY(age_oldest) && span_dirty_is_much()) span_pay_debt(slices);
     span = bins_find(&clean_bins, slices);
     if (span) return span_take(span, slices);
     span = span_take_fresh(slices);
@@ -315,10 +354,6 @@ static struct span *span_allocate_locked(size_t slices, enum span_use use)
     return span;
 }
 
-static void span_free_locked(struct span *span, uint32_t slices)
-{
-    span_insert_free(span, slices, FH_SPAN_DIRTY, os_clock_ms());
-}
 
 struct span *span_allocate(size_t slices, size_t align, enum span_use use)
 {
@@ -352,11 +387,18 @@ void span_free(struct span *span)
 {
     lock_take(&arena.lock);
     uint32_t slices = length_of(span);
-    span_free_locked(span, slices);
+    span_insert_free(span, slices, FH_SPAN_DIRTY, os_clock_ms());
     while (UNLIKELY(slices >= PURGE_NOW) && age_newest &&
            length_of(span_at(age_newest)) >= PURGE_NOW) {
         if (span_purge_one(span_at(age_newest)) == 0) break;
     }
+    lock_give(&arena.lock);
+}
+
+void span_free_clean(struct span *span)
+{
+    lock_take(&arena.lock);
+    span_insert_free(span, length_of(span), 0, 0);
     lock_give(&arena.lock);
 }
 
@@ -379,13 +421,14 @@ bool span_grow(struct span *span, size_t slices, bool *zero)
     return grown;
 }
 
-void span_shrink(struct span *span, size_t slices)
+void span_shrink(struct span *span, size_t slices, bool untouched)
 {
     lock_take(&arena.lock);
     uint32_t old = length_of(span);
     ASSERT(slices < old);
     STORE(&span->slices, (uint32_t)slices);
-    span_free_locked(span + slices, old - (uint32_t)slices);
+    uint8_t flags = untouched && span->flags & FH_SPAN_ZERO ? 0 : FH_SPAN_DIRTY;
+    span_insert_free(span + slices, old - (uint32_t)slices, flags, os_clock_ms());
     lock_give(&arena.lock);
 }
 

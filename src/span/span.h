@@ -139,15 +139,19 @@ enum span_use { DENSE, SPARSE };
 struct span *span_allocate(size_t slices, size_t align, enum span_use use);
 
 /* Gives a span back; its pages stay, for reuse, until the purger comes or until fresh memory is
- * taken instead. Spans of at least SPAN_PURGE_NOW slices go back to the kernel at once. */
+ * taken instead. Spans of 64 MiB and more go back to the kernel at once. */
 void span_free(struct span *span);
+
+/* Gives back a span that reads as zeros. */
+void span_free_clean(struct span *span);
 
 /* Makes a span longer in place; false when what follows is in use. The new slices are zero only if
  * *zero says so. */
 bool span_grow(struct span *span, size_t slices, bool *zero);
 
-/* Makes a span shorter; what is cut off is freed. */
-void span_shrink(struct span *span, size_t slices);
+/* Makes a span shorter; what is cut off is freed. `untouched`: nobody has written there since it
+ * was allocated. */
+void span_shrink(struct span *span, size_t slices, bool untouched);
 
 /* Marks an allocated large span so that span_find finds it from any address inside. */
 void span_mark_body(struct span *span);
