@@ -1,3 +1,4 @@
+/* The table of allocators, and how a file is compared with it. See allocators.h. */
 #include <string.h>
 
 #include <freehold/registry.h>
@@ -13,7 +14,7 @@ struct sign {
 
 struct allocator {
     const char *name;
-    enum { PLAIN, WRAPPER, SANITIZER } kind;
+    enum { PLAIN, WRAPPER, SANITIZER, REDIRECTOR } kind;
     struct sign signs[4];
     const char *message; /* in a stripped static program */
 };
@@ -27,7 +28,7 @@ static const struct allocator allocators[] = {
     {"MemorySanitizer", SANITIZER, {{SYMBOL, "__msan_init"}}, NULL},
     {"ThreadSanitizer", SANITIZER, {{SYMBOL, "__tsan_init"}}, NULL},
     {"LeakSanitizer", SANITIZER, {{SYMBOL, "__lsan_init"}, {FILE_PART, "liblsan."}}, NULL},
-    {"Valgrind", SANITIZER, {{FILE_PART, "vgpreload_"}}, NULL},
+    {"Valgrind", REDIRECTOR, {{SYMBOL_SUFFIX, "ZU_libcZdsoZa_malloc"}}, NULL},
     {"heaptrack", WRAPPER, {{FILE_PART, "libheaptrack_preload"}}, NULL},
     {"bytehound", WRAPPER, {{FILE_PART, "libbytehound"}}, NULL},
     {"glibc's malloc debugging", WRAPPER, {{FILE_PART, "libc_malloc_debug"}}, NULL},
@@ -186,6 +187,11 @@ const char *allocator_name(int allocator)
 bool allocator_is_wrapper(int allocator)
 {
     return allocator >= 0 && allocators[allocator].kind == WRAPPER;
+}
+
+bool allocator_is_redirector(int allocator)
+{
+    return allocator >= 0 && allocators[allocator].kind == REDIRECTOR;
 }
 
 bool allocator_is_sanitizer(int allocator)

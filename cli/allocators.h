@@ -49,6 +49,9 @@ const char *allocator_name(int allocator);
 /* It checks or records and hands the calls on to the allocator below it. */
 bool allocator_is_wrapper(int allocator);
 
+/* It diverts the calls whoever exports the functions: Valgrind runs the program on its own terms. */
+bool allocator_is_redirector(int allocator);
+
 /* A sanitizer's runtime, which must own malloc from the first call on. */
 bool allocator_is_sanitizer(int allocator);
 

@@ -1,3 +1,4 @@
+/* Reads the group from /proc/self/cgroup, its mount from mountinfo, and walks up from there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

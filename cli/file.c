@@ -1,3 +1,4 @@
+/* Reading whole files, and numbers out of text. Nothing here trusts a size that stat told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

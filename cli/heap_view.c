@@ -1,3 +1,4 @@
+/* Reads the registry, then the heaps and descriptors that it points to, each bounded before use. */
 #include <stdlib.h>
 #include <string.h>
 

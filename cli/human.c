@@ -1,3 +1,4 @@
+/* Rounding happens before the unit is chosen, so that nothing prints as 1024.0 KiB. */
 #include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The whole of JSON that we write fits here; a library would be another dependency to install. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* The three places where the library may be wrong: not there, not it, not nameable. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

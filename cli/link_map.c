@@ -1,3 +1,4 @@
+/* Walks the loader's list word by word; garbage ends the walk by a bound or an unreadable word. */
 #include <elf.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* The two ways into the memory of another process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

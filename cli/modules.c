@@ -85,7 +85,7 @@ static char *image_from_memory(const struct process *p, size_t first, size_t end
             return NULL;
         if (stop > *size) *size = stop;
     }
-    char *image = calloc(1, *size);
+    char *image = *size ? calloc(1, *size) : NULL;
     bool any = false;
     for (size_t i = first; image && i < end; i++) {
         const struct mapping *m = &p->maps.list[i];

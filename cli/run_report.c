@@ -65,9 +65,12 @@ static void report_end(const struct report *r)
 
 static void report_rss(const struct report *r)
 {
+    bool alone = true;
+    for (size_t i = 0; i < r->run->slot_count; i++)
+        alone &= r->run->slots[i].pid == (uint32_t)r->run->child.pid;
     label(r, "peak RSS");
     fprintf(r->out, "%s with code, stacks and files%s\n", HUMAN(bytes, r->run->peak_rss),
-            r->run->slot_count > 1 ? ", of the largest process" : "");
+            alone ? "" : ", of the largest process");
 }
 
 /* ", 1.1 MiB in thread lists", each part that is not 0, the first without the comma. */
@@ -183,7 +186,7 @@ static void report_processes(const struct report *r)
         allocated += slot->allocated;
         if (slot != run->subject && (!next || slot->peak.live > next->peak.live)) next = slot;
     }
-    if (!next) return;
+    if (processes < 2) return;
     label(r, "processes");
     fprintf(r->out, "%zu%s, %s allocations together; the next largest is %s (pid %u), %s live\n",
             processes, run->slots_claimed > FH_RUN_SLOTS ? " and more" : "",

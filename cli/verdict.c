@@ -1,3 +1,4 @@
+/* Redirectors first, then the first exporter in lookup order, then what is inside the program. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,15 @@ static const struct module *exporter_of(const struct process *p, unsigned functi
 {
     for (size_t i = from; i < p->module_count; i++) {
         if (p->modules[i].signs.exported & 1u << function) return &p->modules[i];
+    }
+    return NULL;
+}
+
+static const struct module *redirector_of(const struct process *p)
+{
+    for (size_t i = 0; i < p->module_count; i++) {
+        const struct module *m = &p->modules[i];
+        if (allocator_is_redirector(allocator_first(m->signs.allocators))) return m;
     }
     return NULL;
 }
@@ -105,7 +115,9 @@ static bool note_preload(void *context, const char *entry)
 void verdict_reach(struct verdict *v, const struct process *p)
 {
     *v = (struct verdict){.allocator = ALLOCATOR_NONE, .is_static = process_is_static(p)};
-    if (!v->is_static) find_owners(v, p);
+    v->owner = redirector_of(p);
+    if (v->owner) v->allocator = allocator_first(v->owner->signs.allocators);
+    if (!v->owner && !v->is_static) find_owners(v, p);
     if (!v->owner) find_owner_inside(v, p);
     for (size_t i = 0; i < p->module_count; i++) v->unread += p->modules[i].source == MODULE_UNREAD;
     const char *preload = process_variable(p, "LD_PRELOAD");

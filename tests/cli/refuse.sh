@@ -19,6 +19,8 @@ says err 'static program'
 says err 'libfreehold.a'
 try 125 "$FREEHOLD" run -- "$PARTS/still_own_malloc"
 says err 'brings its own malloc'
+try 125 "$FREEHOLD" run -- "$PARTS/still_asan"
+says err 'built with AddressSanitizer'
 try 125 "$FREEHOLD" run
 says err 'which program?'
 try 125 "$FREEHOLD" run --no-such-option -- true

@@ -33,6 +33,12 @@ which_of 1 "$PARTS/still_own_malloc"
 says out 'an allocator this command does not know'
 says out 'mixed'
 
+# A wrapper is not the owner.
+which_of 1 env LD_PRELOAD="$PARTS/libheaptrack_preload.so" "$PARTS/still"
+says out 'allocates with glibc'
+says out 'libheaptrack_preload.so (heaptrack)'
+which_of 0 env LD_PRELOAD="$PARTS/libheaptrack_preload.so:$STANDIN_SO" "$PARTS/still"
+
 # A static program whose texts say nothing either.
 sed 's/malloc(): corrupted top size/xxxxxx(): xxxxxxxxx xxx xxxx/g' stripped >mute
 chmod +x mute
