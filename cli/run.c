@@ -6,6 +6,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,17 @@ static int start(struct run *run, const struct request *request, const char *pat
     return status;
 }
 
+/* If we were started with a standard stream closed, our own files must not take its number. It stays
+ * closed for the program. */
+static void fill_standard_streams(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
 int command_run(int argc, char **argv)
 {
     struct request request = {0};
@@ -190,6 +202,7 @@ int command_run(int argc, char **argv)
     FILE *json = NULL;
     argp_err_exit_status = STATUS_OWN_FAILURE;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &request);
+    fill_standard_streams();
     int status = prepare(&request, library, path, &json);
     if (status) return status;
     struct run run = {

@@ -161,12 +161,11 @@ static void note_sanitizer(void *context, const char *name)
     }
 }
 
-static int examine_allocator(const struct examined *e, const struct elf_image *program)
+static int examine_allocator(const struct examined *e, const struct elf_image *program,
+                             const struct allocator_signs *signs)
 {
-    struct allocator_signs signs;
     const char *sanitizer = NULL;
-    allocator_signs_read(&signs, program, "");
-    int allocator = allocator_first(signs.allocators);
+    int allocator = allocator_first(signs->allocators);
     if (allocator_is_sanitizer(allocator)) sanitizer = allocator_name(allocator);
     elf_image_needed(program, note_sanitizer, &sanitizer);
     if (sanitizer)
@@ -174,7 +173,7 @@ static int examine_allocator(const struct examined *e, const struct elf_image *p
                       "cannot run %s: it was built with %s, which must own malloc itself; build it "
                       "without",
                       e->name, sanitizer);
-    if (signs.exported & 1u << FUNCTION_MALLOC && allocator != ALLOCATOR_FREEHOLD)
+    if (signs->exported & 1u << FUNCTION_MALLOC)
         return refuse(STATUS_OWN_FAILURE,
                       "cannot run %s: it brings its own malloc (%s) inside the executable, which "
                       "goes before any preloaded one; build it without",
@@ -184,10 +183,14 @@ static int examine_allocator(const struct examined *e, const struct elf_image *p
 
 static int examine_elf(const struct examined *e, const struct elf_image *program)
 {
+    struct allocator_signs signs;
+    allocator_signs_read(&signs, program, "");
+    /* A program with libfreehold.a inside needs no preloading, and finds the run file by itself. */
+    if (allocator_first(signs.allocators) == ALLOCATOR_FREEHOLD) return 0;
     int status = examine_machine(e, program);
     if (!status) status = examine_loader(e, program);
     if (!status) status = examine_rights(e);
-    if (!status) status = examine_allocator(e, program);
+    if (!status) status = examine_allocator(e, program, &signs);
     return status;
 }
 

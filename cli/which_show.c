@@ -135,11 +135,11 @@ static void show_method(const struct show *s, const struct which *w)
     const struct verdict *v = &w->verdict;
     label(s, "told by");
     if (v->likely)
-        fputs("message texts in a stripped static program\n", s->out);
+        fputs("message texts only: it is a stripped static program\n", s->out);
     else if (v->is_static && !v->owner)
         fputs("nothing: a stripped static program without a text we know\n", s->out);
     else if (v->is_static)
-        fputs("symbols of a static program\n", s->out);
+        fputs("what the static program has of symbols and notes\n", s->out);
     else
         fprintf(s->out, "%s over %zu modules\n",
                 w->process.lookup == LOOKUP_LOADER ? "the loader's own list"

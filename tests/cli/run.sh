@@ -48,6 +48,13 @@ ls /proc/self/fd >plain
 try 0 "$FREEHOLD" run -q -- ls /proc/self/fd
 cmp -s plain out || fail 'the program inherits other descriptors'
 
+# A stream that is closed stays closed, and is not taken for a file of ours.
+try 1 sh -c '"$FREEHOLD" run -- readlink /proc/self/fd/2 2>&-'
+silent out
+try 0 sh -c '"$FREEHOLD" run -q -- sh -c "echo out; echo err >&2" <&- '
+says out out
+says err err
+
 # A library that did not take effect is said loudly, and fails unless the program did.
 export STANDIN=silent
 try 125 "$FREEHOLD" run -q -- true

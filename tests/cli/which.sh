@@ -29,6 +29,7 @@ says out 'a static program'
 strip -o stripped "$PARTS/still_static"
 which_of 1 ./stripped
 says out 'most likely allocates with glibc'
+says out 'message texts only'
 which_of 1 "$PARTS/still_own_malloc"
 says out 'an allocator this command does not know'
 says out 'mixed'
