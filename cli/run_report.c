@@ -186,7 +186,7 @@ static void report_processes(const struct report *r)
         allocated += slot->allocated;
         if (slot != run->subject && (!next || slot->peak.live > next->peak.live)) next = slot;
     }
-    if (processes < 2) return;
+    if (!next || processes < 2) return;
     label(r, "processes");
     fprintf(r->out, "%zu%s, %s allocations together; the next largest is %s (pid %u), %s live\n",
             processes, run->slots_claimed > FH_RUN_SLOTS ? " and more" : "",
