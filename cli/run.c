@@ -131,9 +131,9 @@ static int write_json(const struct run *run, FILE *out, const char *name)
 
 static int no_effect(const struct run *run)
 {
-    say("%s did NOT run on Freehold: its loader did not load %s, or the program ended before its "
-        "first allocation; no figures (freehold which PID tells why while it runs)",
-        run->program, run->library);
+    say("%s did NOT run on Freehold: its loader did not load %s, or it may not open /proc/%d/fd of "
+        "this command; no figures (freehold which PID tells more while it runs)",
+        run->program, run->library, (int)getpid());
     return STATUS_OWN_FAILURE;
 }
 

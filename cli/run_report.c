@@ -202,9 +202,23 @@ static void report_threads(const struct report *r)
             s->threads_peak, s->heaps);
 }
 
+/* A program that allocated nothing has no more to tell. */
+static void report_nothing(const struct report *r)
+{
+    fprintf(r->out, "%sfreehold: %s: ran on Freehold and allocated nothing in %s%s\n",
+            r->colours->strong, r->run->program, HUMAN(time, r->run->child.elapsed_ms),
+            r->colours->plain);
+    report_end(r);
+    report_rss(r);
+}
+
 void run_report(const struct run *run, FILE *out, const struct palette *colours, bool utf8)
 {
     struct report r = {run, out, colours, utf8};
+    if (run->subject->allocated == 0) {
+        report_nothing(&r);
+        return;
+    }
     report_verdict(&r);
     report_end(&r);
     report_memory(&r);

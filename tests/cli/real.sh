@@ -17,6 +17,9 @@ command -v python3 >/dev/null && same python3 -c 'print(sorted({str(i): i for i 
 command -v perl >/dev/null && same perl -e 'my %h; $h{$_} = "x" x $_ for 1..2000; print length(join "", values %h), "\n"'
 command -v sqlite3 >/dev/null && same sqlite3 :memory: 'with recursive c(x) as (select 1 union all select x+1 from c where x<20000) select sum(length(hex(x))) from c;'
 
+try 0 "$FREEHOLD" run -- true # may not allocate at all
+head -n 1 err | grep -q '^freehold: true: ' || fail 'no verdict on a program without allocations'
+
 # A driver that leaves the work to a child: the verdict is about the child.
 if command -v cc >/dev/null; then
     awk 'BEGIN { for (i = 0; i < 400; i++) print "int f" i "(int x) { return x * " i "; }" }' >large.c
