@@ -6,20 +6,10 @@ import pty
 import signal
 import subprocess
 import sys
-import tempfile
 
 FREEHOLD = os.environ['FREEHOLD']
 os.environ['FREEHOLD_LIBRARY'] = os.environ['STANDIN_SO']
-# Says what it got and what it reads; ends with status 42 at the end of its input.
-PROGRAM = '''
-import signal, sys
-for name in ('HUP', 'INT', 'QUIT', 'TERM', 'USR1', 'USR2', 'WINCH', 'CONT'):
-    signal.signal(getattr(signal, 'SIG' + name), lambda *_, name=name: print(name, flush=True))
-print('ready', flush=True)
-for line in iter(sys.stdin.readline, ''):
-    print('read', line, end='', flush=True)
-sys.exit(42)
-'''
+LISTEN = os.environ['PARTS'] + '/listen'
 
 
 def check(condition, what):
@@ -28,7 +18,7 @@ def check(condition, what):
 
 
 def start(**more):
-    return subprocess.Popen([FREEHOLD, 'run', '-q', '--', sys.executable, '-c', PROGRAM], text=True,
+    return subprocess.Popen([FREEHOLD, 'run', '-q', '--', LISTEN], text=True,
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)
 
 
@@ -95,11 +85,9 @@ class Terminal:
 
 
 def test_stops_and_continues_with_the_terminal():
-    with open('program.py', 'w') as file:
-        file.write(PROGRAM)
     shell = Terminal()
     shell.expect('shell> ')
-    shell.send(f'{FREEHOLD} run -- {sys.executable} program.py\n')
+    shell.send(f'{FREEHOLD} run -- {LISTEN}\n')
     shell.expect('\nready')
     shell.send('one\n')
     shell.expect('read one')
@@ -126,8 +114,6 @@ def test_stops_and_continues_with_the_terminal():
 
 
 tests = [test for name, test in sorted(globals().items()) if name.startswith('test_')]
-with tempfile.TemporaryDirectory() as scratch:
-    os.chdir(scratch)
-    for test in tests:
-        test()
+for test in tests:
+    test()
 print(len(tests), 'cases')
