@@ -27,7 +27,7 @@ set_target_properties(freehold_shared PROPERTIES
 set_target_properties(freehold_static PROPERTIES EXPORT_NAME static)
 target_link_options(freehold_shared PRIVATE
     -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions
-    -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+    -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 target_link_libraries(freehold_static INTERFACE Threads::Threads)
 endif()
 

@@ -104,8 +104,6 @@ static bool maps_line_holds(const char *line, const char *end, uintptr_t p, cons
         if (field == 4) break;
         while (line < end && *line != ' ') line++;
     }
-    while (line < end && *line != ' ') line++; /* the inode */
-    while (line < end && *line == ' ') line++;
     *name = line;
     return true;
 }
@@ -186,6 +184,7 @@ PUBLIC size_t fh_describe_text(const void *p, char *text, size_t capacity)
 
 void face_bad_pointer(const char *caller, const void *p)
 {
+    face_start(); /* the options may not have been read yet */
     bool ignore = __atomic_load_n(&options.bad_free, __ATOMIC_RELAXED);
     char line[512];
     struct text t = TEXT(line);

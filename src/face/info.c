@@ -172,4 +172,7 @@ PUBLIC int mallopt(int parameter, int value)
     return fh_option_set("purge", value == -1 ? "0" : "1") == 0;
 }
 
+PUBLIC struct mallinfo __libc_mallinfo(void) __attribute__((alias("mallinfo")));
+PUBLIC int __libc_mallopt(int parameter, int value) __attribute__((alias("mallopt")));
+
 #endif

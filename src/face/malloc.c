@@ -31,8 +31,7 @@ static FH_NOINLINE void *malloc_slow(size_t size)
 
 static FH_NOINLINE void free_slow(void *p)
 {
-    if (p != NULL) heap_config.bad_pointer ? heap_config.bad_pointer("free", p)
-                                           : face_bad_pointer("free", p);
+    if (p != NULL) heap_config.bad_pointer("free", p);
 }
 
 FH_INLINE void *malloc_inline(size_t size)
@@ -219,6 +218,5 @@ ALIAS(void, __libc_free, (void *), free);
 ALIAS(void *, __libc_memalign, (size_t, size_t), memalign);
 ALIAS(void *, __libc_valloc, (size_t), valloc);
 ALIAS(void *, __libc_pvalloc, (size_t), pvalloc);
-ALIAS(int, __posix_memalign, (void **, size_t, size_t), fh_posix_memalign);
 
 #endif

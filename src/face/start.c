@@ -47,6 +47,11 @@ static void fork_child(void)
     run_slot_fork_child();
 }
 
+struct heap_config heap_config = {
+    .attached = thread_attached,
+    .bad_pointer = face_bad_pointer,
+};
+
 /* ---- start-up ------------------------------------------------------------------------------------- */
 
 static void registry_start(void)
@@ -61,13 +66,18 @@ static bool start_once(void)
 {
     options_read();
     registry_start();
-    heap_config.bad_pointer = face_bad_pointer;
-    heap_config.attached = thread_attached;
     purger.sweep = heap_sweep;
     thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
     if (!arena_init((size_t)options.reserve)) return false;
     run_slot_claim();
     return true;
+}
+
+/* With options given, start even in a program that never allocates: `freehold run` shall see it, and
+ * a wrong option shall be said. */
+__attribute__((constructor)) static void start_if_asked(void)
+{
+    if (os_environment("FREEHOLD_OPTIONS")) face_start();
 }
 
 /* 0 not yet, 1 in progress, 2 done, 3 failed */

@@ -6,7 +6,6 @@
 
 struct heap heap_none;
 _Thread_local struct heap *heap_self __attribute__((tls_model("initial-exec"))) = &heap_none;
-struct heap_config heap_config;
 
 /* Heaps of threads that ended, newest first. Lock order: create_lock, a heap, idle_lock, then other
  * heaps only by lock_try, then the arena's. */

@@ -85,7 +85,8 @@ extern _Thread_local struct heap *heap_self __attribute__((tls_model("initial-ex
 struct heap_config {
     /* A thread got a heap: arrange for heap_detach at its end. */
     void (*attached)(struct heap *heap);
-    /* A pointer that is no live block of ours. Returns if it is to be ignored. */
+    /* A pointer that is no live block of ours. Returns if it is to be ignored. Set before the first
+     * allocation, since the first call may already bring one. */
     void (*bad_pointer)(const char *caller, const void *p);
     /* Called now and then as memory is taken, outside of locks; NULL for nothing. */
     void (*tick)(void);

@@ -87,7 +87,9 @@ static void *large_move(struct span *span, size_t bytes)
     bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), old);
     if (!moved) memcpy(span_start(to), span_start(span), old);
     large_count(-1, -(int64_t)old);
-    if (moved) span_free_clean(span);
+    /* What lies behind the block was not moved, and may have been touched by an earlier one. */
+    size_t behind = ((size_t)LOAD(&span->slices) << SLICE_SHIFT) - old;
+    if (moved && (behind == 0 || os_vm_purge(span_start(span) + old, behind))) span_free_clean(span);
     else span_free(span);
     return span_start(to);
 }

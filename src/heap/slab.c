@@ -8,7 +8,7 @@
 static void slab_set_counts(struct span *slab, uint32_t countdown, int16_t rest)
 {
     __atomic_store_n(&slab->countdown, countdown, __ATOMIC_RELAXED);
-    slab->rest = rest;
+    __atomic_store_n(&slab->rest, rest, __ATOMIC_RELAXED);
 }
 
 void slab_set_current(struct span *slab, uint32_t used)

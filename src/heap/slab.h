@@ -6,7 +6,8 @@
 
 FH_INLINE uint32_t slab_used(const struct span *slab)
 {
-    return __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED) + (uint32_t)(int32_t)slab->rest;
+    uint32_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
+    return countdown + (uint32_t)(int32_t)__atomic_load_n(&slab->rest, __ATOMIC_RELAXED);
 }
 
 FH_INLINE uint16_t slab_offset16(const struct span *slab, const void *p)

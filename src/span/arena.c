@@ -68,7 +68,9 @@ bool arena_init(size_t reserve)
     size_t records = base_round_up(base_max(size >> 14, MIB), SLICE_SIZE);
     size_t meta = base_round_up(descriptors + records, ARENA_ALIGN);
     if (!os_vm_readable(base, descriptors + records)) return false;
-    os_vm_name(base, descriptors + records, "freehold:meta");
+    /* Named once and whole: parts with other names would not merge as they are committed. */
+    os_vm_name(base, meta, "freehold:meta");
+    os_vm_name(base + meta, size - meta, "freehold:heap");
 
     arena.first = (uint32_t)(meta >> SLICE_SHIFT);
     arena.end = (uint32_t)(size >> SLICE_SHIFT);
@@ -138,7 +140,6 @@ bool arena_commit(uint32_t end)
         step = need;
         if (!os_vm_commit(start, (size_t)step << SLICE_SHIFT)) return false;
     }
-    os_vm_name(start, (size_t)step << SLICE_SHIFT, "freehold:heap");
     arena.committed += step;
     fh_registry.committed = (uint64_t)(arena.committed - arena.first) << SLICE_SHIFT;
     return true;

@@ -55,19 +55,26 @@ static uint32_t length_of(struct span *span)
 
 /* ---- the queue of dirty spans by age --------------------------------------------------------- */
 
+/* The word is a slab's countdown too, which is read as a hint by who does not know yet that the slab is
+ * gone. */
+static void age_set_next(struct span *span, uint32_t index)
+{
+    __atomic_store_n(&span->age_next, index, __ATOMIC_RELAXED);
+}
+
 static void age_append(struct span *span)
 {
     uint32_t index = span_index(span);
-    span->age_next = 0;
+    age_set_next(span, 0);
     span->age_prev = age_newest;
-    if (age_newest) span_at(age_newest)->age_next = index;
+    if (age_newest) age_set_next(span_at(age_newest), index);
     else age_oldest = index;
     age_newest = index;
 }
 
 static void age_remove(struct span *span)
 {
-    if (span->age_prev) span_at(span->age_prev)->age_next = span->age_next;
+    if (span->age_prev) age_set_next(span_at(span->age_prev), span->age_next);
     else age_oldest = span->age_next;
     if (span->age_next) span_at(span->age_next)->age_prev = span->age_prev;
     else age_newest = span->age_prev;
