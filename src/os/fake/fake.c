@@ -2,13 +2,11 @@
 #include "os/fake/fake.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
-#include <unistd.h>
 
+#include "base/syscall.h"
 #include "os/os.h"
 
 #define STANDARD                                                                                   \
@@ -85,9 +83,9 @@ void *os_vm_reserve(size_t size, size_t align)
     CHECK(base_is_pow2(align) && size % os_fake.page_size == 0);
     if (size > os_fake.address_space_left || !request_granted(&os_fake.reserved)) return NULL;
     align = base_max(align, os_fake.page_size);
-    char *p =
-        mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) return NULL;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    long p = SYS6(SYS_mmap, NULL, size + align, PROT_NONE, flags, -1, 0);
+    if (base_syscall_failed(p)) return NULL;
     char *start = (char *)base_round_up((size_t)p, align);
     unsigned i = atomic_fetch_add(&reservation_count, 1);
     CHECK(i < RESERVATIONS);
@@ -99,14 +97,14 @@ void *os_vm_reserve(size_t size, size_t align)
 bool os_vm_readable(void *p, size_t size)
 {
     check_range(p, size);
-    return request_granted(&os_fake.readable) && mprotect(p, size, PROT_READ) == 0;
+    return request_granted(&os_fake.readable) && SYS3(SYS_mprotect, p, size, PROT_READ) == 0;
 }
 
 bool os_vm_commit(void *p, size_t size)
 {
     check_range(p, size);
     if (!request_granted(&os_fake.committed)) return false;
-    return mprotect(p, size, PROT_READ | PROT_WRITE) == 0;
+    return SYS3(SYS_mprotect, p, size, PROT_READ | PROT_WRITE) == 0;
 }
 
 bool os_vm_purge(void *p, size_t size)
@@ -115,14 +113,14 @@ bool os_vm_purge(void *p, size_t size)
     if (os_fake.refuse_purge) return false;
     atomic_fetch_add(&os_fake.purged, 1);
     atomic_fetch_add(&os_fake.purged_bytes, size);
-    return madvise(p, size, MADV_DONTNEED) == 0;
+    return SYS3(SYS_madvise, p, size, MADV_DONTNEED) == 0;
 }
 
 void os_vm_release(void *p, size_t size)
 {
     check_range(p, size);
     atomic_fetch_add(&os_fake.released, 1);
-    CHECK(munmap(p, size) == 0);
+    CHECK(SYS2(SYS_munmap, p, size) == 0);
 }
 
 bool os_vm_move(void *to, void *from, size_t size)
@@ -132,7 +130,7 @@ bool os_vm_move(void *to, void *from, size_t size)
     if (os_fake.refuse_move) return false;
     atomic_fetch_add(&os_fake.moved, 1);
     memcpy(to, from, size);
-    return madvise(from, size, MADV_DONTNEED) == 0;
+    return SYS3(SYS_madvise, from, size, MADV_DONTNEED) == 0;
 }
 
 /* Hints: a system may ignore them, and this one does. */
@@ -176,12 +174,12 @@ uint64_t os_clock_ms(void)
 
 uint32_t os_thread_id(void)
 {
-    return (uint32_t)syscall(SYS_gettid);
+    return (uint32_t)SYS0(SYS_gettid);
 }
 
 uint32_t os_process_id(void)
 {
-    return (uint32_t)getpid();
+    return (uint32_t)SYS0(SYS_getpid);
 }
 
 /* The helper is a coroutine: it runs where a test lets it, and stops where it naps. */
@@ -263,26 +261,26 @@ const char *os_environment(const char *name)
 
 int os_file_open(const char *path)
 {
-    return open(path, O_RDONLY | O_CLOEXEC);
+    return (int)SYS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 }
 
 long os_file_read(int fd, char *buffer, size_t size)
 {
-    return read(fd, buffer, size);
+    return SYS3(SYS_read, fd, buffer, size);
 }
 
 void os_file_close(int fd)
 {
-    close(fd);
+    SYS1(SYS_close, fd);
 }
 
 void *os_file_map(const char *path, size_t size)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) return NULL;
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    return p == MAP_FAILED ? NULL : p;
+    long fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    if (base_syscall_failed(fd)) return NULL;
+    long p = SYS6(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    SYS1(SYS_close, fd);
+    return base_syscall_failed(p) ? NULL : (void *)p;
 }
 
 void os_write(int fd, const char *text, size_t length)
@@ -292,5 +290,5 @@ void os_write(int fd, const char *text, size_t length)
         size_t room = sizeof os_fake.said - 1 - at;
         memcpy(os_fake.said + at, text, base_min(length, room));
     }
-    if (!os_fake.quiet && write(fd, text, length) < 0) return;
+    if (!os_fake.quiet) SYS3(SYS_write, fd, text, length);
 }

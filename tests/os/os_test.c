@@ -1,0 +1,426 @@
+/*
+ * The contract of os/os.h, word by word; built over os/linux and over os/fake, which must not differ.
+ *
+ * What could break: memory that does not read as zeros where the floors above rely on it, memory that
+ * stays resident after it was given back, an errno that a program sees change across free.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kit/unit.h"
+
+#ifdef OS_TEST_FAKE
+#include "os/fake/fake.h"
+#endif
+
+#define SIZE (16 * MIB)
+#define PIECE (4 * MIB)
+
+static char *range; /* reserved by the set-up */
+
+static int set_up(void **state)
+{
+    (void)state;
+    range = os_vm_reserve(SIZE, 2 * MIB);
+    return range == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    os_vm_release(range, SIZE);
+    return 0;
+}
+
+static bool all_bytes(const char *p, size_t size, char value)
+{
+    for (size_t i = 0; i < size; i++)
+        if (p[i] != value) return false;
+    return true;
+}
+
+static size_t resident_pages(char *p, size_t size)
+{
+    static unsigned char page[SIZE / 4096];
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    assert_int_equal(mincore(p, size, page), 0);
+    for (size_t i = 0; i < size / page_size; i++) count += page[i] & 1;
+    return count;
+}
+
+/* Whether the kernel can read (or write) there, asked without a fault: a pipe is filled from it. */
+static bool kernel_can(char *p, bool write_there)
+{
+    int fd[2];
+    char byte = 1;
+    assert_int_equal(pipe(fd), 0);
+    if (write_there) assert_int_equal(write(fd[1], &byte, 1), 1);
+    ssize_t n = write_there ? read(fd[0], p, 1) : write(fd[1], p, 1);
+    close(fd[0]);
+    close(fd[1]);
+    return n == 1;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------ */
+
+static void test_os__page_size_is_a_power_of_two(void **state)
+{
+    (void)state;
+    assert_true(base_is_pow2(os_page_size()));
+    assert_in_range(os_page_size(), 4096, 65536);
+}
+
+static void test_os__reserved_is_aligned_and_faults(void **state)
+{
+    (void)state;
+    for (size_t align = os_page_size(); align <= 64 * MIB; align *= 4) {
+        char *p = os_vm_reserve(SIZE, align);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % align, 0);
+        assert_false(kernel_can(p, false));
+        assert_false(kernel_can(p + SIZE - 1, false));
+        os_vm_release(p, SIZE);
+    }
+}
+
+static void test_os__readable_is_zero_and_not_writable(void **state)
+{
+    (void)state;
+    assert_true(os_vm_readable(range, PIECE));
+    assert_true(all_bytes(range, PIECE, 0));
+    assert_false(kernel_can(range, true));
+    assert_false(kernel_can(range + PIECE, false));
+}
+
+static void test_os__committed_is_zero_and_writable(void **state)
+{
+    (void)state;
+    assert_true(os_vm_commit(range, PIECE));
+    assert_true(all_bytes(range, PIECE, 0));
+    memset(range, 1, PIECE);
+    assert_true(os_vm_commit(range, 2 * PIECE)); /* again: what is there stays */
+    assert_true(all_bytes(range, PIECE, 1));
+    assert_true(all_bytes(range + PIECE, PIECE, 0));
+}
+
+static void test_os__purged_is_zero_and_not_resident(void **state)
+{
+    (void)state;
+    assert_true(os_vm_commit(range, 2 * PIECE));
+    memset(range, 1, 2 * PIECE);
+    size_t before = resident_pages(range, 2 * PIECE);
+    assert_int_equal(before, 2 * PIECE / (size_t)sysconf(_SC_PAGESIZE));
+    assert_true(os_vm_purge(range, PIECE));
+    assert_int_equal(resident_pages(range, PIECE), 0);
+    assert_true(all_bytes(range, PIECE, 0));
+    assert_true(all_bytes(range + PIECE, PIECE, 1));
+    memset(range, 2, PIECE);
+    assert_true(all_bytes(range, PIECE, 2));
+}
+
+static void test_os__move_takes_the_pages_along(void **state)
+{
+    (void)state;
+    char *to = range + 2 * PIECE;
+    assert_true(os_vm_commit(range, SIZE));
+    memset(range, 3, PIECE);
+    memset(range + PIECE, 4, PIECE);
+    if (!os_vm_move(to, range, PIECE)) skip(); /* a kernel before 5.7 */
+    assert_true(all_bytes(to, PIECE, 3));
+    assert_true(all_bytes(range, PIECE, 0));
+    assert_true(all_bytes(range + PIECE, PIECE, 4));
+    memset(range, 5, PIECE); /* both are committed as before */
+    memset(to, 6, PIECE);
+    assert_true(all_bytes(range, PIECE, 5));
+}
+
+/* Part of the source is another mapping to the kernel (here: left out of core dumps). */
+static void test_os__move_that_fails_leaves_all_as_it_was(void **state)
+{
+    (void)state;
+    char *to = range + 2 * PIECE;
+    assert_true(os_vm_commit(range, SIZE));
+    memset(range, 7, PIECE);
+    memset(to, 8, PIECE);
+    assert_int_equal(madvise(range + PIECE / 2, PIECE / 2, MADV_DONTDUMP), 0);
+    if (os_vm_move(to, range, PIECE)) {
+        assert_true(all_bytes(to, PIECE, 7));
+        assert_true(all_bytes(range, PIECE, 0));
+    } else {
+        assert_true(kernel_can(to, true) && kernel_can(to + PIECE - 1, true));
+        assert_true(all_bytes(range, PIECE, 7));
+    }
+    memset(to, 9, PIECE);
+}
+
+static void test_os__hints_change_nothing(void **state)
+{
+    (void)state;
+    assert_true(os_vm_commit(range, PIECE));
+    memset(range, 1, PIECE / 2);
+    os_vm_name(range, PIECE, "freehold:test");
+    os_vm_no_dump(range, PIECE);
+    os_vm_no_huge_pages(range, PIECE);
+    os_vm_collapse(range, 2 * MIB);
+    os_vm_populate(range, PIECE);
+    assert_true(all_bytes(range, PIECE / 2, 1));
+    assert_true(all_bytes(range + PIECE / 2, PIECE / 2, 0));
+}
+
+static void test_os__errno_is_never_touched(void **state)
+{
+    (void)state;
+    errno = 12345;
+    assert_true(os_vm_commit(range, SIZE));
+    os_vm_purge(range, SIZE);
+    os_vm_move(range + PIECE, range, PIECE);
+    os_vm_name(range, SIZE, "freehold:test");
+    os_vm_collapse(range, 2 * MIB);
+    os_vm_address_space_left();
+    os_clock_ms();
+    os_random();
+    assert_null(os_vm_reserve((size_t)1 << 60, 4096));
+    os_environment("NOT_THERE");
+    assert_int_equal(errno, 12345);
+}
+
+/* ---- time, threads, the rest ----------------------------------------------------------------------------- */
+
+static void test_os__clock_never_goes_back(void **state)
+{
+    (void)state;
+    uint64_t last = os_clock_ms();
+    for (int i = 0; i < 100000; i++) {
+        uint64_t now = os_clock_ms();
+        assert_true(now >= last);
+        last = now;
+    }
+}
+
+static void *own_id(void *id)
+{
+    *(uint32_t *)id = os_thread_id();
+    return NULL;
+}
+
+static void test_os__threads_have_ids(void **state)
+{
+    (void)state;
+    uint32_t other = 0;
+    pthread_t thread;
+    pthread_create(&thread, NULL, own_id, &other);
+    pthread_join(thread, NULL);
+    assert_int_equal(os_thread_id(), getpid()); /* the main thread's */
+    assert_int_equal(os_process_id(), getpid());
+    assert_int_not_equal(other, 0);
+    assert_int_not_equal(other, os_thread_id());
+}
+
+static void test_os__random_numbers_differ(void **state)
+{
+    (void)state;
+    uint64_t seen[64];
+    for (size_t i = 0; i < COUNT_OF(seen); i++) {
+        seen[i] = os_random();
+        for (size_t k = 0; k < i; k++) assert_true(seen[i] != seen[k]);
+    }
+}
+
+static void test_os__files_are_read_to_their_end(void **state)
+{
+    (void)state;
+    char text[64];
+    size_t total = 0;
+    int fd = os_file_open("/proc/self/status");
+    assert_true(fd >= 0);
+    for (long n; (n = os_file_read(fd, text, sizeof text)) > 0;) total += (size_t)n;
+    os_file_close(fd);
+    assert_true(total > 100);
+    assert_true(os_file_open("/no/such/file") < 0);
+    assert_null(os_file_map("/no/such/file", 4096));
+}
+
+static void test_os__a_broken_descriptor_loses_the_message(void **state)
+{
+    (void)state;
+    os_write(-1, "lost", 4);
+}
+
+/* ---- where the two differ: what only one of them can show ------------------------------------------------- */
+
+#ifndef OS_TEST_FAKE
+
+static char helper_stack[64 << 10] __attribute__((aligned(64)));
+static _Atomic uint32_t helper_word;
+
+/* In the helper: no libc, no thread-local storage. */
+static void helper_main(void *argument)
+{
+    while (LOAD_ACQUIRE(&helper_word) == 0) os_wait(&helper_word, 0, 10000);
+    STORE_RELEASE((_Atomic uint32_t *)argument, os_thread_id());
+    os_helper_exit();
+}
+
+static void test_os__helper_runs_beside_and_ends(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        static _Atomic int alive;
+        static _Atomic uint32_t id;
+        STORE(&helper_word, 0);
+        STORE(&id, 0);
+        assert_true(os_helper_start(helper_main, &id, helper_stack, sizeof helper_stack, &alive));
+        assert_int_equal(atomic_load(&alive), 1);
+        STORE_RELEASE(&helper_word, 1);
+        os_wake(&helper_word);
+        while (atomic_load(&alive)) usleep(100);
+        assert_int_not_equal(LOAD_ACQUIRE(&id), 0);
+        assert_int_not_equal(LOAD_ACQUIRE(&id), os_thread_id());
+    }
+}
+
+static void test_os__wait_ends_when_the_word_differs(void **state)
+{
+    (void)state;
+    _Atomic uint32_t word = 1;
+    os_wait(&word, 0, 3600000); /* returns at once, or this test never ends */
+    os_wait(&word, 1, 1);
+}
+
+static void test_os__environment_is_the_process_own(void **state)
+{
+    (void)state;
+    setenv("FREEHOLD_TEST", "a=b", 1);
+    setenv("FREEHOLD_TEST_LONGER", "c", 1);
+    assert_string_equal(os_environment("FREEHOLD_TEST"), "a=b");
+    assert_null(os_environment("FREEHOLD_TES"));
+    setenv("FREEHOLD_TEST", "", 1);
+    assert_string_equal(os_environment("FREEHOLD_TEST"), "");
+    unsetenv("FREEHOLD_TEST");
+    assert_null(os_environment("FREEHOLD_TEST"));
+}
+
+#else
+
+static void test_os__environment_is_what_the_test_says(void **state)
+{
+    (void)state;
+    static const char *const environment[] = {"A=1", "AB=2", "EMPTY=", NULL};
+    assert_null(os_environment("A"));
+    os_fake.environment = environment;
+    assert_string_equal(os_environment("A"), "1");
+    assert_string_equal(os_environment("AB"), "2");
+    assert_string_equal(os_environment("EMPTY"), "");
+    assert_null(os_environment("B"));
+    os_fake.secure = true;
+    assert_null(os_environment("A"));
+    os_fake_reset();
+}
+
+static void test_os__requests_are_refused_as_told(void **state)
+{
+    (void)state;
+    os_fake_reset();
+    os_fake_refuse(2, 1);
+    assert_true(os_vm_commit(range, PIECE));
+    assert_false(os_vm_commit(range, PIECE));
+    assert_false(os_vm_readable(range, PIECE));
+    assert_true(os_vm_commit(range, PIECE));
+    assert_int_equal(os_fake.requests, 4);
+    assert_int_equal(os_fake.committed, 3);
+    assert_int_equal(os_fake.refused, 2);
+    os_fake.refuse_purge = true;
+    range[0] = 1;
+    assert_false(os_vm_purge(range, PIECE));
+    assert_int_equal(range[0], 1);
+    os_fake_reset();
+}
+
+static _Atomic uint32_t never;
+static int rounds;
+
+static void helper_main(void *argument)
+{
+    for (int i = 0; i < 2; i++) {
+        os_wait(&never, 0, 500);
+        rounds++;
+    }
+    *(bool *)argument = true;
+    os_helper_exit();
+}
+
+static void test_os__helper_goes_on_when_it_is_let(void **state)
+{
+    (void)state;
+    static char stack[64 << 10] __attribute__((aligned(64)));
+    static _Atomic int alive;
+    bool ended = false;
+    assert_false(os_fake_run_helper());
+    assert_false(os_helper_start(helper_main, &ended, stack, sizeof stack, &alive));
+    os_fake.helper = OS_FAKE_HELPER_WAITS;
+    assert_true(os_helper_start(helper_main, &ended, stack, sizeof stack, &alive));
+    uint64_t before = os_clock_ms();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(atomic_load(&alive), 1);
+        assert_int_equal(rounds, i ? i - 1 : 0);
+        assert_true(os_fake_run_helper());
+        assert_int_equal(os_clock_ms() - before, i < 2 ? 500 * (i + 1) : 1000);
+    }
+    assert_true(ended);
+    assert_int_equal(atomic_load(&alive), 0);
+    assert_false(os_fake_run_helper());
+    os_fake_reset();
+}
+
+static void test_os__messages_are_kept(void **state)
+{
+    (void)state;
+    os_fake_reset();
+    os_fake.quiet = true;
+    os_write(2, "one ", 4);
+    os_write(2, "two", 3);
+    assert_string_equal(os_fake.said, "one two");
+    os_fake_reset();
+}
+
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_os__page_size_is_a_power_of_two),
+        cmocka_unit_test(test_os__reserved_is_aligned_and_faults),
+        cmocka_unit_test_setup_teardown(test_os__readable_is_zero_and_not_writable, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_os__committed_is_zero_and_writable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__purged_is_zero_and_not_resident, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_os__move_takes_the_pages_along, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__move_that_fails_leaves_all_as_it_was, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_os__hints_change_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__errno_is_never_touched, set_up, tear_down),
+        cmocka_unit_test(test_os__clock_never_goes_back),
+        cmocka_unit_test(test_os__threads_have_ids),
+        cmocka_unit_test(test_os__random_numbers_differ),
+        cmocka_unit_test(test_os__files_are_read_to_their_end),
+        cmocka_unit_test(test_os__a_broken_descriptor_loses_the_message),
+#ifndef OS_TEST_FAKE
+        cmocka_unit_test(test_os__helper_runs_beside_and_ends),
+        cmocka_unit_test(test_os__wait_ends_when_the_word_differs),
+        cmocka_unit_test(test_os__environment_is_the_process_own),
+#else
+        cmocka_unit_test(test_os__environment_is_what_the_test_says),
+        cmocka_unit_test_setup_teardown(test_os__requests_are_refused_as_told, set_up, tear_down),
+        cmocka_unit_test(test_os__helper_goes_on_when_it_is_let),
+        cmocka_unit_test(test_os__messages_are_kept),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
