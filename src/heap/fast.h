@@ -20,6 +20,14 @@ struct block {
 
 static_assert(sizeof(struct block) == 16, "fits the smallest class");
 
+/* Memory that held small blocks before may still have a heap's address in its second word, and
+ * realloc may copy it into a small block, which would then read as free. */
+FH_INLINE void *block_unmark(void *p, bool zeroed)
+{
+    if (!zeroed) STORE(&((struct block *)p)->holder, NULL);
+    return p;
+}
+
 FH_INLINE void *heap_take(struct heap *heap, unsigned size_class)
 {
     struct block *block = LOAD(&heap->head[size_class]);

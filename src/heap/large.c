@@ -53,7 +53,7 @@ void *large_allocate(size_t size, size_t alignment, bool *zeroed)
     struct span *span = large_span(bytes, slices_for(bytes), base_max(slices_for(alignment), 1));
     if (span == NULL) return NULL;
     *zeroed = span->flags & FH_SPAN_ZERO;
-    return span_start(span);
+    return block_unmark(span_start(span), *zeroed);
 }
 
 void large_free(struct span *span)
