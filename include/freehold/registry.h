@@ -193,6 +193,7 @@ struct fh_run_slot {
     uint32_t threads_peak;
     uint32_t heaps;
     uint64_t bucket[FH_RUN_BUCKETS]; /* blocks handed out with 2^i < size class <= 2^(i+1) */
+    uint64_t purge_delay_ms;
 };
 
 #ifdef __cplusplus

@@ -130,7 +130,7 @@ static void info_sizes(FILE *file)
     for (unsigned c = 1; c < CLASSES; c++) {
         uint64_t allocated = 0;
         for (uint32_t i = 0; i < heap_count(); i++)
-            allocated += __atomic_load_n(&heap_at(i)->allocated[c], __ATOMIC_RELAXED);
+            allocated += heap_allocated(heap_at(i), c);
         if (allocated)
             fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
                     class_facts[c].size, (unsigned long long)allocated);

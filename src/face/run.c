@@ -11,6 +11,7 @@
 #include "base/syscall.h"
 #include "face/face.h"
 #include "os/os.h"
+#include "span/purger.h"
 
 #define FILE_SIZE (sizeof(struct fh_run_slot) * FH_RUN_SLOTS)
 
@@ -44,7 +45,7 @@ static void slot_count_classes(struct fh_run_slot *s)
     slot_count(s, bucket, &fh_registry.run_allocated, &fh_registry.run_allocated_bytes);
     for (uint32_t i = 0; i < heap_count(); i++) {
         for (unsigned c = 1; c < CLASSES; c++) {
-            uint64_t n = __atomic_load_n(&heap_at(i)->allocated[c], __ATOMIC_RELAXED);
+            uint64_t n = heap_allocated(heap_at(i), c);
             s->allocated += n;
             s->allocated_bytes += n * class_facts[c].size;
             bucket[base_log2(class_facts[c].size - 1)] += n;
@@ -63,6 +64,7 @@ static void slot_update(struct fh_run_slot *s)
     s->purged_bytes = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
     s->threads_peak = __atomic_load_n(&fh_registry.threads_peak, __ATOMIC_RELAXED);
     s->heaps = heap_count();
+    s->purge_delay_ms = purger.delay_ms;
     s->updated_ms = os_clock_ms();
     counted_slices = slices_in_use();
     /* At most a twentieth of the time goes into counting, however large the heap. */

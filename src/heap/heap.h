@@ -125,6 +125,9 @@ bool heap_sweep(bool force);
 /* Walks everything; other threads go on meanwhile. */
 void heap_usage(struct fh_usage *usage);
 
+/* Blocks of a class that this heap handed out so far: what went into its list less what lies there. */
+uint64_t heap_allocated(struct heap *heap, unsigned size_class);
+
 /* Block starts at p, or p is in none: index of the block, blocks if it is in the slack. */
 unsigned slab_block_of(const struct span *slab, const void *p);
 

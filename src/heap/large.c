@@ -84,12 +84,13 @@ static void *large_move(struct span *span, size_t bytes)
     size_t old = LOAD(&span->bytes);
     struct span *to = large_span_with_room(bytes);
     if (to == NULL) return NULL;
-    bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), old);
+    /* Whole slices: what lies behind the block may have been touched by an earlier one, and what is
+     * left must be clean. */
+    size_t span_bytes = (size_t)LOAD(&span->slices) << SLICE_SHIFT;
+    bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), span_bytes);
     if (!moved) memcpy(span_start(to), span_start(span), old);
     large_count(-1, -(int64_t)old);
-    /* What lies behind the block was not moved, and may have been touched by an earlier one. */
-    size_t behind = ((size_t)LOAD(&span->slices) << SLICE_SHIFT) - old;
-    if (moved && (behind == 0 || os_vm_purge(span_start(span) + old, behind))) span_free_clean(span);
+    if (moved) span_free_clean(span);
     else span_free(span);
     return span_start(to);
 }

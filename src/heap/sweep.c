@@ -127,9 +127,9 @@ static size_t slab_purge(struct span *slab)
     unsigned dropped = first ? chain_drop(slab, first, pieces) : 0;
     slab->carved -= (uint16_t)dropped;
     slab->uncarved |= pieces;
-    size_t bytes = span_purge_pieces(slab, pieces);
-    slab->clean |= (uint16_t)(pieces & ~pieces_touched_by_list(slab, first));
-    return bytes;
+    uint16_t done = span_purge_pieces(slab, pieces);
+    slab->clean |= (uint16_t)(done & ~pieces_touched_by_list(slab, first));
+    return (size_t)__builtin_popcount(done) << CARVE_SHIFT;
 }
 
 /* ---- slabs that are wholly free ----------------------------------------------------------------- */

@@ -1,20 +1,31 @@
 /* Where the bytes of all heaps are: a walk over every span while the program goes on. */
 #include "heap/slab.h"
 
-/* Bytes in a thread's list, which its thread may be changing: every step is checked to be a free
- * block of a slab, so that one that was handed out meanwhile ends the walk, whatever is in it. */
-static uint64_t list_bytes(struct heap *heap, unsigned size_class)
+struct list_facts {
+    uint64_t blocks, bytes;
+};
+
+/* A thread's list, which its thread may be changing: every step is checked to be a free block of a
+ * slab, so that one that was handed out meanwhile ends the walk, whatever is in it. */
+static struct list_facts list_count(struct heap *heap, unsigned size_class)
 {
-    uint64_t bytes = 0;
+    struct list_facts facts = {0};
     struct block *block = LOAD(&heap->head[size_class]);
-    for (unsigned step = 0; block && step < SLICE_SIZE / 16; step++) {
+    while (block && facts.blocks < SLICE_SIZE / 16) {
         struct span *slab = arena_holds(block) ? span_find(block) : NULL;
         if (slab == NULL || LOAD(&slab->kind) != FH_SPAN_SLAB || (uintptr_t)block % 16) break;
         if (!slab_block_is_free(slab, block)) break;
-        bytes += class_facts[slab->size_class].size;
+        facts.blocks++;
+        facts.bytes += class_facts[slab->size_class].size;
         block = LOAD(&block->next);
     }
-    return bytes;
+    return facts;
+}
+
+uint64_t heap_allocated(struct heap *heap, unsigned size_class)
+{
+    uint64_t listed = __atomic_load_n(&heap->allocated[size_class], __ATOMIC_RELAXED);
+    return listed - base_min(listed, list_count(heap, size_class).blocks);
 }
 
 static void span_add(struct span *span, void *context)
@@ -41,7 +52,7 @@ static void span_add(struct span *span, void *context)
 static void heap_add(struct heap *heap, struct fh_usage *usage)
 {
     for (unsigned c = 1; c < CLASSES; c++)
-        usage->thread_lists += list_bytes(heap, c);
+        usage->thread_lists += list_count(heap, c).bytes;
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];
         struct span *slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);

@@ -12,9 +12,6 @@ enum {
     QUIET_ROUNDS = 2,
 };
 
-/* Below this much free memory a thread costs more than it returns. */
-#define WORTH_SLICES (MIB >> SLICE_SHIFT)
-
 struct purger_config purger = {.enabled = true, .delay_ms = 1000};
 _Atomic uint32_t purger_state;
 
@@ -29,7 +26,8 @@ static bool purger_round(void)
     return more || __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) > 0;
 }
 
-static void purger_main(void *unused)
+/* It has no thread control block of libc's, which ASan would look for at its end. */
+__attribute__((no_sanitize("address"))) static void purger_main(void *unused)
 {
     (void)unused;
     do {
@@ -41,7 +39,7 @@ static void purger_main(void *unused)
         STORE(&purger_state, 0);
         /* A note that came in between saw a running helper: look once more. */
         atomic_thread_fence(memory_order_seq_cst);
-    } while (__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= WORTH_SLICES);
+    } while (__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= PURGER_WORTH);
     __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
     os_helper_exit();
 }

@@ -13,7 +13,10 @@
 #ifndef SPAN_PURGER_H
 #define SPAN_PURGER_H
 
-#include "base/base.h"
+#include "span/span.h"
+
+/* Slices of free memory below which a thread costs more than it returns: 4 MiB. */
+#define PURGER_WORTH (4 * MIB >> SLICE_SHIFT)
 
 struct purger_config {
     bool enabled;

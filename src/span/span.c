@@ -15,6 +15,7 @@
  */
 #include "os/os.h"
 #include "span/private.h"
+#include "span/purger.h"
 
 enum {
     EXACT = 64,
@@ -236,15 +237,26 @@ static struct span *span_take(struct span *span, size_t slices)
     return span;
 }
 
-/* Slices that were never used. */
+/* Slices that were never used, behind those free ones that are the last in use. */
 static struct span *span_take_fresh(size_t slices)
 {
-    uint32_t index = fh_registry.high;
-    if (slices > arena.end - index || !arena_commit(index + (uint32_t)slices)) return NULL;
-    struct span *span = span_at(index);
+    uint32_t high = fh_registry.high;
+    struct span *span = span_at(high), *last = span_left(span, 0);
+    if (last == NULL) last = span_left(span, FH_SPAN_DIRTY);
+    uint32_t have = last ? length_of(last) : 0; /* less than asked for, or it would have been found */
+    if (NEVER(have >= slices)) return span_take(last, slices);
+    uint32_t more = (uint32_t)slices - have;
+    if (more > arena.end - high || !arena_commit(high + more)) return NULL;
+    bool zero = true;
+    if (last) {
+        zero = !(last->flags & FH_SPAN_DIRTY);
+        bin_remove(last);
+        STORE(&last->kind, FH_SPAN_NONE);
+        span = last;
+    }
     STORE(&span->slices, (uint32_t)slices);
-    span->flags = FH_SPAN_ZERO;
-    __atomic_store_n(&fh_registry.high, index + (uint32_t)slices, __ATOMIC_RELEASE);
+    span->flags = zero ? FH_SPAN_ZERO : 0;
+    __atomic_store_n(&fh_registry.high, high + more, __ATOMIC_RELEASE);
     return span;
 }
 
@@ -328,22 +340,34 @@ size_t span_purge(uint64_t age_ms)
     return total << SLICE_SHIFT;
 }
 
-size_t span_purge_pieces(struct span *span, uint16_t pieces)
+uint16_t span_whole_pages(uint16_t pieces)
 {
-    size_t bytes = 0;
+    unsigned count = (unsigned)(base_max(os_page_size(), CARVE_SIZE) >> CARVE_SHIFT);
+    uint16_t whole = 0;
+    for (unsigned first = 0; first < CARVES; first += count) {
+        uint16_t page = (uint16_t)(((1u << count) - 1) << first);
+        if ((pieces & page) == page) whole |= page;
+    }
+    return whole;
+}
+
+uint16_t span_purge_pieces(struct span *span, uint16_t pieces)
+{
+    uint16_t done = 0;
     for (unsigned piece = 0; piece < CARVES;) {
         unsigned end = piece;
         while (end < CARVES && pieces >> end & 1) end++;
         if (end > piece) {
             size_t size = (size_t)(end - piece) << CARVE_SHIFT;
             char *start = span_start(span) + ((size_t)piece << CARVE_SHIFT);
-            if (os_vm_purge(start, size)) bytes += size;
+            if (os_vm_purge(start, size)) done |= (uint16_t)((1u << end) - (1u << piece));
         }
         piece = end + 1;
     }
+    uint64_t bytes = (uint64_t)__builtin_popcount(done) << CARVE_SHIFT;
     __atomic_fetch_add(&fh_registry.purged_bytes, bytes, __ATOMIC_RELAXED);
     __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
-    return bytes;
+    return done;
 }
 
 /* ---- the door ---------------------------------------------------------------------------------- */
@@ -399,7 +423,9 @@ void span_free(struct span *span)
            length_of(span_at(age_newest)) >= PURGE_NOW) {
         if (span_purge_one(span_at(age_newest)) == 0) break;
     }
+    bool worth = fh_registry.dirty_slices >= PURGER_WORTH;
     lock_give(&arena.lock);
+    if (worth) purger_note();
 }
 
 void span_free_clean(struct span *span)
@@ -415,7 +441,7 @@ bool span_grow(struct span *span, size_t slices, bool *zero)
     uint32_t old = length_of(span), more = (uint32_t)slices - old;
     bool grown = false;
     struct span *right = span + old;
-    if (span_index(right) == fh_registry.high) {
+    if (span_index(right) == fh_registry.high) { /* span itself is in use: nothing free before */
         grown = span_take_fresh(more) != NULL;
         *zero = true;
     } else if (LOAD(&right->kind) == FH_SPAN_FREE && length_of(right) >= more) {

@@ -163,8 +163,12 @@ struct span *span_find(const void *p);
 /* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. */
 size_t span_purge(uint64_t age_ms);
 
-/* Gives back the 4 KiB pieces of a slice whose bits are set. Returns bytes. */
-size_t span_purge_pieces(struct span *span, uint16_t pieces);
+/* Gives back the 4 KiB pieces of a slice whose bits are set, which are whole pages. Returns those that
+ * went: the kernel keeps locked pages. */
+uint16_t span_purge_pieces(struct span *span, uint16_t pieces);
+
+/* Those of the pieces that are whole pages of this kernel. */
+uint16_t span_whole_pages(uint16_t pieces);
 
 /* Calls `visit` for the first descriptor of every slab, slice of runs and large span; no lock is
  * held. */
