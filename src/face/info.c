@@ -172,6 +172,9 @@ PUBLIC int mallopt(int parameter, int value)
     return fh_option_set("purge", value == -1 ? "0" : "1") == 0;
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmissing-attributes"
+#endif
 PUBLIC struct mallinfo __libc_mallinfo(void) __attribute__((alias("mallinfo")));
 PUBLIC int __libc_mallopt(int parameter, int value) __attribute__((alias("mallopt")));
 

@@ -3,6 +3,7 @@
 
 #include "heap/slab.h"
 #include "os/os.h"
+#include "span/purger.h"
 
 struct heap heap_none;
 _Thread_local struct heap *heap_self __attribute__((tls_model("initial-exec"))) = &heap_none;
@@ -11,7 +12,7 @@ _Thread_local struct heap *heap_self __attribute__((tls_model("initial-exec"))) 
  * heaps only by lock_try, then the arena's. */
 static struct lock create_lock, idle_lock;
 static struct heap *idle_first;
-static _Atomic uint32_t threads_now;
+static _Atomic uint32_t threads_now, warm_heaps;
 
 static_assert(offsetof(struct heap, head) == offsetof(struct fh_heap, head), "tools see head");
 static_assert(offsetof(struct heap, thread) == offsetof(struct fh_heap, thread), "thread");
@@ -71,8 +72,12 @@ struct heap *heap_attach(void)
     struct heap *heap = idle_pop();
     if (heap == NULL) heap = heap_create();
     if (heap == NULL) return NULL;
+    lock_take(&heap->lock); /* whoever worked on it while it was idle is done */
+    if (LOAD(&heap->state) == FH_HEAP_IDLE && !heap->settled)
+        atomic_fetch_sub_explicit(&warm_heaps, 1, memory_order_relaxed);
     heap->thread = os_thread_id();
-    STORE_RELEASE(&heap->state, FH_HEAP_LIVE);
+    STORE(&heap->state, FH_HEAP_LIVE);
+    lock_give(&heap->lock);
     heap_self = heap;
     uint32_t now = atomic_fetch_add_explicit(&threads_now, 1, memory_order_relaxed) + 1;
     if (now > __atomic_load_n(&fh_registry.threads_peak, __ATOMIC_RELAXED))
@@ -81,10 +86,9 @@ struct heap *heap_attach(void)
     return heap;
 }
 
-/* Current slabs are queued, so that other threads find them. */
+/* Current slabs are queued, so that other threads find them. Holds: the heap's lock. */
 static void heap_queue_current(struct heap *heap)
 {
-    lock_take(&heap->lock);
     for (unsigned c = 1; c < CLASSES; c++) {
         struct bin *bin = &heap->bin[c];
         if (bin->current == 0) continue;
@@ -99,18 +103,57 @@ static void heap_queue_current(struct heap *heap)
             slab_set_full(slab, used);
         }
     }
-    lock_give(&heap->lock);
 }
 
+/* Its lists go back to its slabs, and empty slabs to the arena. Holds: the heap's lock. */
+static void heap_cool(struct heap *heap)
+{
+    heap_flush_locked(heap);
+    heap_queue_current(heap);
+    heap->settled = true;
+}
+
+/* A few heaps wait as they are, lists and all, for the next thread: where threads come and go, it finds
+ * one warm, and neither end nor start costs a walk. If none comes, the purger settles them. */
 void heap_detach(struct heap *heap)
 {
+    enum { WARM = 8 };
     if (heap == &heap_none) return;
     if (heap == heap_self) heap_self = &heap_none;
-    heap_flush(heap);
-    heap_queue_current(heap);
-    STORE_RELEASE(&heap->state, FH_HEAP_IDLE);
+    lock_take(&heap->lock);
+    heap_send(heap);
+    heap->settled = false;
+    if (atomic_fetch_add_explicit(&warm_heaps, 1, memory_order_relaxed) >= WARM) {
+        atomic_fetch_sub_explicit(&warm_heaps, 1, memory_order_relaxed);
+        heap_cool(heap);
+    }
+    STORE(&heap->state, FH_HEAP_IDLE);
+    lock_give(&heap->lock);
     atomic_fetch_sub_explicit(&threads_now, 1, memory_order_relaxed);
     idle_push(heap);
+    if (__atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) >= HEAP_WORTH_SWEEPING) purger_note();
+}
+
+/* Whoever holds the lock of an idle heap is its owner for so long: a thread that takes it over locks
+ * it once (heap_attach). */
+bool heap_lock_if_idle(struct heap *heap)
+{
+    if (LOAD(&heap->state) != FH_HEAP_IDLE) return false;
+    lock_take(&heap->lock);
+    if (LOAD(&heap->state) == FH_HEAP_IDLE) return true;
+    lock_give(&heap->lock);
+    return false;
+}
+
+void heap_settle(struct heap *heap)
+{
+    if (!heap_lock_if_idle(heap)) return;
+    heap_collect(heap);
+    if (!heap->settled) {
+        atomic_fetch_sub_explicit(&warm_heaps, 1, memory_order_relaxed);
+        heap_cool(heap);
+    }
+    lock_give(&heap->lock);
 }
 
 /* An idle heap that has a partial slab of the class, locked; or NULL. Looks at a few only: with
@@ -124,7 +167,8 @@ struct heap *heap_lock_idle(unsigned size_class)
     struct heap *heap = idle_first;
     for (int i = 0; heap && i < LOOK && !found; i++, heap = heap->next_idle) {
         if (!lock_try(&heap->lock)) continue;
-        if (heap->bin[size_class].first || LOAD(&heap->pending)) found = heap;
+        bool idle = LOAD(&heap->state) == FH_HEAP_IDLE; /* or its next thread has not locked it yet */
+        if (idle && (heap->bin[size_class].first || LOAD(&heap->pending))) found = heap;
         else lock_give(&heap->lock);
     }
     lock_give(&idle_lock);
@@ -166,6 +210,7 @@ void heap_fork_child(void)
         } else if (LOAD(&heap->state) == FH_HEAP_LIVE) {
             for (int set = 0; set < REMOTE_SETS; set++) heap->remote[set].slab = NULL;
             heap_detach(heap);
+            heap_settle(heap);
         }
     }
 }

@@ -70,6 +70,8 @@ struct heap {
     int32_t remote_budget;
     struct heap *next_idle;
     uint32_t pending_seen; /* the purger's: pending at its last visit */
+    bool settled;          /* idle, and its lists are empty */
+    bool seen_idle;        /* the purger's: it was idle at the last visit */
     uint16_t room_class;   /* where heap_make_room looks next */
     uint16_t room_wait;    /* calls it sits out, */
     uint16_t room_backoff; /* because the last ones brought little */
@@ -99,6 +101,9 @@ struct heap *heap_attach(void);
 
 /* Gives up a heap whose thread ends, or (in the child of a fork) has vanished. */
 void heap_detach(struct heap *heap);
+
+/* The lists of an idle heap go back to its slabs, and empty slabs to the arena. */
+void heap_settle(struct heap *heap);
 
 /* Out-of-line paths; `heap` may be heap_none. NULL when memory is out. */
 void *heap_allocate_slow(struct heap *heap, unsigned size_class);

@@ -159,10 +159,34 @@ static void heap_flush_block(struct heap *heap, struct block *block)
     slab_settle(heap, slab, slab_used(slab) - 1);
 }
 
+/* The usual case: the whole list is of one slab of this heap. Returns its length, 0 if it is not. */
+static uint32_t list_of_one_slab(struct heap *heap, struct block *head, struct block **tail)
+{
+    struct span *slab = span_at_offset((uintptr_t)head - arena.base);
+    if (LOAD(&slab->owner) != heap) return 0;
+    uint32_t count = 0;
+    for (struct block *block = head; block; block = LOAD(&block->next)) {
+        if (((uintptr_t)block ^ (uintptr_t)head) >> SLICE_SHIFT) return 0;
+        *tail = block;
+        count++;
+    }
+    return count;
+}
+
 static void heap_flush_class(struct heap *heap, unsigned size_class)
 {
-    struct block *block = LOAD(&heap->head[size_class]);
+    struct block *block = LOAD(&heap->head[size_class]), *tail;
+    if (block == NULL) return;
     STORE(&heap->head[size_class], NULL);
+    uint32_t count = list_of_one_slab(heap, block, &tail);
+    if (count) {
+        struct span *slab = span_at_offset((uintptr_t)block - arena.base);
+        STORE(&tail->next, LOAD(&slab->free));
+        STORE_RELEASE(&slab->free, block);
+        heap->allocated[slab->size_class] -= count;
+        slab_settle(heap, slab, slab_used(slab) - count);
+        return;
+    }
     while (block) {
         struct block *next = LOAD(&block->next);
         unsigned counted = span_at_offset((uintptr_t)block - arena.base)->size_class;
@@ -181,14 +205,24 @@ static void heap_release_current(struct heap *heap, unsigned size_class)
     bin->current = 0;
 }
 
-void heap_flush(struct heap *heap)
+void heap_flush_locked(struct heap *heap)
 {
-    lock_take(&heap->lock);
     heap_collect(heap);
     for (unsigned c = 1; c < CLASSES; c++) {
         heap_flush_class(heap, c);
         heap_release_current(heap, c);
     }
+    remote_send_all(heap);
+}
+
+void heap_flush(struct heap *heap)
+{
+    lock_take(&heap->lock);
+    heap_flush_locked(heap);
     lock_give(&heap->lock);
+}
+
+void heap_send(struct heap *heap)
+{
     remote_send_all(heap);
 }

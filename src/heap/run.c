@@ -280,7 +280,7 @@ static uint16_t run_idle_pieces(struct span *span)
     uint16_t pieces = 0;
     for (unsigned piece = 0; piece < CARVES; piece++)
         if (quads >> (4 * piece) & 1) pieces |= (uint16_t)(1u << piece);
-    return span_whole_pages(pieces) & (uint16_t)~span->clean;
+    return span_whole_pages(pieces) & (uint16_t)~span_whole_pages(span->clean);
 }
 
 /* Holds: run_lock, so that nobody takes the granules meanwhile. */

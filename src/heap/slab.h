@@ -49,6 +49,15 @@ struct block *remote_keep(struct heap *heap, unsigned size_class);
  * slabs of other sizes, if there are such. */
 void heap_make_room(struct heap *heap);
 
+/* Locks a heap that has no thread; false if it has one. */
+bool heap_lock_if_idle(struct heap *heap);
+
+/* heap_flush, for who holds the lock and knows that the heap has no thread, or is this thread's. */
+void heap_flush_locked(struct heap *heap);
+
+/* Sends what this thread freed of other heaps. */
+void heap_send(struct heap *heap);
+
 /* Takes in what other threads freed. */
 void heap_collect(struct heap *heap);
 

@@ -235,6 +235,17 @@ void heap_make_room(struct heap *heap)
 
 /* ---- the visit ---------------------------------------------------------------------------------- */
 
+/* A heap that stays without a thread from one visit to the next is settled. */
+static bool heap_visit_idle(struct heap *heap, bool force)
+{
+    if (force || heap->seen_idle) {
+        heap_settle(heap);
+        return false;
+    }
+    heap->seen_idle = true;
+    return true;
+}
+
 static bool heap_visit_pending(struct heap *heap, bool force)
 {
     uint32_t pending = LOAD(&heap->pending);
@@ -243,10 +254,16 @@ static bool heap_visit_pending(struct heap *heap, bool force)
     if (pending == 0) return false;
     if (!left_alone) return true;
     lock_take(&heap->lock);
-    if (LOAD(&heap->state) == FH_HEAP_IDLE) heap_collect(heap);
-    else heap_release_remote(heap);
+    heap_release_remote(heap);
     lock_give(&heap->lock);
     return false;
+}
+
+static bool heap_visit(struct heap *heap, bool force)
+{
+    if (LOAD(&heap->state) == FH_HEAP_IDLE) return heap_visit_idle(heap, force);
+    heap->seen_idle = false;
+    return heap_visit_pending(heap, force);
 }
 
 struct sweep {
@@ -297,7 +314,7 @@ bool heap_sweep(bool force)
 {
     struct sweep sweep = {.force = force};
     for (uint32_t i = 0; i < heap_count(); i++)
-        if (heap_visit_pending(heap_at(i), force)) sweep.more = true;
+        if (heap_visit(heap_at(i), force)) sweep.more = true;
     span_each(slab_consider, &sweep);
     return sweep.more || sweep.bytes > 0;
 }

@@ -55,8 +55,9 @@ bool os_vm_move(void *to, void *from, size_t size)
     long p = SYS5(SYS_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
                   to);
     if (p == (long)to) return true;
-    /* The kernel unmaps the target before it finds that it cannot move (a source of several
-     * mappings before 6.17, no memory for page tables): put the target back. */
+    /* The kernel may have unmapped the target before it found that it cannot move (a source of several
+     * mappings before 6.17, no memory for page tables): is there a hole, put the target back. */
+    if (os_vm_commit(to, size)) return false;
     long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     p = SYS6(SYS_mmap, to, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     CHECK(p == (long)to);
