@@ -48,7 +48,7 @@ int fh_malloc_trim(size_t pad);
 /* ---- what holds this address? ------------------------------------------------------------- */
 
 enum fh_kind {
-    FH_FOREIGN = 0,  /* not of this library: the program's, a stack's, another allocator's, nothing */
+    FH_FOREIGN = 0,  /* not of this library: the program's, a stack's, another malloc's, nothing */
     FH_RESERVED = 1, /* our address range, not handed out (also: given back to the kernel) */
     FH_METADATA = 2, /* Freehold's own records */
     FH_BLOCK = 3,    /* a live block of malloc */

@@ -58,7 +58,7 @@ enum fh_span_kind {
                           slices carry it: from slice i, clear the lowest set bits of i one by one
                           until a head or a body of a span that covers i is met. */
     FH_SPAN_BUSY = 5,  /* being given back to the kernel just now */
-    FH_SPAN_RUNS = 6,  /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
+    FH_SPAN_RUNS = 6, /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
                           for each free granule, `free` one for each that starts a block */
 };
 
@@ -81,8 +81,8 @@ enum fh_slab_state {
  * A slab's blocks in use, as its owner counts them: countdown + rest. That includes blocks that
  * lie in the thread's allocation list and blocks freed by other threads but not yet collected. */
 struct fh_span {
-    uint64_t owner; /* address of the fh_heap of a slab; 0 otherwise */
-    uint64_t free;  /* first block of the slab's free list, linked by the first word of each; 0 ends */
+    uint64_t owner;     /* address of the fh_heap of a slab; 0 otherwise */
+    uint64_t free;      /* first block of the free list, linked by the first word of each; 0 ends */
     uint32_t countdown; /* frees until the owner looks at the slab; free span: next older */
     int16_t rest;       /* blocks in use beyond countdown; -1 for a current slab */
     uint16_t carved;    /* blocks ever linked and not given back */
@@ -99,7 +99,7 @@ struct fh_span {
     uint32_t next;         /* index of the next span in the same queue; 0 ends */
     uint32_t prev;
     uint32_t slices; /* length of a span; FH_SPAN_BODY: index of its head */
-    uint64_t bytes; /* large: usable bytes; free: when it was freed, ms; slab: the purger's note */
+    uint64_t bytes;  /* large: usable bytes; free: when it was freed, ms; slab: the purger's note */
 };
 
 enum fh_heap_state {
@@ -110,11 +110,11 @@ enum fh_heap_state {
 
 /* The head of each heap record; they lie `heap_stride` bytes apart from `heaps` on. */
 struct fh_heap {
-    uint64_t head[FH_CLASSES]; /* blocks ready to be allocated, one list a class */
-    uint32_t thread;           /* kernel's id of its thread, the last one if idle */
-    uint32_t state;            /* enum fh_heap_state */
-    uint32_t id;               /* 1, 2, ... */
-    uint32_t pending;          /* first slab with remote frees; 0 none */
+    uint64_t head[FH_CLASSES];      /* blocks ready to be allocated, one list a class */
+    uint32_t thread;                /* kernel's id of its thread, the last one if idle */
+    uint32_t state;                 /* enum fh_heap_state */
+    uint32_t id;                    /* 1, 2, ... */
+    uint32_t pending;               /* first slab with remote frees; 0 none */
     uint64_t allocated[FH_CLASSES]; /* blocks put into head[] so far */
 };
 
@@ -128,22 +128,22 @@ struct fh_registry {
     uint64_t started_ms; /* CLOCK_MONOTONIC */
     uint64_t base;       /* the reserved range, and the span descriptors */
     uint64_t limit;
-    uint64_t span_bytes; /* of descriptors, from base */
+    uint64_t span_bytes;     /* of descriptors, from base */
     uint64_t meta_committed; /* bytes of descriptors and heaps that are writable */
     uint64_t heaps;          /* address of the first fh_heap */
     uint32_t heap_stride;
     uint32_t heap_count;
     uint32_t first_slice;
-    uint32_t high; /* slices from here on were never used */
-    uint64_t committed; /* bytes of slices that are readable and writable */
-    uint64_t slabs;     /* slices in use as slabs */
-    uint64_t runs;      /* slices in use for runs */
-    uint64_t run_bytes; /* live in them */
+    uint32_t high;          /* slices from here on were never used */
+    uint64_t committed;     /* bytes of slices that are readable and writable */
+    uint64_t slabs;         /* slices in use as slabs */
+    uint64_t runs;          /* slices in use for runs */
+    uint64_t run_bytes;     /* live in them */
     uint64_t run_allocated; /* runs ever allocated */
     uint64_t run_allocated_bytes;
     uint64_t large_count;
-    uint64_t large_bytes;       /* usable bytes of live large blocks */
-    uint64_t large_allocated;   /* large blocks ever allocated */
+    uint64_t large_bytes;     /* usable bytes of live large blocks */
+    uint64_t large_allocated; /* large blocks ever allocated */
     uint64_t large_allocated_bytes;
     uint64_t dirty_slices; /* free spans with resident pages */
     uint64_t purged_bytes; /* given back to the kernel so far */

@@ -42,6 +42,7 @@ int main(void)
     expect_ours(fh_malloc(64), "fh_malloc is the same allocator");
     expect(fh_describe(&on_stack, &d) == FH_FOREIGN, "a stack is not of Freehold");
     expect(strcmp(fh_version(), FH_VERSION_TEXT) == 0, "header and library are of one version");
-    expect(memcmp(fh_registry.magic, FH_REGISTRY_MAGIC, 8) == 0, "the registry is found by its name");
+    expect(memcmp(fh_registry.magic, FH_REGISTRY_MAGIC, 8) == 0,
+           "the registry is found by its name");
     return failures != 0;
 }
