@@ -70,7 +70,6 @@ static const struct name names[] = {
     {"__libc_memalign", NULL, true},
     {"__libc_valloc", NULL, true},
     {"__libc_pvalloc", NULL, true},
-    {"__posix_memalign", NULL, false},
     {"_Znwm", NULL, false},
     {"_Znam", NULL, false},
     {"_ZnwmRKSt9nothrow_t", NULL, false},

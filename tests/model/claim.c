@@ -21,39 +21,37 @@ void claim_init(void)
     EXPECT(bits != MAP_FAILED, "no room for the bits of %zu granules", granules);
 }
 
-/* Calls `change` for each word of bits that the block covers, with the bits that are its own. */
-static void claim_each(const void *p, size_t size, void (*change)(_Atomic uint64_t *, uint64_t))
+/* The next word of bits at granule *at, and in *mask those of them that lie before `end`. */
+static _Atomic uint64_t *next_word(size_t *at, size_t end, uint64_t *mask)
 {
-    size_t at = ((uintptr_t)p - base) / 16, end = at + (size + 15) / 16;
-    while (at < end) {
-        size_t count = 64 - at % 64 < end - at ? 64 - at % 64 : end - at;
-        uint64_t mask = count == 64 ? ~0ull : ((1ull << count) - 1) << at % 64;
-        change(&bits[at / 64], mask);
-        at += count;
-    }
+    size_t from = *at % 64, count = 64 - from < end - *at ? 64 - from : end - *at;
+    _Atomic uint64_t *word = &bits[*at / 64];
+    *mask = count == 64 ? ~0ull : ((1ull << count) - 1) << from;
+    *at += count;
+    return word;
 }
 
 /* Relaxed suffices: the allocator must order one holder's last access before the next one's first. */
-static void word_take(_Atomic uint64_t *word, uint64_t mask)
-{
-    uint64_t before = atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
-    EXPECT((before & mask) == 0, "two live blocks overlap near %p",
-           (void *)(base + (uintptr_t)(word - bits) * 64 * 16));
-}
-
-static void word_give(_Atomic uint64_t *word, uint64_t mask)
-{
-    uint64_t before = atomic_fetch_and_explicit(word, ~mask, memory_order_relaxed);
-    EXPECT((before & mask) == mask, "a freed block was not claimed near %p",
-           (void *)(base + (uintptr_t)(word - bits) * 64 * 16));
-}
-
 void claim_take(const void *p, size_t size)
 {
-    claim_each(p, size, word_take);
+    size_t at = ((uintptr_t)p - base) / 16, end = at + (size + 15) / 16;
+    while (at < end) {
+        uint64_t mask;
+        _Atomic uint64_t *word = next_word(&at, end, &mask);
+        uint64_t before = atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
+        EXPECT((before & mask) == 0, "%p of %zu bytes overlaps a live block before %p", p, size,
+               (void *)(base + at * 16));
+    }
 }
 
 void claim_give(const void *p, size_t size)
 {
-    claim_each(p, size, word_give);
+    size_t at = ((uintptr_t)p - base) / 16, end = at + (size + 15) / 16;
+    while (at < end) {
+        uint64_t mask;
+        _Atomic uint64_t *word = next_word(&at, end, &mask);
+        uint64_t before = atomic_fetch_and_explicit(word, ~mask, memory_order_relaxed);
+        EXPECT((before & mask) == mask, "%p of %zu bytes was not claimed before %p", p, size,
+               (void *)(base + at * 16));
+    }
 }

@@ -356,10 +356,23 @@ static void test_span__pieces_go_back_alone(void **state)
     memset(span_start(span), 1, SLICE_SIZE);
     assert_int_equal(span_purge_pieces(span, 0), 0);
     uint16_t pieces = 1u << 0 | 1u << 3 | 1u << 4 | 1u << 15;
-    assert_int_equal(span_purge_pieces(span, pieces), 4 * CARVE_SIZE);
+    assert_int_equal(span_purge_pieces(span, pieces), pieces);
     for (unsigned piece = 0; piece < CARVES; piece++)
         assert_int_equal(span_start(span)[piece * CARVE_SIZE + 77], pieces >> piece & 1 ? 0 : 1);
+    os_fake.refuse_purge = true;
+    assert_int_equal(span_purge_pieces(span, UINT16_MAX), 0);
     span_free(span);
+}
+
+static void test_span__whole_pages_of_any_size(void **state)
+{
+    (void)state;
+    assert_int_equal(span_whole_pages(0x8ff5), 0x8ff5);
+    os_fake.page_size = 16 * KIB;
+    assert_int_equal(span_whole_pages(0x8ff5), 0x0ff0);
+    os_fake.page_size = 64 * KIB;
+    assert_int_equal(span_whole_pages(0x7fff), 0);
+    assert_int_equal(span_whole_pages(0xffff), 0xffff);
 }
 
 static void test_span__refused_memory_is_no_span(void **state)
@@ -508,6 +521,7 @@ int main(void)
         BY_HAND(test_span__a_very_large_one_goes_back_at_once),
         BY_HAND(test_span__locked_memory_stays_and_is_not_taken_for_zero),
         BY_HAND(test_span__pieces_go_back_alone),
+        BY_HAND(test_span__whole_pages_of_any_size),
         BY_HAND(test_span__refused_memory_is_no_span),
         BY_HAND(test_arena__records_are_apart_and_zero),
         cmocka_unit_test(test_span__slices_have_one_owner_whatever_happens),
