@@ -94,7 +94,7 @@ struct fh_span {
     uint8_t flags;
     uint32_t remote;      /* blocks freed by others: count << 16 | offset >> 4 of the first */
     uint16_t remote_tail; /* offset >> 4 of the last of them */
-    uint16_t reserved;
+    uint16_t shard; /* slice of runs: index of its fh_run_shard */
     uint32_t pending_next; /* next slab in its owner's list of slabs with remote frees */
     uint32_t next;         /* index of the next span in the same queue; 0 ends */
     uint32_t prev;
@@ -118,6 +118,15 @@ struct fh_heap {
     uint64_t allocated[FH_CLASSES]; /* blocks put into head[] so far */
 };
 
+/* Slices of runs are divided among a few sets with a lock each. */
+#define FH_RUN_SHARDS 4
+
+struct fh_run_shard {
+    uint64_t bytes;     /* live in its slices */
+    uint64_t allocated; /* runs ever allocated */
+    uint64_t allocated_bytes;
+};
+
 struct fh_registry {
     char magic[8];
     uint32_t version;
@@ -138,9 +147,6 @@ struct fh_registry {
     uint64_t committed;     /* bytes of slices that are readable and writable */
     uint64_t slabs;         /* slices in use as slabs */
     uint64_t runs;          /* slices in use for runs */
-    uint64_t run_bytes;     /* live in them */
-    uint64_t run_allocated; /* runs ever allocated */
-    uint64_t run_allocated_bytes;
     uint64_t large_count;
     uint64_t large_bytes;     /* usable bytes of live large blocks */
     uint64_t large_allocated; /* large blocks ever allocated */
@@ -153,6 +159,7 @@ struct fh_registry {
     uint32_t helper_running; /* the purger's thread exists */
     uint32_t class_size[FH_CLASSES];
     uint32_t reserved;
+    struct fh_run_shard run_shard[FH_RUN_SHARDS];
 };
 
 /* The registry of the allocator in this process. */

@@ -42,7 +42,10 @@ static void slot_count_classes(struct fh_run_slot *s)
     uint64_t bucket[FH_RUN_BUCKETS] = {0};
     s->allocated = s->allocated_bytes = 0;
     slot_count(s, bucket, &fh_registry.large_allocated, &fh_registry.large_allocated_bytes);
-    slot_count(s, bucket, &fh_registry.run_allocated, &fh_registry.run_allocated_bytes);
+    for (int i = 0; i < FH_RUN_SHARDS; i++) {
+        struct fh_run_shard *shard = &fh_registry.run_shard[i];
+        slot_count(s, bucket, &shard->allocated, &shard->allocated_bytes);
+    }
     for (uint32_t i = 0; i < heap_count(); i++) {
         for (unsigned c = 1; c < CLASSES; c++) {
             uint64_t n = heap_allocated(heap_at(i), c);

@@ -9,8 +9,12 @@
  *     start  10000000 01000000 00000000 10000000 ...    first of a block  (span->free)
  *
  * A run is searched by bit shifts. Slices are binned by their longest free run, and the tightest
- * bin that fits is taken, the last changed first. One lock for all: it is held for some tens of
- * nanoseconds, beside a block whose filling takes hundreds.
+ * bin that fits is taken, the last changed first.
+ *
+ * The slices are divided among four shards, each with a lock that is held for some tens of
+ * nanoseconds. Nobody waits for one if that can be helped, since its holder may have lost the
+ * processor: an allocation goes to the next shard, a free is left on a list of the shard for whoever
+ * holds its lock next.
  *
  * No metadata lies in the blocks, so free pages of a slice are given back whenever the purger comes.
  */
@@ -23,9 +27,14 @@
 
 static_assert(SLICE_SIZE >> GRANULE_SHIFT == GRANULES, "a word of bits describes a slice");
 
-static struct lock run_lock;
-static uint32_t bin_first[GRANULES + 1]; /* by longest free run; 0: full slices are in no bin */
-static uint64_t bins_filled;             /* bit n - 1: bin n holds a slice */
+struct shard {
+    struct lock lock;
+    struct block *_Atomic deferred; /* freed while the lock was held */
+    uint64_t filled;                /* bit n - 1: bin n holds a slice */
+    uint32_t first[GRANULES + 1];   /* by longest free run; 0: full slices are in no bin */
+} __attribute__((aligned(64)));
+
+static struct shard shards[FH_RUN_SHARDS];
 
 /* ---- bits ------------------------------------------------------------------------------------- */
 
@@ -82,15 +91,19 @@ static uint64_t run_begins(struct span *span)
     return (uint64_t)(uintptr_t)LOAD(&span->free);
 }
 
-/* Length of the block that starts at granule `from`: up to the next start or free granule. */
+/* Length of the block that starts at granule `from`: up to the next start or free granule. A block
+ * behind it may be coming or going meanwhile. Its start is set before its granules cease to be free,
+ * and they are free before its start is cleared; so one of the three looks sees where it begins. */
 static unsigned run_length(struct span *span, unsigned from)
 {
-    uint64_t ends = run_begins(span) | run_free(span);
+    uint64_t ends = LOAD_ACQUIRE(&span->bytes);
+    ends |= (uint64_t)(uintptr_t)LOAD_ACQUIRE(&span->free);
+    ends |= run_free(span);
     uint64_t beyond = from + 1 < GRANULES ? ends >> (from + 1) : 0;
     return beyond ? 1 + base_ctz(beyond) : GRANULES - from;
 }
 
-/* ---- bins; hold: run_lock ------------------------------------------------------------------------ */
+/* ---- bins; hold: the shard's lock ------------------------------------------------------------------------ */
 
 /* The bin a slice is in is kept in size_class. */
 static void run_bin_insert(struct span *span)
@@ -98,92 +111,33 @@ static void run_bin_insert(struct span *span)
     unsigned bin = run_longest(run_free(span));
     span->size_class = (uint8_t)bin;
     if (bin == 0) return;
+    struct shard *shard = &shards[span->shard];
     uint32_t index = span_index(span);
     span->prev = 0;
-    span->next = bin_first[bin];
+    span->next = shard->first[bin];
     if (span->next) span_at(span->next)->prev = index;
-    bin_first[bin] = index;
-    bins_filled |= 1ull << (bin - 1);
+    shard->first[bin] = index;
+    shard->filled |= 1ull << (bin - 1);
 }
 
 static void run_bin_remove(struct span *span)
 {
     unsigned bin = span->size_class;
     if (bin == 0) return;
+    struct shard *shard = &shards[span->shard];
     if (span->prev) span_at(span->prev)->next = span->next;
-    else bin_first[bin] = span->next;
+    else shard->first[bin] = span->next;
     if (span->next) span_at(span->next)->prev = span->prev;
-    if (bin_first[bin] == 0) bins_filled &= ~(1ull << (bin - 1));
+    if (shard->first[bin] == 0) shard->filled &= ~(1ull << (bin - 1));
 }
 
-/* ---- allocation ----------------------------------------------------------------------------------- */
+/* ---- free -------------------------------------------------------------------------------------- */
 
-static struct span *run_slice_create(void)
-{
-    struct span *span = span_allocate(1, 1, DENSE);
-    if (span == NULL) return NULL;
-    span->clean = span->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
-    STORE(&span->remote, 0);
-    STORE(&span->owner, NULL);
-    STORE(&span->free, NULL);
-    STORE(&span->bytes, ~0ull);
-    STORE_RELEASE(&span->kind, FH_SPAN_RUNS);
-    __atomic_fetch_add(&fh_registry.runs, 1, __ATOMIC_RELAXED);
-    return span;
-}
-
-/* The slice with the tightest fit, out of its bin, and where in it; a new one if there is none. */
-static struct span *run_find(unsigned n, uint64_t allowed, unsigned *from)
-{
-    for (uint64_t bins = bins_filled & ~0ull << (n - 1); bins; bins &= bins - 1) {
-        struct span *span = span_at(bin_first[base_ctz(bins) + 1]);
-        uint64_t starts = run_starts(run_free(span), n) & allowed;
-        if (starts == 0) continue; /* long enough, but not aligned */
-        *from = base_ctz(starts);
-        run_bin_remove(span);
-        return span;
-    }
-    *from = 0;
-    return run_slice_create();
-}
-
-static uint16_t run_pieces(unsigned from, unsigned n)
-{
-    unsigned first = from >> (CARVE_SHIFT - GRANULE_SHIFT);
-    unsigned last = (from + n - 1) >> (CARVE_SHIFT - GRANULE_SHIFT);
-    return (uint16_t)((2u << last) - (1u << first));
-}
-
-/* Written under run_lock only, read by anybody: a load and a store, no locked addition. */
+/* Written under a shard's lock only, read by anybody: a load and a store, no locked addition. */
 static void count_add(uint64_t *counter, int64_t change)
 {
     __atomic_store_n(counter, *counter + (uint64_t)change, __ATOMIC_RELAXED);
 }
-
-void *run_allocate(size_t size, size_t alignment, bool *zeroed)
-{
-    unsigned n = (unsigned)((size + (1u << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT), from;
-    unsigned align = (unsigned)base_max(alignment >> GRANULE_SHIFT, 1);
-    if (heap_config.tick) heap_config.tick();
-    lock_take(&run_lock);
-    struct span *span = run_find(n, align == 1 ? ~0ull : aligned_bits(align), &from);
-    if (span) {
-        STORE(&span->bytes, run_free(span) & ~run_mask(from, n));
-        STORE(&span->free, (void *)(uintptr_t)(run_begins(span) | 1ull << from));
-        uint16_t pieces = run_pieces(from, n);
-        *zeroed = (span->clean & pieces) == pieces;
-        span->clean &= (uint16_t)~pieces;
-        run_bin_insert(span);
-        count_add(&fh_registry.run_bytes, (int64_t)n << GRANULE_SHIFT);
-        count_add(&fh_registry.run_allocated, 1);
-        count_add(&fh_registry.run_allocated_bytes, (int64_t)n << GRANULE_SHIFT);
-    }
-    lock_give(&run_lock);
-    if (span == NULL) return NULL;
-    return block_unmark(span_start(span) + ((size_t)from << GRANULE_SHIFT), *zeroed);
-}
-
-/* ---- free, size, resize ------------------------------------------------------------------------------ */
 
 static unsigned granule_of(const struct span *span, const void *p)
 {
@@ -196,7 +150,7 @@ static bool granule_starts(struct span *span, const void *p)
     return exact && run_begins(span) >> granule_of(span, p) & 1;
 }
 
-/* Gives granules back; the slice too if nothing is left in it. Holds: run_lock. */
+/* Gives granules back; the slice too if nothing is left in it. Holds: the shard's lock. */
 static void run_release(struct span *span, unsigned from, unsigned n)
 {
     run_bin_remove(span);
@@ -211,20 +165,141 @@ static void run_release(struct span *span, unsigned from, unsigned n)
     span_free(span);
 }
 
+/* Frees a live block. Holds: the shard's lock. */
+static bool run_free_locked(struct span *span, void *p)
+{
+    if (LOAD(&span->kind) != FH_SPAN_RUNS || !granule_starts(span, p)) return false;
+    unsigned from = granule_of(span, p), n = run_length(span, from);
+    uint64_t begins = run_begins(span) & ~(1ull << from);
+    count_add(&fh_registry.run_shard[span->shard].bytes, -((int64_t)n << GRANULE_SHIFT));
+    STORE(&span->bytes, run_free(span) | run_mask(from, n));
+    STORE_RELEASE(&span->free, (void *)(uintptr_t)begins); /* see run_length */
+    run_release(span, from, n);
+    return true;
+}
+
+/* Frees what others had to leave. Holds: the lock. */
+static void shard_catch_up(struct shard *shard)
+{
+    if (LIKELY(LOAD(&shard->deferred) == NULL)) return;
+    struct block *block = atomic_exchange_explicit(&shard->deferred, NULL, memory_order_acquire);
+    while (block) {
+        struct block *next = LOAD(&block->next);
+        if (!run_free_locked(span_at(span_index_of(block)), block))
+            heap_config.bad_pointer("free", block);
+        block = next;
+    }
+}
+
+static void shard_lock(struct shard *shard)
+{
+    lock_take(&shard->lock);
+    shard_catch_up(shard);
+}
+
+/* The shard of this thread, or another if that one is taken. */
+static struct shard *shard_lock_any(void)
+{
+    unsigned mine = heap_self->id % FH_RUN_SHARDS;
+    for (unsigned i = 0; i < FH_RUN_SHARDS; i++) {
+        struct shard *shard = &shards[(mine + i) % FH_RUN_SHARDS];
+        if (!lock_try(&shard->lock)) continue;
+        shard_catch_up(shard);
+        return shard;
+    }
+    shard_lock(&shards[mine]);
+    return &shards[mine];
+}
+
+/* Release: pairs with the acquire in shard_catch_up. */
+static void shard_defer(struct shard *shard, struct block *block)
+{
+    struct block *first = LOAD(&shard->deferred);
+    do STORE(&block->next, first);
+    while (!atomic_compare_exchange_weak_explicit(&shard->deferred, &first, block,
+                                                  memory_order_release, memory_order_relaxed));
+}
+
 bool run_free_block(struct span *span, void *p)
 {
-    lock_take(&run_lock);
-    bool live = LOAD(&span->kind) == FH_SPAN_RUNS && granule_starts(span, p);
-    if (live) {
-        unsigned from = granule_of(span, p), n = run_length(span, from);
-        count_add(&fh_registry.run_bytes, -((int64_t)n << GRANULE_SHIFT));
-        STORE(&span->free, (void *)(uintptr_t)(run_begins(span) & ~(1ull << from)));
-        run_release(span, from, n);
+    if (!granule_starts(span, p)) return false;
+    struct shard *shard = &shards[span->shard];
+    if (UNLIKELY(!lock_try(&shard->lock))) {
+        shard_defer(shard, p);
+        return true;
     }
-    lock_give(&run_lock);
+    shard_catch_up(shard);
+    bool live = run_free_locked(span, p);
+    lock_give(&shard->lock);
     if (__atomic_load_n(&fh_registry.runs, __ATOMIC_RELAXED) >= PURGER_WORTH) purger_note();
     return live;
 }
+
+/* ---- allocation ----------------------------------------------------------------------------------- */
+
+static struct span *run_slice_create(struct shard *shard)
+{
+    struct span *span = span_allocate(1, 1, DENSE);
+    if (span == NULL) return NULL;
+    span->clean = span->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
+    span->uncarved = 0;
+    span->shard = (uint16_t)(shard - shards);
+    STORE(&span->remote, 0);
+    STORE(&span->owner, NULL);
+    STORE(&span->free, NULL);
+    STORE(&span->bytes, ~0ull);
+    STORE_RELEASE(&span->kind, FH_SPAN_RUNS);
+    __atomic_fetch_add(&fh_registry.runs, 1, __ATOMIC_RELAXED);
+    return span;
+}
+
+/* The slice with the tightest fit, out of its bin, and where in it; a new one if there is none. */
+static struct span *run_find(struct shard *shard, unsigned n, uint64_t allowed, unsigned *from)
+{
+    for (uint64_t bins = shard->filled & ~0ull << (n - 1); bins; bins &= bins - 1) {
+        struct span *span = span_at(shard->first[base_ctz(bins) + 1]);
+        uint64_t starts = run_starts(run_free(span), n) & allowed;
+        if (starts == 0) continue; /* long enough, but not aligned */
+        *from = base_ctz(starts);
+        run_bin_remove(span);
+        return span;
+    }
+    *from = 0;
+    return run_slice_create(shard);
+}
+
+static uint16_t run_pieces(unsigned from, unsigned n)
+{
+    unsigned first = from >> (CARVE_SHIFT - GRANULE_SHIFT);
+    unsigned last = (from + n - 1) >> (CARVE_SHIFT - GRANULE_SHIFT);
+    return (uint16_t)((2u << last) - (1u << first));
+}
+
+void *run_allocate(size_t size, size_t alignment, bool *zeroed)
+{
+    unsigned n = (unsigned)((size + (1u << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT), from;
+    unsigned align = (unsigned)base_max(alignment >> GRANULE_SHIFT, 1);
+    if (heap_config.tick) heap_config.tick();
+    struct shard *shard = shard_lock_any();
+    struct span *span = run_find(shard, n, align == 1 ? ~0ull : aligned_bits(align), &from);
+    if (span) {
+        STORE(&span->free, (void *)(uintptr_t)(run_begins(span) | 1ull << from));
+        STORE_RELEASE(&span->bytes, run_free(span) & ~run_mask(from, n)); /* see run_length */
+        uint16_t pieces = run_pieces(from, n);
+        *zeroed = (span->clean & pieces) == pieces;
+        span->clean &= (uint16_t)~pieces;
+        run_bin_insert(span);
+        struct fh_run_shard *count = &fh_registry.run_shard[shard - shards];
+        count_add(&count->bytes, (int64_t)n << GRANULE_SHIFT);
+        count_add(&count->allocated, 1);
+        count_add(&count->allocated_bytes, (int64_t)n << GRANULE_SHIFT);
+    }
+    lock_give(&shard->lock);
+    if (span == NULL) return NULL;
+    return block_unmark(span_start(span) + ((size_t)from << GRANULE_SHIFT), *zeroed);
+}
+
+/* ---- size, resize, describe ------------------------------------------------------------------------------ */
 
 size_t run_usable_size(struct span *span, const void *p)
 {
@@ -237,7 +312,8 @@ bool run_resize(struct span *span, void *p, size_t size)
 {
     unsigned want = (unsigned)((size + (1u << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT);
     unsigned from = granule_of(span, p);
-    lock_take(&run_lock);
+    struct shard *shard = &shards[span->shard];
+    shard_lock(shard);
     unsigned have = run_length(span, from);
     bool done = from + want <= GRANULES;
     if (done && want > have) {
@@ -252,9 +328,9 @@ bool run_resize(struct span *span, void *p, size_t size)
     } else if (done && want < have) {
         run_release(span, from + want, have - want);
     }
-    if (done)
-        count_add(&fh_registry.run_bytes, ((int64_t)want - (int64_t)have) * (1 << GRANULE_SHIFT));
-    lock_give(&run_lock);
+    int64_t change = ((int64_t)want - (int64_t)have) * (1 << GRANULE_SHIFT);
+    if (done) count_add(&fh_registry.run_shard[span->shard].bytes, change);
+    lock_give(&shard->lock);
     return done;
 }
 
@@ -283,12 +359,14 @@ static uint16_t run_idle_pieces(struct span *span)
     return span_whole_pages(pieces) & (uint16_t)~span_whole_pages(span->clean);
 }
 
-/* Holds: run_lock, so that nobody takes the granules meanwhile. */
+/* Under the shard's lock, so that nobody takes the granules meanwhile. */
 size_t run_sweep(struct span *span, bool force, bool *more)
 {
     size_t bytes = 0;
-    lock_take(&run_lock);
-    if (LOAD(&span->kind) == FH_SPAN_RUNS) {
+    unsigned index = span->shard % FH_RUN_SHARDS;
+    struct shard *shard = &shards[index];
+    shard_lock(shard);
+    if (LOAD(&span->kind) == FH_SPAN_RUNS && span->shard == index) {
         uint16_t pieces = run_idle_pieces(span);
         /* Left alone since the last visit: the same granules were free then. */
         bool alone = force || span->uncarved == pieces;
@@ -300,21 +378,21 @@ size_t run_sweep(struct span *span, bool force, bool *more)
             bytes = (size_t)__builtin_popcount(done) << CARVE_SHIFT;
         }
     }
-    lock_give(&run_lock);
+    lock_give(&shard->lock);
     return bytes;
 }
 
 void run_fork_prepare(void)
 {
-    lock_take(&run_lock);
+    for (int i = 0; i < FH_RUN_SHARDS; i++) lock_take(&shards[i].lock);
 }
 
 void run_fork_parent(void)
 {
-    lock_give(&run_lock);
+    for (int i = 0; i < FH_RUN_SHARDS; i++) lock_give(&shards[i].lock);
 }
 
 void run_fork_child(void)
 {
-    lock_reset(&run_lock);
+    for (int i = 0; i < FH_RUN_SHARDS; i++) lock_reset(&shards[i].lock);
 }

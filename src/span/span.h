@@ -63,7 +63,7 @@ struct span {
     uint8_t flags;
     _Atomic uint32_t remote;
     uint16_t remote_tail; /* written by whoever made `remote` non-zero, before it is queued */
-    uint16_t reserved;
+    uint16_t shard;
     uint32_t pending_next;
     uint32_t next;
     uint32_t prev;
