@@ -92,9 +92,9 @@ struct fh_span {
     uint8_t size_class;
     uint8_t state; /* enum fh_slab_state */
     uint8_t flags;
-    uint32_t remote;      /* blocks freed by others: count << 16 | offset >> 4 of the first */
-    uint16_t remote_tail; /* offset >> 4 of the last of them */
-    uint16_t shard; /* slice of runs: index of its fh_run_shard */
+    uint32_t remote;       /* blocks freed by others: count << 16 | offset >> 4 of the first */
+    uint16_t remote_tail;  /* offset >> 4 of the last of them */
+    uint16_t shard;        /* slice of runs: index of its fh_run_shard */
     uint32_t pending_next; /* next slab in its owner's list of slabs with remote frees */
     uint32_t next;         /* index of the next span in the same queue; 0 ends */
     uint32_t prev;
@@ -143,10 +143,10 @@ struct fh_registry {
     uint32_t heap_stride;
     uint32_t heap_count;
     uint32_t first_slice;
-    uint32_t high;          /* slices from here on were never used */
-    uint64_t committed;     /* bytes of slices that are readable and writable */
-    uint64_t slabs;         /* slices in use as slabs */
-    uint64_t runs;          /* slices in use for runs */
+    uint32_t high;      /* slices from here on were never used */
+    uint64_t committed; /* bytes of slices that are readable and writable */
+    uint64_t slabs;     /* slices in use as slabs */
+    uint64_t runs;      /* slices in use for runs */
     uint64_t large_count;
     uint64_t large_bytes;     /* usable bytes of live large blocks */
     uint64_t large_allocated; /* large blocks ever allocated */

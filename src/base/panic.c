@@ -31,7 +31,8 @@ _Noreturn void base_abort(void)
     } standard = {SIG_DFL, 0, NULL, 0};
     unsigned long abort_only = 1ul << (SIGABRT - 1);
     long pid = SYS0(SYS_getpid), tid = SYS0(SYS_gettid);
-    SYS3(SYS_tgkill, pid, tid, SIGABRT); /* a handler of the program's runs first, as with abort() */
+    SYS3(SYS_tgkill, pid, tid,
+         SIGABRT); /* a handler of the program's runs first, as with abort() */
     SYS4(SYS_rt_sigaction, SIGABRT, &standard, NULL, sizeof(unsigned long));
     SYS4(SYS_rt_sigprocmask, SIG_UNBLOCK, &abort_only, NULL, sizeof(unsigned long));
     SYS3(SYS_tgkill, pid, tid, SIGABRT);

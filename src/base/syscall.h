@@ -24,8 +24,7 @@
 #define SYS1(nr, a) base_syscall((nr), (long)(a), 0, 0, 0, 0, 0)
 #define SYS2(nr, a, b) base_syscall((nr), (long)(a), (long)(b), 0, 0, 0, 0)
 #define SYS3(nr, a, b, c) base_syscall((nr), (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define SYS4(nr, a, b, c, d)                                                                       \
-    base_syscall((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define SYS4(nr, a, b, c, d) base_syscall((nr), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define SYS5(nr, a, b, c, d, e)                                                                    \
     base_syscall((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define SYS6(nr, a, b, c, d, e, f)                                                                 \

@@ -21,8 +21,8 @@ FH_INLINE long base_syscall(long nr, long a, long b, long c, long d, long e, lon
 }
 
 /* See syscall_x86_64.h. The kernel's argument order differs: clone(flags, stack, parent, tls, child). */
-FH_INLINE long base_clone(unsigned long flags, void *stack_top, void *tls,
-                          void (*entry)(void *), void *argument, _Atomic int *exit_word)
+FH_INLINE long base_clone(unsigned long flags, void *stack_top, void *tls, void (*entry)(void *),
+                          void *argument, _Atomic int *exit_word)
 {
     register long x8 __asm__("x8") = 220; /* SYS_clone */
     register long x0 __asm__("x0") = (long)flags;

@@ -20,8 +20,8 @@ FH_INLINE long base_syscall(long nr, long a, long b, long c, long d, long e, lon
 /* clone() into `entry(argument)` on a fresh stack. The child must not return into this frame (its
  * stack is another), so the call is made here, where both sides of it can be seen. `tls` becomes
  * the child's thread pointer. Returns the child's id or a negative errno. */
-FH_INLINE long base_clone(unsigned long flags, void *stack_top, void *tls,
-                          void (*entry)(void *), void *argument, _Atomic int *exit_word)
+FH_INLINE long base_clone(unsigned long flags, void *stack_top, void *tls, void (*entry)(void *),
+                          void *argument, _Atomic int *exit_word)
 {
     long result;
     register void *r10 __asm__("r10") = (void *)exit_word;

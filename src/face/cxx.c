@@ -61,8 +61,7 @@ PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, c
     return LIKELY(p) ? p : new_slow(alignment, size, true);
 }
 
-#define SAME(name, parameters, target)                                                             \
-    PUBLIC void *name parameters __attribute__((alias(#target)))
+#define SAME(name, parameters, target) PUBLIC void *name parameters __attribute__((alias(#target)))
 SAME(_Znam, (size_t), _Znwm);
 SAME(_ZnamRKSt9nothrow_t, (size_t, const void *), _ZnwmRKSt9nothrow_t);
 SAME(_ZnamSt11align_val_t, (size_t, size_t), _ZnwmSt11align_val_t);

@@ -84,7 +84,7 @@ static bool parse_hex(const char **at, const char *end, uintptr_t *value)
     const char *start = *at;
     for (*value = 0; *at < end; ++*at) {
         char c = **at;
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
                          : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
                                                 : 16;
         if (digit == 16) break;

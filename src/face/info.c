@@ -129,8 +129,7 @@ static void info_sizes(FILE *file)
 {
     for (unsigned c = 1; c < CLASSES; c++) {
         uint64_t allocated = 0;
-        for (uint32_t i = 0; i < heap_count(); i++)
-            allocated += heap_allocated(heap_at(i), c);
+        for (uint32_t i = 0; i < heap_count(); i++) allocated += heap_allocated(heap_at(i), c);
         if (allocated)
             fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
                     class_facts[c].size, (unsigned long long)allocated);
@@ -142,7 +141,10 @@ PUBLIC int malloc_info(int flags, FILE *file)
     if (flags != 0) return EINVAL;
     if (!face_start()) return ENOMEM;
     struct facts f = facts_get();
-    struct { const char *type; uint64_t bytes; } totals[] = {
+    struct {
+        const char *type;
+        uint64_t bytes;
+    } totals[] = {
         {"live", f.usage.live},
         {"large", f.large_bytes},
         {"free-in-slabs", f.usage.free_in_slabs},

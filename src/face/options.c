@@ -78,8 +78,8 @@ static bool parse_bool(struct word word, int64_t *value)
 {
     bool yes = word_is(word, "1") || word_is(word, "yes") || word_is(word, "on") ||
                word_is(word, "true") || word.length == 0;
-    bool no = word_is(word, "0") || word_is(word, "no") || word_is(word, "off") ||
-              word_is(word, "false");
+    bool no =
+        word_is(word, "0") || word_is(word, "no") || word_is(word, "off") || word_is(word, "false");
     *value = yes;
     return yes || no;
 }

@@ -28,7 +28,8 @@ void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size)
             return p ? p : heap_allocate_slow(heap, size_class);
         }
     }
-    if (size <= RUN_MAX && alignment <= RUN_MAX) return run_allocate(base_max(size, 1), alignment, &zeroed);
+    if (size <= RUN_MAX && alignment <= RUN_MAX)
+        return run_allocate(base_max(size, 1), alignment, &zeroed);
     return large_allocate(size, alignment, &zeroed);
 }
 

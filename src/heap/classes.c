@@ -8,7 +8,9 @@
         .size = (bytes), .reciprocal = (uint32_t)((0x100000000ull + (bytes)-1) / (bytes)),         \
         .blocks = SLICE_SIZE / (bytes),                                                            \
         .wake = SLICE_SIZE / (bytes) / 16 ? SLICE_SIZE / (bytes) / 16 : 1,                         \
-        .batch = (bytes) <= 128 ? 16 : (bytes) >= 2048 ? 1 : 2048 / (bytes),                       \
+        .batch = (bytes) <= 128    ? 16                                                            \
+                 : (bytes) >= 2048 ? 1                                                             \
+                                   : 2048 / (bytes),                                               \
     }
 
 #define FOUR(first, step)                                                                          \
@@ -19,7 +21,7 @@
     FOUR((base) + (base) / 8, (base) / 8), FOUR((base) + 5 * (base) / 8, (base) / 8)
 
 const struct class_facts class_facts[CLASSES] = {
-    FACTS(16),                                             /* malloc(0) */
-    SIXTEEN(16), SIXTEEN(272), SIXTEEN(528), SIXTEEN(784), /* 16 ... 1024 */
+    FACTS(16),                                                    /* malloc(0) */
+    SIXTEEN(16),    SIXTEEN(272),   SIXTEEN(528),   SIXTEEN(784), /* 16 ... 1024 */
     DOUBLING(1024), DOUBLING(2048), DOUBLING(4096),
 };

@@ -167,9 +167,12 @@ struct heap *heap_lock_idle(unsigned size_class)
     struct heap *heap = idle_first;
     for (int i = 0; heap && i < LOOK && !found; i++, heap = heap->next_idle) {
         if (!lock_try(&heap->lock)) continue;
-        bool idle = LOAD(&heap->state) == FH_HEAP_IDLE; /* or its next thread has not locked it yet */
-        if (idle && (heap->bin[size_class].first || LOAD(&heap->pending))) found = heap;
-        else lock_give(&heap->lock);
+        bool idle =
+            LOAD(&heap->state) == FH_HEAP_IDLE; /* or its next thread has not locked it yet */
+        if (idle && (heap->bin[size_class].first || LOAD(&heap->pending)))
+            found = heap;
+        else
+            lock_give(&heap->lock);
     }
     lock_give(&idle_lock);
     return found;
@@ -208,7 +211,7 @@ void heap_fork_child(void)
         if (heap == heap_self) {
             heap->thread = os_thread_id();
         } else if (LOAD(&heap->state) == FH_HEAP_LIVE) {
-            for (int set = 0; set < REMOTE_SETS; set++) heap->remote[set].slab = NULL;
+            for (int set = 0; set < REMOTE_SETS; set++) heap->remote[set].slab = 0;
             heap_detach(heap);
             heap_settle(heap);
         }

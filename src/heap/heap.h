@@ -51,9 +51,9 @@ struct bin {
 
 /* Blocks of one slab of another heap, freed here and not yet sent. */
 struct remote_set {
-    struct span *slab;
-    void *head;
-    uint16_t tail; /* offset >> 4 in the slab */
+    uint32_t slab; /* its index; 0: the set is empty */
+    uint16_t head; /* offset >> 4 in the slab */
+    uint16_t tail;
     uint16_t count;
 };
 

@@ -90,8 +90,10 @@ static void *large_move(struct span *span, size_t bytes)
     bool moved = old >= MOVE_MIN && os_vm_move(span_start(to), span_start(span), span_bytes);
     if (!moved) memcpy(span_start(to), span_start(span), old);
     large_count(-1, -(int64_t)old);
-    if (moved) span_free_clean(span);
-    else span_free(span);
+    if (moved)
+        span_free_clean(span);
+    else
+        span_free(span);
     return span_start(to);
 }
 
@@ -101,8 +103,10 @@ void *large_reallocate(struct span *span, void *p, size_t size)
     size_t bytes = base_round_up(size, os_page_size()), slices = slices_for(bytes);
     uint32_t old = LOAD(&span->slices);
     bool zero;
-    if (slices < old) span_shrink(span, slices, false);
-    else if (slices > old && !span_grow(span, slices, &zero)) return large_move(span, bytes);
+    if (slices < old)
+        span_shrink(span, slices, false);
+    else if (slices > old && !span_grow(span, slices, &zero))
+        return large_move(span, bytes);
     large_resize(span, bytes);
     span_mark_body(span);
     return p;

@@ -44,10 +44,10 @@ static void slab_post(struct span *slab, struct block *head, uint16_t tail16, ui
 
 static void remote_set_send(struct remote_set *set)
 {
-    struct span *slab = set->slab;
-    if (slab == NULL) return;
-    set->slab = NULL;
-    slab_post(slab, set->head, set->tail, set->count);
+    if (set->slab == 0) return;
+    struct span *slab = span_at(set->slab);
+    set->slab = 0;
+    slab_post(slab, slab_block_at16(slab, set->head), set->tail, set->count);
 }
 
 static void remote_send_all(struct heap *heap)
@@ -58,17 +58,19 @@ static void remote_send_all(struct heap *heap)
 
 static void remote_add(struct heap *heap, struct span *slab, struct block *block)
 {
-    struct remote_set *set = &heap->remote[span_index(slab) % REMOTE_SETS];
-    if (UNLIKELY(set->slab != slab)) {
-        remote_set_send(set);
-        set->head = NULL;
-        set->count = 0;
-        set->tail = slab_offset16(slab, block);
-        set->slab = slab;
-    }
-    STORE(&block->next, set->head);
+    uint32_t index = span_index(slab);
+    struct remote_set *set = &heap->remote[index % REMOTE_SETS];
     STORE(&block->holder, heap);
-    set->head = block;
+    if (UNLIKELY(set->slab != index)) {
+        remote_set_send(set);
+        STORE(&block->next, NULL);
+        set->tail = slab_offset16(slab, block);
+        set->count = 0;
+        set->slab = index;
+    } else {
+        STORE(&block->next, slab_block_at16(slab, set->head));
+    }
+    set->head = slab_offset16(slab, block);
     set->count++;
     heap->remote_budget -= (int32_t)class_facts[slab->size_class].size;
     if (UNLIKELY(heap->remote_budget < 0)) remote_send_all(heap);
@@ -85,11 +87,12 @@ struct block *remote_keep(struct heap *heap, unsigned size_class)
 {
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];
-        if (set->slab == NULL || set->slab->size_class != size_class) continue;
+        if (set->slab == 0 || span_at(set->slab)->size_class != size_class) continue;
         heap->allocated[size_class] += set->count;
         heap->remote_budget += (int32_t)(set->count * class_facts[size_class].size);
-        set->slab = NULL;
-        return set->head;
+        struct span *slab = span_at(set->slab);
+        set->slab = 0;
+        return slab_block_at16(slab, set->head);
     }
     return NULL;
 }
@@ -106,8 +109,10 @@ void heap_free_other(struct heap *heap, struct span *span, void *p)
 {
     uint8_t kind = LOAD_ACQUIRE(&span->kind);
     if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_holds_block(span, p))) {
-        if (UNLIKELY(heap == &heap_none)) remote_free_alone(span, p);
-        else remote_add(heap, span, p);
+        if (UNLIKELY(heap == &heap_none))
+            remote_free_alone(span, p);
+        else
+            remote_add(heap, span, p);
     } else if (kind == FH_SPAN_LARGE && p == span_start(span)) {
         large_free(span);
     } else if (kind != FH_SPAN_RUNS || !run_free_block(span, p)) {
@@ -139,8 +144,10 @@ void heap_collect(struct heap *heap)
         struct span *slab = span_at(index);
         index = slab->pending_next;
         /* The slab may have moved to another heap while its sender looked up the owner. */
-        if (LOAD(&slab->owner) == heap) slab_collect(heap, slab);
-        else heap_notify(slab);
+        if (LOAD(&slab->owner) == heap)
+            slab_collect(heap, slab);
+        else
+            heap_notify(slab);
     }
 }
 

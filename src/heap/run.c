@@ -125,8 +125,10 @@ static void run_bin_remove(struct span *span)
     unsigned bin = span->size_class;
     if (bin == 0) return;
     struct shard *shard = &shards[span->shard];
-    if (span->prev) span_at(span->prev)->next = span->next;
-    else shard->first[bin] = span->next;
+    if (span->prev)
+        span_at(span->prev)->next = span->next;
+    else
+        shard->first[bin] = span->next;
     if (span->next) span_at(span->next)->prev = span->prev;
     if (shard->first[bin] == 0) shard->filled &= ~(1ull << (bin - 1));
 }

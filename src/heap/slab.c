@@ -40,8 +40,10 @@ void bin_push_front(struct bin *bin, struct span *slab)
     uint32_t index = span_index(slab);
     slab->prev = 0;
     slab->next = bin->first;
-    if (bin->first) span_at(bin->first)->prev = index;
-    else bin->last = index;
+    if (bin->first)
+        span_at(bin->first)->prev = index;
+    else
+        bin->last = index;
     bin->first = index;
 }
 
@@ -50,17 +52,23 @@ void bin_push_back(struct bin *bin, struct span *slab)
     uint32_t index = span_index(slab);
     slab->next = 0;
     slab->prev = bin->last;
-    if (bin->last) span_at(bin->last)->next = index;
-    else bin->first = index;
+    if (bin->last)
+        span_at(bin->last)->next = index;
+    else
+        bin->first = index;
     bin->last = index;
 }
 
 void bin_unlink(struct bin *bin, struct span *slab)
 {
-    if (slab->prev) span_at(slab->prev)->next = slab->next;
-    else bin->first = slab->next;
-    if (slab->next) span_at(slab->next)->prev = slab->prev;
-    else bin->last = slab->prev;
+    if (slab->prev)
+        span_at(slab->prev)->next = slab->next;
+    else
+        bin->first = slab->next;
+    if (slab->next)
+        span_at(slab->next)->prev = slab->prev;
+    else
+        bin->last = slab->prev;
 }
 
 void slab_release(struct span *slab)

@@ -164,8 +164,10 @@ static void heap_release_remote(struct heap *heap)
         struct span *slab = span_at(index);
         index = slab->pending_next;
         uint32_t remote = LOAD_ACQUIRE(&slab->remote) >> 16;
-        if (LOAD(&slab->owner) == heap && slab_is_idle(slab, remote)) slab_release_idle(heap, slab);
-        else heap_notify(slab);
+        if (LOAD(&slab->owner) == heap && slab_is_idle(slab, remote))
+            slab_release_idle(heap, slab);
+        else
+            heap_notify(slab);
     }
 }
 
@@ -175,8 +177,8 @@ static void heap_release_remote(struct heap *heap)
 static uint64_t slab_signature(struct span *slab)
 {
     uint64_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
-    uint64_t mix = (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^
-                   (uint64_t)LOAD(&slab->remote) << 32;
+    uint64_t mix =
+        (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^ (uint64_t)LOAD(&slab->remote) << 32;
     return (mix * 0x9e3779b97f4a7c15ull) >> 2 | 1;
 }
 

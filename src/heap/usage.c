@@ -37,7 +37,8 @@ static void span_add(struct span *span, void *context)
     }
     uint64_t touched = (CARVES - (unsigned)__builtin_popcount(span->clean)) * CARVE_SIZE;
     if (LOAD(&span->kind) == FH_SPAN_RUNS) {
-        uint64_t live = (64 - (unsigned)__builtin_popcountll(LOAD(&span->bytes))) << FH_GRANULE_SHIFT;
+        uint64_t live = (64 - (unsigned)__builtin_popcountll(LOAD(&span->bytes)))
+                        << FH_GRANULE_SHIFT;
         usage->live += live;
         if (touched > live) usage->free_in_slabs += touched - live;
         return;
@@ -51,13 +52,12 @@ static void span_add(struct span *span, void *context)
 
 static void heap_add(struct heap *heap, struct fh_usage *usage)
 {
-    for (unsigned c = 1; c < CLASSES; c++)
-        usage->thread_lists += list_count(heap, c).bytes;
+    for (unsigned c = 1; c < CLASSES; c++) usage->thread_lists += list_count(heap, c).bytes;
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];
-        struct span *slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);
+        uint32_t slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);
         uint64_t count = __atomic_load_n(&set->count, __ATOMIC_RELAXED);
-        if (slab) usage->remote += count * class_facts[slab->size_class].size;
+        if (slab) usage->remote += count * class_facts[span_at(slab)->size_class].size;
     }
 }
 
@@ -70,6 +70,6 @@ void heap_usage(struct fh_usage *usage)
     uint64_t not_live = usage->thread_lists + usage->remote - counted_live;
     usage->live -= base_min(not_live, usage->live);
     usage->dirty = __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) << SLICE_SHIFT;
-    usage->metadata = heap_count() * sizeof(struct heap) +
-                      (fh_registry.high - arena.first) * sizeof(struct span);
+    usage->metadata =
+        heap_count() * sizeof(struct heap) + (fh_registry.high - arena.first) * sizeof(struct span);
 }

@@ -50,7 +50,8 @@ void purger_note_slow(void)
     uint32_t asleep = 0;
     if (!atomic_compare_exchange_strong(&purger_state, &asleep, 1)) return;
     __atomic_store_n(&fh_registry.helper_running, 1, __ATOMIC_RELAXED);
-    if (os_helper_start(purger_main, NULL, helper_stack, sizeof helper_stack, &helper_alive)) return;
+    if (os_helper_start(purger_main, NULL, helper_stack, sizeof helper_stack, &helper_alive))
+        return;
     /* Refused (seccomp, limits on processes): give up for good; malloc_trim still works. */
     __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
     purger.enabled = false;

@@ -15,12 +15,12 @@ __attribute__((visibility("default"))) struct fh_registry fh_registry = {
 /* struct fh_note, with the distance to the registry resolved by the linker. */
 __asm__(".pushsection .note.freehold, \"a\", %note\n"
         ".balign 4\n"
-        ".long 9\n"                /* length of the name */
-        ".long 16\n"               /* length of the descriptor */
-        ".long 1\n"                /* FH_NOTE_REGISTRY */
-        ".asciz \"Freehold\"\n"    /* 9 bytes, */
-        ".balign 4\n"              /* padded to 12 */
-        ".long 1\n"                /* FH_REGISTRY_VERSION */
+        ".long 9\n"             /* length of the name */
+        ".long 16\n"            /* length of the descriptor */
+        ".long 1\n"             /* FH_NOTE_REGISTRY */
+        ".asciz \"Freehold\"\n" /* 9 bytes, */
+        ".balign 4\n"           /* padded to 12 */
+        ".long 1\n"             /* FH_REGISTRY_VERSION */
         ".long 0\n"
         ".hidden fh_registry_here\n"
         ".set fh_registry_here, fh_registry\n"

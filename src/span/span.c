@@ -68,17 +68,23 @@ static void age_append(struct span *span)
     uint32_t index = span_index(span);
     age_set_next(span, 0);
     span->age_prev = age_newest;
-    if (age_newest) age_set_next(span_at(age_newest), index);
-    else age_oldest = index;
+    if (age_newest)
+        age_set_next(span_at(age_newest), index);
+    else
+        age_oldest = index;
     age_newest = index;
 }
 
 static void age_remove(struct span *span)
 {
-    if (span->age_prev) age_set_next(span_at(span->age_prev), span->age_next);
-    else age_oldest = span->age_next;
-    if (span->age_next) span_at(span->age_next)->age_prev = span->age_prev;
-    else age_newest = span->age_prev;
+    if (span->age_prev)
+        age_set_next(span_at(span->age_prev), span->age_next);
+    else
+        age_oldest = span->age_next;
+    if (span->age_next)
+        span_at(span->age_next)->age_prev = span->age_prev;
+    else
+        age_newest = span->age_prev;
 }
 
 /* ---- bins ------------------------------------------------------------------------------------ */
@@ -105,8 +111,10 @@ static void bin_remove(struct span *span)
 {
     struct bins *bins = bins_of(span);
     unsigned bin = bin_of(length_of(span));
-    if (span->prev) span_at(span->prev)->next = span->next;
-    else bins->first[bin] = span->next;
+    if (span->prev)
+        span_at(span->prev)->next = span->next;
+    else
+        bins->first[bin] = span->next;
     if (span->next) span_at(span->next)->prev = span->prev;
     if (!bins->first[bin]) bins->filled[bin / 64] &= ~(1ull << bin % 64);
     if (span->flags & FH_SPAN_DIRTY) {
@@ -243,7 +251,8 @@ static struct span *span_take_fresh(size_t slices)
     uint32_t high = fh_registry.high;
     struct span *span = span_at(high), *last = span_left(span, 0);
     if (last == NULL) last = span_left(span, FH_SPAN_DIRTY);
-    uint32_t have = last ? length_of(last) : 0; /* less than asked for, or it would have been found */
+    uint32_t have =
+        last ? length_of(last) : 0; /* less than asked for, or it would have been found */
     if (NEVER(have >= slices)) return span_take(last, slices);
     uint32_t more = (uint32_t)slices - have;
     if (more > arena.end - high || !arena_commit(high + more)) return NULL;
@@ -385,7 +394,6 @@ static struct span *span_allocate_locked(size_t slices, enum span_use use)
     return span;
 }
 
-
 struct span *span_allocate(size_t slices, size_t align, enum span_use use)
 {
     if (UNLIKELY(slices == 0 || slices >= arena.end || align >= arena.end)) return NULL;
@@ -397,10 +405,10 @@ struct span *span_allocate(size_t slices, size_t align, enum span_use use)
         /* What is cut off keeps its condition: slices that are clean must not count as dirty. */
         uint8_t cut = flags & FH_SPAN_ZERO ? 0 : FH_SPAN_DIRTY;
         uint32_t index = span_index(span);
-        uint32_t before = (uint32_t)((base_round_up((size_t)span_start(span),
-                                                    align << SLICE_SHIFT) -
-                                      (size_t)span_start(span)) >>
-                                     SLICE_SHIFT);
+        uint32_t before =
+            (uint32_t)((base_round_up((size_t)span_start(span), align << SLICE_SHIFT) -
+                        (size_t)span_start(span)) >>
+                       SLICE_SHIFT);
         uint32_t after = (uint32_t)extra - before;
         span = span_at(index + before);
         STORE(&span->slices, (uint32_t)slices);

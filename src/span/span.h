@@ -45,7 +45,7 @@ struct span {
     void *_Atomic owner; /* the heap; only it may change it to another, under its lock */
     void *_Atomic free;  /* pushed by the owner; the chain behind the first is its lock's */
     union {
-        struct { /* a slab */
+        struct {                /* a slab */
             uint32_t countdown; /* the owner's alone; read by others as a hint */
             int16_t rest;
             uint16_t carved;
@@ -77,10 +77,10 @@ struct arena {
     size_t size;
     /* The rest is guarded by `lock`, but for the hints. */
     struct lock lock;
-    uint32_t first;     /* index of the first slice that can be handed out */
-    uint32_t end;       /* one past the last */
-    uint32_t committed; /* slices below are readable and writable */
-    uint32_t debt;      /* slices taken fresh for which no dirty one was given back yet */
+    uint32_t first;               /* index of the first slice that can be handed out */
+    uint32_t end;                 /* one past the last */
+    uint32_t committed;           /* slices below are readable and writable */
+    uint32_t debt;                /* slices taken fresh for which no dirty one was given back yet */
     size_t descriptors_committed; /* bytes */
     uintptr_t heaps;              /* bump allocation of records */
     uintptr_t heaps_next, heaps_committed, heaps_end;

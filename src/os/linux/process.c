@@ -45,7 +45,9 @@ uint32_t os_process_id(void)
 bool os_helper_start(void (*entry)(void *), void *argument, void *stack, size_t stack_size,
                      _Atomic int *alive)
 {
-    enum { TLS_ROOM = 2048 }; /* either side of the thread pointer, all zero: x86 reads below, arm above */
+    enum {
+        TLS_ROOM = 2048
+    }; /* either side of the thread pointer, all zero: x86 reads below, arm above */
     char *base = stack;
     void **tls = (void **)(base + TLS_ROOM);
     tls[0] = tls; /* x86-64: the thread pointer's first word is itself */

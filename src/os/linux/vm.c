@@ -52,8 +52,8 @@ void os_vm_release(void *p, size_t size)
 
 bool os_vm_move(void *to, void *from, size_t size)
 {
-    long p = SYS5(SYS_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-                  to);
+    long p =
+        SYS5(SYS_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (p == (long)to) return true;
     /* The kernel may have unmapped the target before it found that it cannot move (a source of several
      * mappings before 6.17, no memory for page tables): is there a hole, put the target back. */
