@@ -1,15 +1,21 @@
-# `cmake --install`: headers, libraries, command, freehold.pc and the CMake package.
+# `cmake --install`: headers, libraries, freehold.pc, the CMake package; and the command with its man page
+# and completions.
 include(CMakePackageConfigHelpers)
-
-if(NOT TARGET freehold_shared)
-    return()
-endif()
 
 install(TARGETS freehold_shared freehold_static EXPORT freehold
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-if(TARGET freehold_cli)
+if(FH_CLI)
     install(TARGETS freehold_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(FILES ${PROJECT_SOURCE_DIR}/docs/man/freehold.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    # Where each shell looks for completions.
+    set(completions ${PROJECT_SOURCE_DIR}/completions)
+    install(FILES ${completions}/bash/freehold
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES ${completions}/zsh/_freehold
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES ${completions}/fish/freehold.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/freehold
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)

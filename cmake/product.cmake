@@ -1,6 +1,5 @@
 # What leaves the build: bin/freehold, lib/libfreehold.so.1 and lib/libfreehold.a.
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/src/one.c)
 # One object serves both libraries, so that a static link runs the very code of the shared one.
 add_library(freehold_unit OBJECT ${PROJECT_SOURCE_DIR}/src/one.c)
 target_link_libraries(freehold_unit PRIVATE freehold_code)
@@ -29,30 +28,23 @@ target_link_options(freehold_shared PRIVATE
     -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 target_link_libraries(freehold_static INTERFACE Threads::Threads)
-endif()
 
 # The command reads processes from outside: of the library it knows the public headers only.
 if(FH_CLI)
     find_package(PkgConfig REQUIRED)
     pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
     file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
-    if(cli_sources)
-        add_executable(freehold_cli ${cli_sources})
-        set_target_properties(freehold_cli PROPERTIES
-            OUTPUT_NAME freehold RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-        target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include)
-        target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE=)
-        target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF)
-        # `freehold run` preloads the library: building the command alone must not leave it missing.
-        if(TARGET freehold_shared)
-            add_dependencies(freehold_cli freehold_shared)
-        endif()
-    endif()
+    add_executable(freehold_cli ${cli_sources})
+    set_target_properties(freehold_cli PROPERTIES
+        OUTPUT_NAME freehold RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+    target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE=)
+    target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF)
+    # `freehold run` preloads the library: building the command alone must not leave it missing.
+    add_dependencies(freehold_cli freehold_shared)
 endif()
 
 # `make` builds the product and not the tests.
-add_custom_target(product DEPENDS $<TARGET_NAME_IF_EXISTS:freehold_shared>
-    $<TARGET_NAME_IF_EXISTS:freehold_static> $<TARGET_NAME_IF_EXISTS:freehold_cli>)
-if(EXISTS ${PROJECT_SOURCE_DIR}/bench/malloc/CMakeLists.txt)
-    add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
-endif()
+add_custom_target(product
+    DEPENDS freehold_shared freehold_static $<TARGET_NAME_IF_EXISTS:freehold_cli>)
+add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)

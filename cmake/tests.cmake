@@ -1,8 +1,6 @@
 # Adds tests/ and each of its folders that describes itself; the folders know what runs in which build.
-if(EXISTS ${PROJECT_SOURCE_DIR}/tests/CMakeLists.txt)
-    add_subdirectory(tests)
-    get_property(added DIRECTORY tests PROPERTY SUBDIRECTORIES)
-endif()
+add_subdirectory(tests)
+get_property(added DIRECTORY tests PROPERTY SUBDIRECTORIES)
 file(GLOB lists CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*/CMakeLists.txt)
 foreach(list ${lists})
     get_filename_component(folder ${list} DIRECTORY)
