@@ -34,13 +34,19 @@ static FH_NOINLINE void free_slow(void *p)
     if (p != NULL) heap_config.bad_pointer("free", p);
 }
 
+/* The list ran dry: every so many calls, so no detour through the general case. */
+static FH_NOINLINE void *malloc_small_slow(unsigned size_class)
+{
+    if (UNLIKELY(arena.size == 0) && !face_start()) return fail_nomem();
+    void *p = heap_allocate_slow(heap_self, size_class);
+    return LIKELY(p) ? p : fail_nomem();
+}
+
 FH_INLINE void *malloc_inline(size_t size)
 {
-    if (LIKELY(size <= SMALL_MAX)) {
-        void *p = heap_take(heap_self, class_of_small(size));
-        if (LIKELY(p)) return p;
-    }
-    return malloc_slow(size);
+    if (UNLIKELY(size > SMALL_MAX)) return malloc_slow(size);
+    void *p = heap_take(heap_self, class_of_small(size));
+    return LIKELY(p) ? p : malloc_small_slow(class_of_small(size));
 }
 
 FH_INLINE void free_inline(void *p)

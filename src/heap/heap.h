@@ -105,7 +105,8 @@ void heap_detach(struct heap *heap);
 /* The lists of an idle heap go back to its slabs, and empty slabs to the arena. */
 void heap_settle(struct heap *heap);
 
-/* Out-of-line paths; `heap` may be heap_none. NULL when memory is out. */
+/* Out-of-line paths; `heap` may be heap_none. NULL when memory is out. heap_allocate_slow is for an
+ * empty list only. */
 void *heap_allocate_slow(struct heap *heap, unsigned size_class);
 void *heap_allocate(struct heap *heap, size_t size, bool *zeroed);
 void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size);

@@ -321,19 +321,20 @@ static struct block *heap_refill(struct heap *heap, unsigned size_class)
 
 void *heap_allocate_slow(struct heap *heap, unsigned size_class)
 {
-    if (UNLIKELY(heap == &heap_none)) {
-        heap = heap_attach();
-        if (heap == NULL) return NULL;
+    if (UNLIKELY(heap == &heap_none || size_class == 0)) {
+        /* The list asked for was no list of this heap: there may be one after all. */
+        if (heap == &heap_none && (heap = heap_attach()) == NULL) return NULL;
+        if (size_class == 0) size_class = 1;
+        void *p = heap_take(heap, size_class);
+        if (p) return p;
     }
-    if (size_class == 0) size_class = 1;
-    void *p = heap_take(heap, size_class);
-    if (p) return p;
     if (heap_config.tick) heap_config.tick();
     lock_take(&heap->lock);
     struct block *list = heap_refill(heap, size_class);
-    if (list) STORE(&heap->head[size_class], list);
     lock_give(&heap->lock);
-    return heap_take(heap, size_class);
+    if (UNLIKELY(list == NULL)) return NULL;
+    STORE(&heap->head[size_class], LOAD(&list->next));
+    return block_unmark(list, false);
 }
 
 /* ---- the owner's free that found something to do ------------------------------------------------ */
