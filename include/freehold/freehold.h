@@ -41,8 +41,8 @@ void fh_free_sized(void *p, size_t size);
 void fh_free_aligned_sized(void *p, size_t alignment, size_t size);
 size_t fh_malloc_usable_size(const void *p);
 
-/* Returns all unused memory of all threads to the kernel, `pad` bytes excepted. 1 if any was
- * returned, else 0, as glibc's malloc_trim. */
+/* Returns the unused memory of all threads to the kernel. 1 if any was returned, else 0, as glibc's
+ * malloc_trim; `pad`, which there stays at the top of the heap, has no meaning here. */
 int fh_malloc_trim(size_t pad);
 
 /* ---- what holds this address? ------------------------------------------------------------- */

@@ -3,8 +3,8 @@
  * statistics, fork order and start-up. The only floor that knows heap, pool and gc at once.
  *
  * Start-up: the first call that finds its thread without a heap runs face_start, wherever that is:
- * in the dynamic linker, before any constructor, or in main. It uses no dlsym, no stdio, no
- * allocation and no lock of libc.
+ * in the dynamic linker, before any constructor, or in main. It uses no dlsym and no stdio,
+ * and allocates nothing before the heap stands (pthread_atfork, its last step, may).
  */
 #ifndef FACE_FACE_H
 #define FACE_FACE_H
@@ -39,9 +39,6 @@ void options_parse(const char *text, const char *source);
 
 /* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
 void face_bad_pointer(const char *caller, const void *p);
-
-/* Registers with the kernel side of fork and of thread ends. */
-void face_hook_libc(void);
 
 /* This process's slot in the file of `freehold run`. */
 void run_slot_claim(void);

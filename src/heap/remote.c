@@ -6,7 +6,7 @@
  * "snmalloc: a message passing allocator", ISMM 2019; there they travel in a queue per owner, here
  * they wait at their slab, which also serves owners that sleep or are gone).
  *
- *     free --> set[slab] --collision, 32 KiB, thread end--> slab->remote --> owner's next refill
+ *     free --> set[slab] --collision, 64 KiB, thread end--> slab->remote --> owner's next refill
  *
  * slab->remote holds the first block and the count in one word. Who makes it non-empty writes
  * remote_tail and puts the slab on its owner's pending list. Only who takes the slab from a pending

@@ -187,8 +187,10 @@ static void shard_catch_up(struct shard *shard)
     struct block *block = atomic_exchange_explicit(&shard->deferred, NULL, memory_order_acquire);
     while (block) {
         struct block *next = LOAD(&block->next);
-        if (!run_free_locked(span_at(span_index_of(block)), block))
+        if (!run_free_locked(span_at(span_index_of(block)), block)) {
             heap_config.bad_pointer("free", block);
+            return; /* freed twice: the chain may be a circle */
+        }
         block = next;
     }
 }

@@ -1,6 +1,7 @@
 /* Slabs: their states, queues, carving, and the refill of a thread's list. See heap/heap.h. */
 #include "heap/slab.h"
 
+#include "os/os.h"
 #include "span/purger.h"
 
 /* ---- states and queues ----------------------------------------------------------------------- */
@@ -132,23 +133,34 @@ static unsigned slab_first_from(const struct span *slab, size_t offset)
 }
 
 /* How many 4 KiB pieces to carve at once. Of a slab whose pages are fresh only one, since each costs
- * memory; a page that is resident anyway costs none. */
-static unsigned slab_carve_pieces(const struct span *slab, unsigned piece)
+ * memory, unless the class has filled slabs before and will fill this one; a page that is resident
+ * anyway costs none. */
+static unsigned slab_carve_pieces(const struct heap *heap, const struct span *slab, unsigned piece)
 {
-    if (slab->clean >> piece & 1) return 1;
-    return 4;
+    uint64_t before = heap->allocated[slab->size_class];
+    bool fresh = slab->clean >> piece & 1;
+    return fresh && before < 8u * class_facts[slab->size_class].blocks ? 1 : 4;
+}
+
+/* Four page faults cost half as much again as one call that brings four pages. */
+static void slab_populate(struct span *slab, unsigned piece, unsigned end)
+{
+    size_t size = (size_t)(end - piece) << CARVE_SHIFT;
+    if (end - piece > 1 && slab->clean >> piece & 1 && size >= os_page_size())
+        os_vm_populate(span_start(slab) + ((size_t)piece << CARVE_SHIFT), size);
 }
 
 struct block *slab_carve(struct heap *heap, struct span *slab, struct block *rest)
 {
     while (slab->uncarved) {
         unsigned piece = base_ctz(slab->uncarved), end = piece;
-        unsigned limit = slab_carve_pieces(slab, piece);
+        unsigned limit = slab_carve_pieces(heap, slab, piece);
         while (end < CARVES && end - piece < limit && slab->uncarved >> end & 1) end++;
         uint16_t mask = (uint16_t)((1u << end) - (1u << piece));
         unsigned from = slab_first_from(slab, piece << CARVE_SHIFT);
         unsigned to = slab_first_from(slab, end << CARVE_SHIFT);
         slab->uncarved &= (uint16_t)~mask;
+        slab_populate(slab, piece, end);
         if (from == to) continue; /* inside a block that started before, or past the last one */
         size_t last_byte = (size_t)to * class_facts[slab->size_class].size - 1;
         unsigned last_piece = (unsigned)(last_byte >> CARVE_SHIFT);

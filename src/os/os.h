@@ -70,6 +70,10 @@ bool os_helper_start(void (*entry)(void *), void *argument, void *stack, size_t 
                      _Atomic int *alive);
 _Noreturn void os_helper_exit(void);
 
+/* Called by the helper: whether it still has the user ids of its process. setuid() changes them only
+ * for threads that libc knows. */
+bool os_helper_is_current(void);
+
 /* Sleeps while *word == value, at most `ms` milliseconds. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ms);
 void os_wake(_Atomic uint32_t *word);

@@ -20,6 +20,7 @@ ASSERT_MIRROR(state);
 ASSERT_MIRROR(flags);
 ASSERT_MIRROR(remote);
 ASSERT_MIRROR(remote_tail);
+ASSERT_MIRROR(shard);
 ASSERT_MIRROR(pending_next);
 ASSERT_MIRROR(next);
 ASSERT_MIRROR(prev);
@@ -61,7 +62,7 @@ bool arena_init(size_t reserve)
     size_t size = base_round_down(base_max(reserve, ARENA_MIN), ARENA_ALIGN);
     char *base = arena_reserve(&size);
     if (base == NULL) {
-        arena_refused(size);
+        arena_refused(ARENA_MIN);
         return false;
     }
     size_t descriptors = base_round_up((size >> SLICE_SHIFT) * sizeof(struct span), SLICE_SIZE);

@@ -26,20 +26,31 @@ static bool purger_round(void)
     return more || __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) > 0;
 }
 
+/* Naps and looks around until there is nothing more to do. False if the helper should end at once:
+ * switched off, or the process became another user's, whose next note starts another. */
+static bool purger_rounds(void)
+{
+    for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
+        os_wait(&helper_nap, 0, base_max(purger.delay_ms / 2, 10));
+        if (!purger.enabled || !os_helper_is_current()) return false;
+        if (purger_round()) quiet = -1;
+    }
+    return true;
+}
+
 /* It has no thread control block of libc's, which ASan would look for at its end. */
 __attribute__((no_sanitize("address"))) static void purger_main(void *unused)
 {
     (void)unused;
+    bool go_on;
     do {
         STORE(&purger_state, 1);
-        for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
-            os_wait(&helper_nap, 0, base_max(purger.delay_ms / 2, 10));
-            if (purger_round()) quiet = -1;
-        }
+        go_on = purger_rounds();
         STORE(&purger_state, 0);
         /* A note that came in between saw a running helper: look once more. */
         atomic_thread_fence(memory_order_seq_cst);
-    } while (__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= PURGER_WORTH);
+        go_on &= __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= PURGER_WORTH;
+    } while (go_on);
     __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
     os_helper_exit();
 }

@@ -157,7 +157,7 @@ void span_shrink(struct span *span, size_t slices, bool untouched);
 void span_mark_body(struct span *span);
 
 /* The descriptor that stands for address p: of a slab, or the head of the span, or NULL. p is in
- * the arena. Lock-free; at most 28 steps. */
+ * the arena. Lock-free; a few dozen steps at most. */
 struct span *span_find(const void *p);
 
 /* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. */

@@ -69,6 +69,31 @@ _Noreturn void os_helper_exit(void)
     for (;;) SYS1(SYS_exit, 0);
 }
 
+/* The number behind the next tab, if any. */
+static uint32_t number_after_tab(const char **at)
+{
+    while (**at && **at != '\t') ++*at;
+    if (**at) ++*at;
+    uint32_t n = 0;
+    for (; **at >= '0' && **at <= '9'; ++*at) n = n * 10 + (uint32_t)(**at - '0');
+    return n;
+}
+
+bool os_helper_is_current(void)
+{
+    char text[1024] = {0};
+    int fd = os_file_open("/proc/self/status"); /* of the process's first thread */
+    if (fd < 0) return true;
+    os_file_read(fd, text, sizeof text - 1);
+    os_file_close(fd);
+    for (const char *at = text; *at; at++) {
+        if (at[0] != '\n' || at[1] != 'U' || at[2] != 'i' || at[3] != 'd' || at[4] != ':') continue;
+        uint32_t real = number_after_tab(&at), effective = number_after_tab(&at);
+        return real == (uint32_t)SYS0(SYS_getuid) && effective == (uint32_t)SYS0(SYS_geteuid);
+    }
+    return true;
+}
+
 void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
 {
     struct timespec limit = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
