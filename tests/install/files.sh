@@ -18,6 +18,7 @@ lib/pkgconfig/freehold.pc
 share/bash-completion/completions/freehold
 share/fish/vendor_completions.d/freehold.fish
 share/man/man1/freehold.1
+share/man/man7/libfreehold.7
 share/zsh/site-functions/_freehold
 LIST
 # CMake names this one after the type of the build.
