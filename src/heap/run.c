@@ -247,7 +247,7 @@ static struct span *run_slice_create(struct shard *shard)
     if (span == NULL) return NULL;
     span->clean = span->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
     span->uncarved = 0;
-    span->shard = (uint16_t)(shard - shards);
+    __atomic_store_n(&span->shard, (uint16_t)(shard - shards), __ATOMIC_RELAXED);
     STORE(&span->remote, 0);
     STORE(&span->owner, NULL);
     STORE(&span->free, NULL);
@@ -367,7 +367,8 @@ static uint16_t run_idle_pieces(struct span *span)
 size_t run_sweep(struct span *span, bool force, bool *more)
 {
     size_t bytes = 0;
-    unsigned index = span->shard % FH_RUN_SHARDS;
+    /* A hint until the lock is held: the slice may be coming or going. */
+    unsigned index = __atomic_load_n(&span->shard, __ATOMIC_RELAXED) % FH_RUN_SHARDS;
     struct shard *shard = &shards[index];
     shard_lock(shard);
     if (LOAD(&span->kind) == FH_SPAN_RUNS && span->shard == index) {
