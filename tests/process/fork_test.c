@@ -22,9 +22,9 @@
 #include "kit/random.h"
 
 enum {
-    THREADS = 4,
+    THREADS = 3,
     SLOTS = 400,
-    CHILD_BLOCKS = 300,
+    CHILD_BLOCKS = 100,
     HANG_S = 60,
 };
 

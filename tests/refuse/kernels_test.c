@@ -18,7 +18,7 @@
 #include "model/model.h"
 #include "os/fake/fake.h"
 
-enum { PHASES = 12, STEPS = 1500, HANG_S = 120 };
+enum { PHASES = 8, STEPS = 1500, HANG_S = 120 };
 
 struct kernel {
     const char *name;

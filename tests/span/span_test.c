@@ -416,7 +416,7 @@ static void test_arena__records_are_apart_and_zero(void **state)
 
 /* ---- at random ----------------------------------------------------------------------------------------- */
 
-enum { SPANS = 300, STEPS = 40000, LONGEST = 400 };
+enum { SPANS = 300, STEPS = 20000, LONGEST = 400 };
 
 static struct span *held[SPANS];
 static uint16_t owner[ARENA >> SLICE_SHIFT]; /* 1 + place in held[]; 0: nobody */
