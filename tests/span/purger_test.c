@@ -128,6 +128,34 @@ static void test_purger__switched_off_has_no_helper(void **state)
     assert_true(sweeps > 0);
 }
 
+static void test_purger__ends_when_the_process_changes_its_user(void **state)
+{
+    (void)state;
+    span_free(take(64));
+    purger_note();
+    assert_true(os_fake_run_helper());
+    os_fake.user_changed = true;
+    assert_in_range(run_out(), 1, 2);
+    assert_int_equal(fh_registry.helper_running, 0);
+    assert_true(fh_registry.dirty_slices >= 64);
+    os_fake.user_changed = false; /* the next one is the new user's */
+    purger_note();
+    run_out();
+    assert_int_equal(fh_registry.dirty_slices, 0);
+}
+
+static void test_purger__ends_when_it_is_switched_off(void **state)
+{
+    (void)state;
+    span_free(take(64));
+    purger_note();
+    assert_true(os_fake_run_helper());
+    purger.enabled = false;
+    assert_in_range(run_out(), 1, 2);
+    assert_int_equal(fh_registry.helper_running, 0);
+    assert_int_equal(purger_run_now(), 64 * SLICE_SIZE);
+}
+
 static void test_purger__starts_anew_in_the_child_of_a_fork(void **state)
 {
     (void)state;
@@ -164,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup(test_purger__goes_on_while_the_sweep_asks_for_it, fresh),
         cmocka_unit_test_setup(test_purger__delay_is_kept, fresh),
         cmocka_unit_test_setup(test_purger__switched_off_has_no_helper, fresh),
+        cmocka_unit_test_setup(test_purger__ends_when_the_process_changes_its_user, fresh),
+        cmocka_unit_test_setup(test_purger__ends_when_it_is_switched_off, fresh),
         cmocka_unit_test_setup(test_purger__starts_anew_in_the_child_of_a_fork, fresh),
         cmocka_unit_test_setup(test_purger__does_without_when_the_kernel_refuses, fresh),
     };

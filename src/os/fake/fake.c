@@ -227,6 +227,11 @@ _Noreturn void os_helper_exit(void)
     for (;;) setcontext(&helper.caller);
 }
 
+bool os_helper_is_current(void)
+{
+    return !os_fake.user_changed;
+}
+
 /* Nobody else runs who could wake the sleeper: all of the time passes. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
 {
@@ -291,9 +296,4 @@ void os_write(int fd, const char *text, size_t length)
         memcpy(os_fake.said + at, text, base_min(length, room));
     }
     if (!os_fake.quiet) SYS3(SYS_write, fd, text, length);
-}
-
-bool os_helper_is_current(void)
-{
-    return true;
 }

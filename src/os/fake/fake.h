@@ -34,6 +34,7 @@ struct os_fake {
     enum os_fake_helper helper;
     const char *const *environment; /* "NAME=value", ended by NULL; NULL: empty */
     bool secure;                    /* as in a setuid program */
+    bool user_changed;              /* setuid() was called since the helper was started */
 
     /* What was done so far. */
     _Atomic uint64_t reserved, readable, committed, purged, released, moved; /* calls */
