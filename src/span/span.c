@@ -35,6 +35,7 @@ struct bins {
 static struct bins dirty_bins, clean_bins;
 static uint32_t age_oldest, age_newest;
 static size_t clean_slices; /* in clean_bins */
+static uint32_t busy_spans; /* being given back just now: free again in a moment */
 
 static unsigned bin_of(size_t slices)
 {
@@ -303,9 +304,11 @@ static uint32_t span_purge_one(struct span *span)
     uint32_t slices = length_of(span);
     bin_remove(span);
     STORE(&span->kind, FH_SPAN_BUSY);
+    busy_spans++;
     lock_give(&arena.lock);
     bool done = os_vm_purge(span_start(span), (size_t)slices << SLICE_SHIFT);
     lock_take(&arena.lock);
+    busy_spans--;
     __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
     if (done)
         __atomic_fetch_add(&fh_registry.purged_bytes, (uint64_t)slices << SLICE_SHIFT,
@@ -400,6 +403,12 @@ struct span *span_allocate(size_t slices, size_t align, enum span_use use)
     size_t extra = align - 1;
     lock_take(&arena.lock);
     struct span *span = span_allocate_locked(slices + extra, use);
+    while (NEVER(span == NULL && busy_spans > 0)) {
+        lock_give(&arena.lock);
+        base_pause();
+        lock_take(&arena.lock);
+        span = span_allocate_locked(slices + extra, use);
+    }
     if (UNLIKELY(span && extra)) {
         uint8_t flags = span->flags;
         /* What is cut off keeps its condition: slices that are clean must not count as dirty. */
@@ -543,4 +552,5 @@ void span_fork_parent(void)
 void span_fork_child(void)
 {
     lock_reset(&arena.lock);
+    busy_spans = 0; /* whoever was at it does not exist here */
 }
