@@ -19,11 +19,18 @@ static _Atomic int helper_alive; /* cleared by the kernel when the stack is free
 static char helper_stack[STACK] __attribute__((aligned(64)));
 static _Atomic uint32_t helper_nap;
 
+/* False once the kernel kept what was offered, since it is locked, until it takes something. */
+static bool helper_is_of_use;
+
 static bool purger_round(void)
 {
-    bool more = purger.sweep && purger.sweep(false);
-    span_purge(purger.delay_ms);
-    return more || __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) > 0;
+    bool more = purger.sweep && purger.sweep(false), refused;
+    if (span_purge(purger.delay_ms, &refused) > 0)
+        helper_is_of_use = true;
+    else if (refused)
+        helper_is_of_use = false;
+    bool dirty = __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) > 0;
+    return more || (dirty && helper_is_of_use);
 }
 
 /* Naps and looks around until there is nothing more to do. False if the helper should end at once:
@@ -43,13 +50,15 @@ __attribute__((no_sanitize("address"))) static void purger_main(void *unused)
 {
     (void)unused;
     bool go_on;
+    helper_is_of_use = true;
     do {
         STORE(&purger_state, 1);
         go_on = purger_rounds();
         STORE(&purger_state, 0);
         /* A note that came in between saw a running helper: look once more. */
         atomic_thread_fence(memory_order_seq_cst);
-        go_on &= __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= PURGER_WORTH;
+        go_on &= helper_is_of_use &&
+                 __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED) >= PURGER_WORTH;
     } while (go_on);
     __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
     os_helper_exit();
@@ -72,7 +81,7 @@ void purger_note_slow(void)
 size_t purger_run_now(void)
 {
     if (purger.sweep) purger.sweep(true);
-    return span_purge(0);
+    return span_purge(0, NULL);
 }
 
 void purger_fork_child(void)

@@ -338,17 +338,22 @@ static void span_pay_debt(size_t slices)
     if (!age_oldest) arena.debt = 0;
 }
 
-size_t span_purge(uint64_t age_ms)
+size_t span_purge(uint64_t age_ms, bool *refused)
 {
     size_t total = 0;
+    bool stopped = false;
     uint64_t now = os_clock_ms();
     lock_take(&arena.lock);
     while (age_oldest && LOAD(&span_at(age_oldest)->bytes) + age_ms <= now) {
         uint32_t slices = span_purge_one(span_at(age_oldest));
-        if (slices == 0) break;
+        if (slices == 0) {
+            stopped = true;
+            break;
+        }
         total += slices;
     }
     lock_give(&arena.lock);
+    if (refused) *refused = stopped;
     return total << SLICE_SHIFT;
 }
 

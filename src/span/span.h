@@ -160,8 +160,9 @@ void span_mark_body(struct span *span);
  * the arena. Lock-free; a few dozen steps at most. */
 struct span *span_find(const void *p);
 
-/* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. */
-size_t span_purge(uint64_t age_ms);
+/* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. Stops at
+ * one that the kernel keeps, since the process has locked it: *refused (if not NULL). */
+size_t span_purge(uint64_t age_ms, bool *refused);
 
 /* Gives back the 4 KiB pieces of a slice whose bits are set, which are whole pages. Returns those that
  * went: the kernel keeps locked pages. */

@@ -117,7 +117,7 @@ static void test_slab__freed_blocks_are_handed_out_before_new_memory(void **stat
 static void test_slab__is_touched_a_page_at_a_time(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     char *first = fh_malloc(64);
     struct span *slab = slab_of(first);
     assert_int_equal(resident_bytes(span_start(slab), SLICE_SIZE), CARVE_SIZE);

@@ -177,6 +177,42 @@ static void test_detach__what_a_thread_freed_itself_is_used(void **state)
     assert_in_range(fh_registry.slabs, 0, slabs);
 }
 
+/* A destructor of the program's that runs after the library's own, as its key is younger. */
+static pthread_key_t late_key;
+static bool late_ran;
+
+static void allocate_late(void *value)
+{
+    if (heap_self != &heap_none) return; /* the library's comes after this round */
+    late_ran = true;
+    fh_free(value);
+    fh_free(fh_malloc(100));
+    assert_int_equal(LOAD(&heap_self->state), FH_HEAP_LIVE); /* a heap anew, given up in turn */
+}
+
+static void *set_late(void *unused)
+{
+    pthread_setspecific(late_key, fh_malloc(10));
+    return unused;
+}
+
+static void test_detach__a_thread_that_ends_can_still_allocate(void **state)
+{
+    (void)state;
+    uint32_t heaps = heap_count();
+    assert_int_equal(pthread_key_create(&late_key, allocate_late), 0);
+    for (int i = 0; i < 10; i++) {
+        late_ran = false;
+        run_thread(set_late, NULL);
+        assert_true(late_ran);
+    }
+    pthread_key_delete(late_key);
+    assert_in_range(heap_count(), heaps, heaps + 1);
+    for (uint32_t i = 0; i < heap_count(); i++)
+        assert_int_equal(LOAD(&heap_at(i)->state),
+                         heap_at(i) == heap_self ? FH_HEAP_LIVE : FH_HEAP_IDLE);
+}
+
 static void *churn(void *done)
 {
     void *p[500];
@@ -374,6 +410,7 @@ int main(void)
         CASE(test_detach__one_heap_serves_one_thread_after_the_other),
         CASE(test_adopt__what_a_thread_left_half_free_is_used),
         CASE(test_detach__what_a_thread_freed_itself_is_used),
+        CASE(test_detach__a_thread_that_ends_can_still_allocate),
         CASE(test_detach__many_threads_leave_nothing_behind),
         CASE(test_sweep__free_pages_inside_slabs_go_back),
         CASE(test_sweep__leaves_alone_what_changes),

@@ -164,7 +164,7 @@ static void play_purger(struct random *random)
 {
 #ifdef STRESS_INSIDE
     heap_sweep(random_chance(random, 2));
-    span_purge(random_below(random, 2));
+    span_purge(random_below(random, 2), NULL);
 #else
     (void)random;
 #endif

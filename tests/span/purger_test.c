@@ -156,6 +156,18 @@ static void test_purger__ends_when_it_is_switched_off(void **state)
     assert_int_equal(purger_run_now(), 64 * SLICE_SIZE);
 }
 
+static void test_purger__does_not_stay_awake_for_locked_memory(void **state)
+{
+    (void)state;
+    os_fake.refuse_purge = true;
+    span_free(take(64));
+    purger_note();
+    run_out();
+    assert_int_equal(fh_registry.helper_running, 0);
+    os_fake.refuse_purge = false;
+    assert_int_equal(purger_run_now(), 64 * SLICE_SIZE);
+}
+
 static void test_purger__starts_anew_in_the_child_of_a_fork(void **state)
 {
     (void)state;
@@ -194,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup(test_purger__switched_off_has_no_helper, fresh),
         cmocka_unit_test_setup(test_purger__ends_when_the_process_changes_its_user, fresh),
         cmocka_unit_test_setup(test_purger__ends_when_it_is_switched_off, fresh),
+        cmocka_unit_test_setup(test_purger__does_not_stay_awake_for_locked_memory, fresh),
         cmocka_unit_test_setup(test_purger__starts_anew_in_the_child_of_a_fork, fresh),
         cmocka_unit_test_setup(test_purger__does_without_when_the_kernel_refuses, fresh),
     };

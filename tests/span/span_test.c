@@ -160,7 +160,7 @@ static void test_span__growth_tells_what_is_zero(void **state)
     bool zero = false;
     struct span *span = take_dense(20), *behind = take_dense(1);
     span_shrink(span, 5, false);
-    span_purge(0);
+    span_purge(0, NULL);
     assert_true(span_grow(span, 9, &zero));
     assert_true(zero);
     assert_true(reads_as_zeros(span, 5, 9));
@@ -171,7 +171,7 @@ static void test_span__growth_tells_what_is_zero(void **state)
 static void test_span__shrinking_untouched_memory_keeps_it_clean(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     struct span *span = span_allocate(64, 1, SPARSE);
     assert_true(span->flags & FH_SPAN_ZERO);
     uint64_t dirty = fh_registry.dirty_slices;
@@ -180,7 +180,7 @@ static void test_span__shrinking_untouched_memory_keeps_it_clean(void **state)
     STORE_RELEASE(&span->kind, FH_SPAN_LARGE);
     span_free(span);
     assert_true(fh_registry.dirty_slices > dirty);
-    span_purge(0);
+    span_purge(0, NULL);
 }
 
 static void test_span__alignment_to_any_power_of_two(void **state)
@@ -290,7 +290,7 @@ static void test_span__each_one_is_visited_once(void **state)
 static void test_span__goes_back_when_it_is_old_enough(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     assert_int_equal(fh_registry.dirty_slices, 0);
     struct span *young = take_dense(3), *between = take_dense(1), *old = take_dense(5);
     struct span *behind = take_dense(1);
@@ -298,17 +298,17 @@ static void test_span__goes_back_when_it_is_old_enough(void **state)
     os_fake.clock_ms += 600;
     span_free(young);
     os_fake.clock_ms += 399;
-    assert_int_equal(span_purge(1000), 0);
+    assert_int_equal(span_purge(1000, NULL), 0);
     os_fake.clock_ms += 1;
-    assert_int_equal(span_purge(1000), 5 * SLICE_SIZE);
+    assert_int_equal(span_purge(1000, NULL), 5 * SLICE_SIZE);
     assert_true(reads_as_zeros(old, 0, 5));
     assert_false(reads_as_zeros(young, 0, 3));
     assert_int_equal(fh_registry.dirty_slices, 3);
     os_fake.clock_ms += 600;
-    assert_int_equal(span_purge(1000), 3 * SLICE_SIZE);
+    assert_int_equal(span_purge(1000, NULL), 3 * SLICE_SIZE);
     assert_true(reads_as_zeros(young, 0, 3));
     assert_int_equal(fh_registry.dirty_slices, 0);
-    assert_int_equal(span_purge(0), 0);
+    assert_int_equal(span_purge(0, NULL), 0);
     span_free(between);
     span_free(behind);
 }
@@ -316,7 +316,7 @@ static void test_span__goes_back_when_it_is_old_enough(void **state)
 static void test_span__a_very_large_one_goes_back_at_once(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     size_t slices = (64 * MIB) >> SLICE_SHIFT;
     struct span *small = take_dense(slices - 1), *large = take_dense(slices);
     uint64_t before = os_fake.purged_bytes;
@@ -327,17 +327,17 @@ static void test_span__a_very_large_one_goes_back_at_once(void **state)
     assert_true(os_fake.purged_bytes - before >= 64 * MIB);
     assert_true(reads_as_zeros(large, 0, slices));
     span_free(apart);
-    span_purge(0);
+    span_purge(0, NULL);
 }
 
 static void test_span__locked_memory_stays_and_is_not_taken_for_zero(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     struct span *span = take_dense(2000), *behind = take_dense(1);
     os_fake.refuse_purge = true;
     span_free(span); /* large enough to go back at once */
-    assert_int_equal(span_purge(0), 0);
+    assert_int_equal(span_purge(0, NULL), 0);
     assert_true(fh_registry.dirty_slices >= 2000);
     struct span *again = span_allocate(2000, 1, DENSE);
     assert_ptr_equal(again, span);
@@ -346,7 +346,7 @@ static void test_span__locked_memory_stays_and_is_not_taken_for_zero(void **stat
     STORE_RELEASE(&again->kind, FH_SPAN_LARGE);
     span_free(again);
     span_free(behind);
-    span_purge(0);
+    span_purge(0, NULL);
 }
 
 static void test_span__pieces_go_back_alone(void **state)
@@ -378,7 +378,7 @@ static void test_span__whole_pages_of_any_size(void **state)
 static void test_span__refused_memory_is_no_span(void **state)
 {
     (void)state;
-    span_purge(0);
+    span_purge(0, NULL);
     struct span *first = take_dense(1);
     uint32_t fresh = arena.committed - fh_registry.high + 2000;
     os_fake_refuse(1, OS_FAKE_ALL);
@@ -386,7 +386,7 @@ static void test_span__refused_memory_is_no_span(void **state)
     os_fake_reset();
     span_free(take_dense(fresh));
     span_free(first);
-    span_purge(0);
+    span_purge(0, NULL);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------- */
@@ -490,11 +490,11 @@ static void test_span__slices_have_one_owner_whatever_happens(void **state)
             step_free(i);
         if (step % 64 == 0) check_found(&random);
         os_fake.clock_ms += 10;
-        if (step % 500 == 0) span_purge(1000);
+        if (step % 500 == 0) span_purge(1000, NULL);
     }
     for (uint16_t i = 0; i < SPANS; i++)
         if (held[i]) step_free(i);
-    span_purge(0);
+    span_purge(0, NULL);
     assert_int_equal(fh_registry.dirty_slices, 0);
     /* Everything has joined again. */
     struct span *all = span_allocate(fh_registry.high - arena.first, 1, SPARSE);
