@@ -94,7 +94,9 @@ struct fh_span {
     uint8_t flags;
     uint32_t remote;       /* blocks freed by others: count << 16 | offset >> 4 of the first */
     uint16_t remote_tail;  /* offset >> 4 of the last of them */
-    uint16_t shard;        /* slice of runs: index of its fh_run_shard */
+    uint16_t shard;        /* slice of runs: index of its fh_run_shard; slab: 1 + index of the one
+                              block that exists although `uncarved` says otherwise, and bit 15 if it
+                              is the first of the free list; or 0 */
     uint32_t pending_next; /* next slab in its owner's list of slabs with remote frees */
     uint32_t next;         /* index of the next span in the same queue; 0 ends */
     uint32_t prev;

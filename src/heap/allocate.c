@@ -42,7 +42,11 @@ bool slab_block_is_free(const struct span *slab, const void *p)
 {
     const struct block *block = p;
     unsigned piece = (unsigned)(((const char *)p - span_start(slab)) >> CARVE_SHIFT);
-    if (slab->uncarved >> piece & 1) return true;
+    if (slab_is_lone(slab, slab_block_of(slab, p))) {
+        if (slab_lone(slab) & LONE_LISTED) return true;
+    } else if (slab->uncarved >> piece & 1) {
+        return true;
+    }
     uintptr_t holder = (uintptr_t)LOAD(&block->holder);
     return holder - arena.heaps < arena.heaps_end - arena.heaps;
 }

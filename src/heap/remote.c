@@ -27,7 +27,7 @@ void heap_notify(struct span *slab)
 }
 
 /* Release: pairs with the acquire in slab_collect; the blocks' contents and links come along. */
-static void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t count)
+void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t count)
 {
     struct block *tail = slab_block_at16(slab, tail16);
     uint32_t old = LOAD(&slab->remote), new;

@@ -110,6 +110,8 @@ bool slab_settle(struct heap *heap, struct span *slab, uint32_t used)
 static struct block *slab_link(struct heap *heap, struct span *slab, unsigned from, unsigned to,
                                struct block *rest)
 {
+    if (from == to) return rest;
+    slab->carved += to - from;
     size_t size = class_facts[slab->size_class].size;
     char *start = span_start(slab) + from * size;
     struct block *first = (struct block *)start, *block = first;
@@ -130,6 +132,16 @@ static unsigned slab_first_from(const struct span *slab, size_t offset)
     const struct class_facts *facts = &class_facts[slab->size_class];
     unsigned index = block_index(slab->size_class, offset + facts->size - 1);
     return index < facts->blocks ? index : facts->blocks;
+}
+
+/* The same, but for the lone block, which exists already. */
+static struct block *slab_link_new(struct heap *heap, struct span *slab, unsigned from, unsigned to,
+                                   struct block *rest)
+{
+    unsigned lone = (slab_lone(slab) & ~LONE_LISTED) - 1;
+    if (LIKELY(lone < from || lone >= to)) return slab_link(heap, slab, from, to, rest);
+    slab_set_lone(slab, 0);
+    return slab_link(heap, slab, from, lone, slab_link(heap, slab, lone + 1, to, rest));
 }
 
 /* How many 4 KiB pieces to carve at once. Of a slab whose pages are fresh only one, since each costs
@@ -165,8 +177,8 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
         size_t last_byte = (size_t)to * class_facts[slab->size_class].size - 1;
         unsigned last_piece = (unsigned)(last_byte >> CARVE_SHIFT);
         slab->clean &= (uint16_t) ~((2u << last_piece) - (1u << piece));
-        slab->carved += to - from;
-        return slab_link(heap, slab, from, to, rest);
+        struct block *list = slab_link_new(heap, slab, from, to, rest);
+        if (list != rest) return list;
     }
     return rest;
 }
@@ -188,6 +200,7 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     slab->clean = slab->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
     slab->size_class = (uint8_t)size_class;
     slab->pending_next = 0;
+    slab_set_lone(slab, 0);
     STORE(&slab->bytes, 0);
     slab_set_current(slab, 0);
     STORE(&slab->owner, heap);
@@ -276,12 +289,23 @@ static bool slab_can_carve(const struct span *slab, unsigned size_class)
     return slab->uncarved && slab->size_class == size_class;
 }
 
+/* The lone block is in the list that is about to be taken: it says again that it is free. */
+static void slab_mark_lone(struct heap *heap, struct span *slab)
+{
+    unsigned lone = slab_lone(slab) & ~LONE_LISTED;
+    struct block *block =
+        (struct block *)(span_start(slab) + (lone - 1) * class_facts[slab->size_class].size);
+    STORE(&block->holder, heap);
+    slab_set_lone(slab, lone);
+}
+
 /* Takes the whole list of the slab, and carves if that is too little to be worth the visit. All
  * carved blocks count as used from now on. */
 static struct block *slab_take_all(struct heap *heap, struct span *slab, unsigned size_class)
 {
     struct block *list = LOAD(&slab->free);
     STORE(&slab->free, NULL);
+    if (UNLIKELY(slab_lone(slab) & LONE_LISTED)) slab_mark_lone(heap, slab);
     if (slab_can_carve(slab, size_class) &&
         slab->carved - slab_used(slab) < class_facts[size_class].batch)
         list = slab_carve(heap, slab, list);

@@ -10,6 +10,26 @@ FH_INLINE uint32_t slab_used(const struct span *slab)
     return countdown + (uint32_t)(int32_t)__atomic_load_n(&slab->rest, __ATOMIC_RELAXED);
 }
 
+/* The purger may take the page of a list's first block, but not the block: its owner may be pushing
+ * another in front of it. The block stays, alone, in a piece that is else uncarved. slab->lone is its
+ * index + 1, and LONE_LISTED until it is handed out: its second word, purged, no longer says so. */
+#define LONE_LISTED 0x8000u
+
+FH_INLINE unsigned slab_lone(const struct span *slab)
+{
+    return __atomic_load_n(&slab->lone, __ATOMIC_RELAXED);
+}
+
+FH_INLINE void slab_set_lone(struct span *slab, unsigned lone)
+{
+    __atomic_store_n(&slab->lone, (uint16_t)lone, __ATOMIC_RELAXED);
+}
+
+FH_INLINE bool slab_is_lone(const struct span *slab, unsigned index)
+{
+    return (slab_lone(slab) & ~LONE_LISTED) == index + 1;
+}
+
 FH_INLINE uint16_t slab_offset16(const struct span *slab, const void *p)
 {
     return (uint16_t)(((const char *)p - span_start(slab)) >> 4);
@@ -57,6 +77,9 @@ void heap_flush_locked(struct heap *heap);
 
 /* Sends what this thread freed of other heaps. */
 void heap_send(struct heap *heap);
+
+/* Adds a chain of blocks, which may be the owner's own, to those that the owner has yet to take in. */
+void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t count);
 
 /* Takes in what other threads freed. */
 void heap_collect(struct heap *heap);

@@ -5,14 +5,14 @@
  * The owner goes on allocating and freeing meanwhile, without a lock. What makes that safe (heap.h):
  *   - blocks leave a slab's list only under the heap's lock, which the sweep holds;
  *   - the owner only pushes in front of the list. So the chain from the first block as it was read
- *     stays as it is, and its links, but for the first block's own place, are the sweep's to change;
+ *     stays as it is, and all its links are the sweep's to change, but the first block stays first;
  *   - if all carved blocks are found in lists, the owner holds none and is in no free of one.
  *
  * A slab that was left alone since the last visit is walked once: every page whose blocks are all
  * free is given back, and the blocks that start there become uncarved, as on the first day.
  *
- *     | page 0: free list head | page 1: all free | page 2: one live | page 3: all free | ...
- *       stays (first block)      given back         stays              given back
+ *     | page 0: first block of the list, else free | page 1: all free | page 2: one live | ...
+ *       given back, the block stays (slab->lone)       given back         stays
  */
 #include "heap/slab.h"
 #include "os/os.h"
@@ -49,56 +49,76 @@ static size_t block_size(const struct span *slab)
     return class_facts[slab->size_class].size;
 }
 
+static uint16_t block_piece(const struct span *slab, const void *block)
+{
+    return (uint16_t)(1u << (((const char *)block - span_start(slab)) >> CARVE_SHIFT));
+}
+
 /* Whether block `index` neither is live nor may be carved soon without our knowledge. */
 static bool block_is_idle(const struct span *slab, const struct free_map *map, unsigned index)
 {
     unsigned piece = (unsigned)(index * block_size(slab) >> CARVE_SHIFT);
-    return slab->uncarved >> piece & 1 || map_has(map, index);
+    bool exists = !(slab->uncarved >> piece & 1) || slab_is_lone(slab, index);
+    return !exists || map_has(map, index);
 }
 
-/* Whether all blocks that overlap bytes [from, to) are free, the first of the list not among them. */
-static bool range_is_idle(const struct span *slab, const struct free_map *map, unsigned keep,
-                          size_t from, size_t to)
+/* Whether all blocks that overlap bytes [from, to) are free. */
+static bool range_is_idle(const struct span *slab, const struct free_map *map, size_t from,
+                          size_t to)
 {
     unsigned blocks = class_facts[slab->size_class].blocks;
     unsigned index = block_index(slab->size_class, from);
     unsigned end = block_index(slab->size_class, to - 1) + 1;
     for (; index < end && index < blocks; index++)
-        if (index == keep || !block_is_idle(slab, map, index)) return false;
+        if (!block_is_idle(slab, map, index)) return false;
     return true;
 }
 
+/* The 4 KiB pieces of the page that holds `piece`. */
+static uint16_t page_mask(unsigned piece)
+{
+    unsigned count = (unsigned)(base_max(os_page_size(), CARVE_SIZE) >> CARVE_SHIFT);
+    return (uint16_t)(((1u << count) - 1) << piece / count * count);
+}
+
 /* The 4 KiB pieces, as bits, that lie in pages which can go back. */
-static uint16_t slab_idle_pieces(const struct span *slab, const struct free_map *map, unsigned keep)
+static uint16_t slab_idle_pieces(const struct span *slab, const struct free_map *map)
 {
     size_t page = base_max(os_page_size(), CARVE_SIZE);
     uint16_t pieces = 0;
     for (size_t from = 0; from + page <= SLICE_SIZE; from += page) {
-        unsigned first = (unsigned)(from >> CARVE_SHIFT), count = (unsigned)(page >> CARVE_SHIFT);
-        uint16_t mask = (uint16_t)(((1u << count) - 1) << first);
+        uint16_t mask = page_mask((unsigned)(from >> CARVE_SHIFT));
         bool already = (slab->clean & mask) == mask;
-        if (!already && range_is_idle(slab, map, keep, from, from + page)) pieces |= mask;
+        if (!already && range_is_idle(slab, map, from, from + page)) pieces |= mask;
     }
     return pieces;
 }
 
-/* Takes the blocks that start in `pieces` out of the chain behind its first. Returns how many. */
-static unsigned chain_drop(struct span *slab, struct block *first, uint16_t pieces)
+/* What is left of a slab's list when the blocks that start in some pieces are taken out. */
+struct kept {
+    struct block *first, *last;
+    unsigned count, dropped;
+};
+
+static struct kept chain_drop(struct span *slab, struct block *block, uint16_t pieces)
 {
-    unsigned dropped = 0;
-    struct block *kept = first;
-    for (struct block *block = LOAD(&first->next), *next; block; block = next) {
+    struct kept kept = {0};
+    for (struct block *next; block; block = next) {
         next = LOAD(&block->next);
-        unsigned piece = (unsigned)(((char *)block - span_start(slab)) >> CARVE_SHIFT);
-        if (pieces >> piece & 1) {
-            dropped++;
-        } else {
-            STORE(&kept->next, block);
-            kept = block;
+        if (pieces & block_piece(slab, block)) {
+            if (slab_is_lone(slab, slab_block_of(slab, block))) slab_set_lone(slab, 0);
+            kept.dropped++;
+            continue;
         }
+        if (kept.last)
+            STORE(&kept.last->next, block);
+        else
+            kept.first = block;
+        kept.last = block;
+        kept.count++;
     }
-    STORE(&kept->next, NULL);
-    return dropped;
+    if (kept.last) STORE(&kept.last->next, NULL);
+    return kept;
 }
 
 /* A block that starts before a purged page and reaches into it stays in the list: its page may come
@@ -115,21 +135,62 @@ static uint16_t pieces_touched_by_list(struct span *slab, struct block *first)
     return touched;
 }
 
-/* Holds: the heap's lock. */
-static size_t slab_purge(struct span *slab)
+static size_t slab_purge_pieces(struct span *slab, uint16_t pieces, uint16_t touched)
+{
+    slab->uncarved |= pieces;
+    uint16_t done = span_purge_pieces(slab, pieces);
+    slab->clean |= (uint16_t)(done & ~touched);
+    return (size_t)__builtin_popcount(done) << CARVE_SHIFT;
+}
+
+/* The first block stays, since its owner may be pushing another in front of it; its page may go all
+ * the same. It reads as zeros then, so that the list ends with it, and what else is left of the list
+ * goes the way of blocks that others freed. */
+static size_t slab_purge_around(struct span *slab, struct block *first, uint16_t pieces)
+{
+    struct kept kept = chain_drop(slab, LOAD(&first->next), pieces);
+    uint16_t touched = pieces_touched_by_list(slab, kept.first);
+    slab->carved -= (uint16_t)kept.dropped;
+    if (pieces & block_piece(slab, first)) {
+        slab_set_lone(slab, (slab_block_of(slab, first) + 1) | LONE_LISTED);
+        STORE(&first->next, NULL); /* locked pages are not purged */
+        __atomic_store_n(&slab->rest, slab->rest + (int16_t)kept.count, __ATOMIC_RELAXED);
+        if (kept.first) slab_post(slab, kept.first, slab_offset16(slab, kept.last), kept.count);
+    } else {
+        STORE(&first->next, kept.first);
+    }
+    return slab_purge_pieces(slab, pieces, touched | pieces_touched_by_list(slab, first));
+}
+
+/* The same where nobody is in the middle of a free. */
+static size_t slab_purge_at_rest(struct heap *heap, struct span *slab, struct block *first,
+                                 uint16_t pieces)
+{
+    struct kept kept = chain_drop(slab, first, pieces);
+    STORE_RELEASE(&slab->free, kept.first);
+    slab->carved -= (uint16_t)kept.dropped;
+    if (kept.first == NULL && LOAD(&slab->state) == FH_SLAB_PARTIAL) {
+        struct bin *bin = &heap->bin[slab->size_class];
+        bin_unlink(bin, slab); /* behind those that need no carving */
+        bin_push_back(bin, slab);
+    }
+    return slab_purge_pieces(slab, pieces, pieces_touched_by_list(slab, kept.first));
+}
+
+/* Gives back the free pages of a slab. at_rest: its owner is not in the middle of a free, being this
+ * thread or none. Holds: the heap's lock. */
+static size_t slab_purge(struct heap *heap, struct span *slab, bool at_rest)
 {
     struct free_map map = {{0}};
     struct block *first = LOAD_ACQUIRE(&slab->free);
-    unsigned keep = first ? slab_block_of(slab, first) : UINT32_MAX;
     map_chain(&map, slab, first);
-    uint16_t pieces = slab_idle_pieces(slab, &map, keep);
+    uint16_t pieces = slab_idle_pieces(slab, &map);
+    if (first && !at_rest && slab_lone(slab) && !slab_is_lone(slab, slab_block_of(slab, first)))
+        pieces &= (uint16_t)~page_mask((unsigned)base_ctz(block_piece(slab, first)));
     if (pieces == 0) return 0;
-    unsigned dropped = first ? chain_drop(slab, first, pieces) : 0;
-    slab->carved -= (uint16_t)dropped;
-    slab->uncarved |= pieces;
-    uint16_t done = span_purge_pieces(slab, pieces);
-    slab->clean |= (uint16_t)(done & ~pieces_touched_by_list(slab, first));
-    return (size_t)__builtin_popcount(done) << CARVE_SHIFT;
+    if (first == NULL) return slab_purge_pieces(slab, pieces, 0);
+    return at_rest ? slab_purge_at_rest(heap, slab, first, pieces)
+                   : slab_purge_around(slab, first, pieces);
 }
 
 /* ---- slabs that are wholly free ----------------------------------------------------------------- */
@@ -223,7 +284,7 @@ void heap_make_room(struct heap *heap)
     unsigned swept = 0;
     for (struct span *slab; swept < 4 && bytes < 2 * SLICE_SIZE; swept++) {
         if ((slab = heap_sparse_slab(heap)) == NULL) break;
-        bytes += slab_purge(slab);
+        bytes += slab_purge(heap, slab, true);
         STORE(&slab->bytes, slab_signature(slab) | SWEPT);
     }
     if (swept == 0) {
@@ -257,6 +318,7 @@ static bool heap_visit_pending(struct heap *heap, bool force)
     if (!left_alone) return true;
     lock_take(&heap->lock);
     heap_release_remote(heap);
+    heap->pending_seen = LOAD(&heap->pending); /* what is left is in another order */
     lock_give(&heap->lock);
     return false;
 }
@@ -291,7 +353,7 @@ static void slab_visit(struct heap *heap, struct span *slab, struct sweep *sweep
     } else if (LOAD(&slab->state) == FH_SLAB_CURRENT && slab_is_idle(slab, 0)) {
         slab_release_idle(heap, slab);
     } else {
-        sweep->bytes += slab_purge(slab);
+        sweep->bytes += slab_purge(heap, slab, LOAD(&heap->state) == FH_HEAP_IDLE);
         STORE(&slab->bytes, slab_signature(slab) | SWEPT);
     }
 }

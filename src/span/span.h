@@ -63,7 +63,10 @@ struct span {
     uint8_t flags;
     _Atomic uint32_t remote;
     uint16_t remote_tail; /* written by whoever made `remote` non-zero, before it is queued */
-    uint16_t shard;
+    union {
+        uint16_t shard; /* a slice of runs */
+        uint16_t lone;  /* a slab: see heap/slab.h */
+    };
     uint32_t pending_next;
     uint32_t next;
     uint32_t prev;

@@ -317,6 +317,35 @@ static void test_sweep__leaves_alone_what_changes(void **state)
     refill_and_free();
 }
 
+/* The block that was freed last stays the first of its slab's list, but its page need not stay. */
+static void test_sweep__the_page_of_the_block_freed_last_goes_back(void **state)
+{
+    (void)state;
+    allocate_blocks(NULL);
+    struct span *slab = span_at(span_index_of(block[BLOCKS / 2]));
+    int kept = -1, last = -1;
+    for (int i = 0; i < BLOCKS; i++) {
+        if (block[i] == NULL || span_at(span_index_of(block[i])) != slab) continue;
+        if (kept < 0) {
+            kept = i; /* one lives in the first page */
+            continue;
+        }
+        fh_free(block[i]);
+        last = i;
+    }
+    char *first = block[last];
+    assert_ptr_equal(LOAD(&slab->free), first);
+    assert_true(first - span_start(slab) > 4096);
+    heap_sweep(true);
+    assert_int_equal(resident_bytes(span_start(slab), SLICE_SIZE), CARVE_SIZE);
+    assert_ptr_equal(LOAD(&slab->free), first);
+    assert_true(slab_block_is_free(slab, first));
+    pattern_expect(block[kept], SIZE, SIZE, (uint64_t)kept);
+    for (int i = 0; i < BLOCKS; i++)
+        if (i != kept && block[i] && span_at(span_index_of(block[i])) == slab) block[i] = NULL;
+    refill_and_free();
+}
+
 /* The owner frees on while another thread sweeps, a step of each in turn. */
 static sem_t turn_sweeper, turn_owner;
 static bool owner_done;
@@ -414,6 +443,7 @@ int main(void)
         CASE(test_detach__many_threads_leave_nothing_behind),
         CASE(test_sweep__free_pages_inside_slabs_go_back),
         CASE(test_sweep__leaves_alone_what_changes),
+        CASE(test_sweep__the_page_of_the_block_freed_last_goes_back),
         CASE(test_sweep__another_thread_sweeps_while_the_owner_frees),
         CASE(test_trim__memory_of_threads_that_sleep_goes_back),
     };
