@@ -55,3 +55,12 @@ void text_size(struct text *t, uint64_t bytes)
     text_char(t, unit[power - 1]);
     text_str(t, "iB");
 }
+
+void text_size_exact(struct text *t, uint64_t bytes)
+{
+    static const char unit[] = "KMGT";
+    unsigned power = 0;
+    for (; power < 4 && bytes != 0 && bytes % KIB == 0; power++) bytes /= KIB;
+    text_dec(t, bytes);
+    if (power > 0) text_char(t, unit[power - 1]);
+}

@@ -27,5 +27,7 @@ void text_dec(struct text *t, uint64_t n);
 void text_hex(struct text *t, uint64_t n); /* with 0x */
 /* Bytes as a person reads them: 17, 4.0 KiB, 1.3 GiB. */
 void text_size(struct text *t, uint64_t bytes);
+/* Bytes as options take them, exactly: 17, 64K, 16T. */
+void text_size_exact(struct text *t, uint64_t bytes);
 
 #endif

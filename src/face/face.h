@@ -29,11 +29,16 @@ struct options {
 
 extern struct options options;
 
-/* Reads the program's symbol and the environment. */
+/* Reads the program's symbol and the environment. What is wrong is said, and otherwise ignored until
+ * options_stop_if_strict. */
 void options_read(void);
+void options_stop_if_strict(void);
 
 /* Reads "key=value,key=value"; `source` names it in messages. */
 void options_parse(const char *text, const char *source);
+
+/* Says that run_file leads to no file of `freehold run`. */
+void options_refuse_run_file(void);
 
 /* ---- the parts ---------------------------------------------------------------------------------- */
 

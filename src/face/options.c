@@ -76,8 +76,8 @@ static const struct option *option_find(struct word name)
 
 static bool parse_bool(struct word word, int64_t *value)
 {
-    bool yes = word_is(word, "1") || word_is(word, "yes") || word_is(word, "on") ||
-               word_is(word, "true") || word.length == 0;
+    bool yes =
+        word_is(word, "1") || word_is(word, "yes") || word_is(word, "on") || word_is(word, "true");
     bool no =
         word_is(word, "0") || word_is(word, "no") || word_is(word, "off") || word_is(word, "false");
     *value = yes;
@@ -144,14 +144,15 @@ static bool option_parse(const struct option *option, struct word word, int64_t 
     return *value >= option->smallest && *value <= option->largest;
 }
 
-static void option_print(struct text *t, const struct option *option)
+/* Sizes with their unit for a person, in bytes for a program. */
+static void option_print(struct text *t, const struct option *option, bool person)
 {
     int64_t value = __atomic_load_n(option->value, __ATOMIC_RELAXED);
     struct word rest = word_of(option->unit), choice = rest;
     switch (option->type) {
     case BOOL: text_str(t, value ? "1" : "0"); break;
     case NUMBER: text_dec(t, (uint64_t)value); break;
-    case SIZE: text_dec(t, (uint64_t)value); break;
+    case SIZE: (person ? text_size_exact : text_dec)(t, (uint64_t)value); break;
     case CHOICE:
         for (int64_t i = 0; i <= value; i++) choice = word_until(&rest, '|');
         text_strn(t, choice.at, choice.length);
@@ -162,8 +163,33 @@ static void option_print(struct text *t, const struct option *option)
 
 /* ---- messages -------------------------------------------------------------------------------------- */
 
+static bool mistaken; /* anything was wrong so far */
+
+static void option_print_right(struct text *t, const struct option *option)
+{
+    void (*print)(struct text *, uint64_t) = option->type == SIZE ? text_size_exact : text_dec;
+    text_str(t, ": use ");
+    switch (option->type) {
+    case BOOL: text_str(t, "0 or 1"); break;
+    case CHOICE: text_str(t, option->unit); break;
+    case PATH:
+        text_str(t, "a path of at most ");
+        text_dec(t, sizeof options.run_file_path - 1);
+        text_str(t, " bytes");
+        break;
+    case NUMBER:
+    case SIZE:
+        print(t, (uint64_t)option->smallest);
+        text_str(t, " to ");
+        print(t, (uint64_t)option->largest);
+        break;
+    }
+}
+
+/* One line: where, what, why, what would be right (of `option`, unless that is NULL), and what
+ * follows. */
 static void option_complain(const char *source, struct word what, const char *why,
-                            const struct option *option)
+                            const struct option *option, const char *hint)
 {
     char line[400];
     struct text t = TEXT(line);
@@ -173,19 +199,18 @@ static void option_complain(const char *source, struct word what, const char *wh
     text_strn(&t, what.at, base_min(what.length, 80));
     text_str(&t, "' ");
     text_str(&t, why);
-    if (option && option->type == CHOICE) {
-        text_str(&t, ": use ");
-        text_str(&t, option->unit);
-    } else if (option && option->type == BOOL) {
-        text_str(&t, ": use 0 or 1");
-    } else if (option && option->largest) {
-        text_str(&t, ": use ");
-        text_dec(&t, (uint64_t)option->smallest);
-        text_str(&t, " to ");
-        text_dec(&t, (uint64_t)option->largest);
-    }
-    text_str(&t, option ? "; ignored\n" : "; ignored (FREEHOLD_OPTIONS=help lists them)\n");
+    if (option) option_print_right(&t, option);
+    text_str(&t, options.strict ? "; stopping (option strict=1)" : "; ignored");
+    text_str(&t, hint);
+    text_char(&t, '\n');
     os_write(2, line, t.length);
+    mistaken = true;
+}
+
+void options_refuse_run_file(void)
+{
+    option_complain("run_file", word_of(options.run_file_path),
+                    "is no file that `freehold run` made", NULL, "");
 }
 
 static void options_help(void)
@@ -195,7 +220,7 @@ static void options_help(void)
         struct text t = TEXT(line);
         text_str(&t, table[i].name);
         text_char(&t, '=');
-        option_print(&t, &table[i]);
+        option_print(&t, &table[i], true);
         while (t.length < 28) text_char(&t, ' ');
         text_str(&t, table[i].sentence);
         if (table[i].unit[0]) {
@@ -218,44 +243,62 @@ static void option_apply(const struct option *option, int64_t value)
     fh_registry.purge_delay_ms = purger.delay_ms;
 }
 
-static bool options_parse_one(struct word entry, const char *source)
+static void option_take(struct word entry, const char *source)
 {
-    struct word rest = entry, name = word_until(&rest, '=');
+    struct word value = entry, name = word_until(&value, '=');
+    const struct option *option = option_find(name);
+    int64_t parsed;
     if (word_is(entry, "help")) {
         options_help();
-        return true;
+        return;
     }
-    const struct option *option = option_find(name);
-    int64_t value;
     if (option == NULL) {
-        option_complain(source, name, "is no option", NULL);
-        return false;
+        option_complain(source, name, "is no option", NULL, " (FREEHOLD_OPTIONS=help lists them)");
+        return;
     }
-    if (!option_parse(option, rest, &value)) {
-        option_complain(source, entry, "has a bad value", option);
-        return false;
-    }
-    option_apply(option, value);
-    return true;
+    if (name.length == entry.length && option->type == BOOL) value = word_of("1");
+    if (option_parse(option, value, &parsed))
+        option_apply(option, parsed);
+    else
+        option_complain(source, entry, "has a bad value", option, "");
 }
 
 void options_parse(const char *text, const char *source)
 {
-    bool good = true;
     struct word rest = word_of(text);
     while (rest.length) {
         struct word entry = word_until(&rest, ',');
-        if (entry.length) good &= options_parse_one(entry, source);
+        if (entry.length) option_take(entry, source);
     }
-    if (!good && options.strict) base_abort();
+}
+
+/* What follows from a mistake is said with it, and must not depend on which comes first. */
+static void strict_look_ahead(const char *text)
+{
+    struct word rest = word_of(text);
+    while (rest.length) {
+        struct word value = word_until(&rest, ','), entry = value, name = word_until(&value, '=');
+        int64_t strict;
+        if (!word_is(name, "strict")) continue;
+        if (parse_bool(name.length == entry.length ? word_of("1") : value, &strict))
+            options.strict = strict;
+    }
 }
 
 void options_read(void)
 {
-    option_apply(&table[0], options.purge);
-    if (&freehold_options && freehold_options) options_parse(freehold_options, "freehold_options");
+    const char *program = &freehold_options ? freehold_options : NULL;
     const char *environment = os_environment("FREEHOLD_OPTIONS");
+    option_apply(&table[0], options.purge);
+    if (program) strict_look_ahead(program);
+    if (environment) strict_look_ahead(environment);
+    if (program) options_parse(program, "freehold_options");
     if (environment) options_parse(environment, "FREEHOLD_OPTIONS");
+}
+
+void options_stop_if_strict(void)
+{
+    if (mistaken && options.strict) base_abort();
 }
 
 PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
@@ -263,7 +306,7 @@ PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
     const struct option *option = option_find(word_of(key));
     if (option == NULL) return -ENOENT;
     struct text t = {text, 0, capacity};
-    option_print(&t, option);
+    option_print(&t, option, false);
     if (t.length >= capacity) return -ENOSPC;
     text[t.length] = 0;
     return 0;

@@ -70,6 +70,7 @@ static bool start_once(void)
     thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
     if (!arena_init((size_t)options.reserve)) return false;
     run_slot_claim();
+    options_stop_if_strict();
     return true;
 }
 

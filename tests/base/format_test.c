@@ -47,6 +47,18 @@ static void test_format__sizes_as_a_person_reads_them(void **state)
     expect_number(text_size, UINT64_MAX, "15.9 EiB");
 }
 
+static void test_format__sizes_as_options_take_them(void **state)
+{
+    (void)state;
+    expect_number(text_size_exact, 0, "0");
+    expect_number(text_size_exact, 1000, "1000");
+    expect_number(text_size_exact, KIB, "1K");
+    expect_number(text_size_exact, KIB + 1, "1025");
+    expect_number(text_size_exact, 16 * MIB, "16M");
+    expect_number(text_size_exact, 64 * TIB, "64T");
+    expect_number(text_size_exact, 4096 * TIB, "4096T");
+}
+
 static void test_format__texts_follow_each_other(void **state)
 {
     (void)state;
@@ -82,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format__decimal),
         cmocka_unit_test(test_format__hexadecimal),
+        cmocka_unit_test(test_format__sizes_as_options_take_them),
         cmocka_unit_test(test_format__sizes_as_a_person_reads_them),
         cmocka_unit_test(test_format__texts_follow_each_other),
         cmocka_unit_test(test_format__what_does_not_fit_is_cut),
