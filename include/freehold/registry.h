@@ -181,11 +181,15 @@ struct fh_usage {
 
 /* `option run_file=PATH` makes the library keep one slot for its process in that file, so that
  * `freehold run` can tell what a process did however it ends. The file is an array of
- * FH_RUN_SLOTS structures; slot 0's `claimed` counts the slots in use. */
+ * FH_RUN_SLOTS structures; slot 0's `claimed` counts the slots in use. Only a file that
+ * `freehold run` made is ever written to: in memory (memfd), of just this size, sealed against
+ * another, with the magic in slot 0. Every other file is left alone. */
+#define FH_RUN_MAGIC "FHRUN-2" /* the number changes with the structure */
 #define FH_RUN_SLOTS 256
 #define FH_RUN_BUCKETS 48 /* by powers of two of the size: 16, 32, ... */
 
 struct fh_run_slot {
+    char magic[8];    /* slot 0 only */
     uint32_t claimed; /* slot 0 only */
     uint32_t pid;
     uint32_t parent;

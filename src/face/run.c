@@ -101,11 +101,39 @@ static void slot_open(void)
     os_file_close(fd);
 }
 
+static bool is_magic(const char *magic)
+{
+    static const char expected[sizeof slots->magic] = FH_RUN_MAGIC;
+    for (size_t i = 0; i < sizeof expected; i++)
+        if (magic[i] != expected[i]) return false;
+    return true;
+}
+
+static struct fh_run_slot *slots_map(const char *path)
+{
+    struct fh_run_slot *map = os_memfd_map(path, FILE_SIZE);
+    if (map == NULL || is_magic(map->magic)) return map;
+    SYS2(SYS_munmap, map, FILE_SIZE);
+    return NULL;
+}
+
+/* The name that `freehold run` gives, /proc/PID/fd/N, leads nowhere when the command ended before the
+ * process, or is another user's: that is in order, and not worth a line in every daemon. */
+static bool is_name_of_run(const char *path)
+{
+    const char *proc = "/proc/";
+    while (*proc && *path == *proc) path++, proc++;
+    return *proc == 0;
+}
+
 void run_slot_claim(void)
 {
     if (!options.run_file) return;
-    slots = os_file_map(options.run_file_path, FILE_SIZE);
-    if (slots == NULL) return;
+    slots = slots_map(options.run_file_path);
+    if (slots == NULL) {
+        if (!is_name_of_run(options.run_file_path)) options_refuse_run_file();
+        return;
+    }
     slot_open();
     if (slot) heap_config.tick = run_slot_tick;
 }

@@ -90,8 +90,10 @@ int os_file_open(const char *path);
 long os_file_read(int fd, char *buffer, size_t size);
 void os_file_close(int fd);
 
-/* Maps a shared file for reading and writing, or NULL. */
-void *os_file_map(const char *path, size_t size);
+/* Maps a file in memory (memfd) of exactly `size` bytes, whose size is sealed, shared, for reading and
+ * writing. NULL for every other file: no file of a file system can have those seals, so that a
+ * path that somebody gave cannot lead to a write into anything that was there before. */
+void *os_memfd_map(const char *path, size_t size);
 
 /* Writes all of a message to a file descriptor; a broken descriptor loses it silently. */
 void os_write(int fd, const char *text, size_t length);

@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <freehold/freehold.h>
 
@@ -101,6 +103,7 @@ static void test_options__wrong_values_are_refused_and_change_nothing(void **sta
         {"purge", "2"},
         {"purge", "yess"},
         {"purge", "YES "},
+        {"purge", ""},
         {"purge_delay", ""},
         {"purge_delay", "9"},
         {"purge_delay", "3600001"},
@@ -230,6 +233,59 @@ static void test_options__a_mistake_is_one_clear_line(void **state)
     expect_complaint("bad_free=crash",
                      "freehold: FREEHOLD_OPTIONS: 'bad_free=crash' has a bad value: "
                      "use abort|ignore; ignored\n");
+    expect_complaint("reserve=1M", "freehold: FREEHOLD_OPTIONS: 'reserve=1M' has a bad value: "
+                                   "use 16M to 64T; ignored\n");
+    expect_complaint("purge=", "freehold: FREEHOLD_OPTIONS: 'purge=' has a bad value: "
+                               "use 0 or 1; ignored\n");
+    expect_complaint("run_file", "freehold: FREEHOLD_OPTIONS: 'run_file' has a bad value: "
+                                 "use a path of at most 255 bytes; ignored\n");
+}
+
+/* ---- run_file names a file that is something else --------------------------------------------------------- */
+
+enum { FOREIGN_SIZE = sizeof(struct fh_run_slot) * FH_RUN_SLOTS };
+
+/* As large as a file of `freehold run`, and with what it begins with. */
+static void foreign_write(const char *path, unsigned char *bytes)
+{
+    memset(bytes, 'x', FOREIGN_SIZE);
+    memcpy(bytes, FH_RUN_MAGIC, sizeof FH_RUN_MAGIC);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, FOREIGN_SIZE, file), FOREIGN_SIZE);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_options__run_file_never_changes_a_file_of_others(void **state)
+{
+    (void)state;
+    static unsigned char before[FOREIGN_SIZE], after[FOREIGN_SIZE + 1];
+    char path[] = "/tmp/options_test.XXXXXX", option[64], line[200];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    foreign_write(path, before);
+    snprintf(option, sizeof option, "run_file=%s", path);
+    snprintf(line, sizeof line,
+             "freehold: run_file: '%s' is no file that `freehold run` made; ignored\n", path);
+    expect_complaint(option, line);
+    assert_int_equal(pread(fd, after, sizeof after, 0), FOREIGN_SIZE);
+    assert_memory_equal(before, after, FOREIGN_SIZE);
+    close(fd);
+    unlink(path);
+}
+
+static void test_options__run_file_that_cannot_be_is_said(void **state)
+{
+    (void)state;
+    expect_complaint("run_file=/no/such/file", "freehold: run_file: '/no/such/file' is no file "
+                                               "that `freehold run` made; ignored\n");
+    expect_complaint("run_file=/tmp",
+                     "freehold: run_file: '/tmp' is no file that `freehold run` made; ignored\n");
+    expect_complaint(
+        "run_file=/dev/null",
+        "freehold: run_file: '/dev/null' is no file that `freehold run` made; ignored\n");
+    /* `freehold run` has ended, or is another user's. */
+    expect_complaint("run_file=/proc/4194305/fd/3", "");
 }
 
 static void test_options__the_right_ones_count_beside_the_wrong(void **state)
@@ -256,9 +312,16 @@ static void test_options__very_long_ones_are_cut(void **state)
 static void test_options__strict_ends_the_program(void **state)
 {
     (void)state;
-    assert_int_equal(start("strict=1,nonsense", NULL, NULL).signal, SIGABRT);
-    assert_int_equal(start("strict=1,purge=maybe", NULL, NULL).signal, SIGABRT);
+    static const char *const mistakes[] = {"strict=1,nonsense", "nonsense,strict",
+                                           "purge=,strict=1", "strict=on,run_file=/tmp"};
+    for (size_t i = 0; i < COUNT_OF(mistakes); i++) {
+        struct child_end end = start(mistakes[i], NULL, NULL);
+        assert_int_equal(end.signal, SIGABRT);
+        assert_non_null(strstr(end.said, "; stopping (option strict=1)"));
+        assert_null(strstr(end.said, "; ignored"));
+    }
     assert_int_equal(start("strict=1,purge=0", "purge", "0").status, 0);
+    assert_int_equal(start("nonsense,strict=0", "purge", "1").status, 0);
 }
 
 static void test_options__help_prints_the_table(void **state)
@@ -266,6 +329,7 @@ static void test_options__help_prints_the_table(void **state)
     (void)state;
     struct child_end end = start("help", "purge_delay", "1000");
     assert_int_equal(end.status, 0);
+    assert_non_null(strstr(end.said, "reserve=1T ")); /* not 1099511627776 */
 #define OPTION(name, type, standard, smallest, largest, when, unit, sentence)                      \
     assert_non_null(strstr(end.said, #name "="));                                                  \
     assert_non_null(strstr(end.said, sentence));
@@ -285,6 +349,8 @@ int main(void)
         cmocka_unit_test(test_options__very_long_ones_are_cut),
         cmocka_unit_test(test_options__strict_ends_the_program),
         cmocka_unit_test(test_options__help_prints_the_table),
+        cmocka_unit_test(test_options__run_file_never_changes_a_file_of_others),
+        cmocka_unit_test(test_options__run_file_that_cannot_be_is_said),
         /* In this one. */
         cmocka_unit_test_setup(test_options__standards_are_those_of_the_table, set_up),
         cmocka_unit_test(test_options__values_are_understood),

@@ -7,7 +7,9 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -243,7 +245,52 @@ static void test_os__files_are_read_to_their_end(void **state)
     os_file_close(fd);
     assert_true(total > 100);
     assert_true(os_file_open("/no/such/file") < 0);
-    assert_null(os_file_map("/no/such/file", 4096));
+}
+
+/* A file in memory of so many bytes, and its name. */
+static int memfd_make(off_t size, int seals, char *path, size_t capacity)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0 && ftruncate(fd, size) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+    snprintf(path, capacity, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+static void test_os__only_a_sealed_file_in_memory_is_mapped(void **state)
+{
+    (void)state;
+    char path[64];
+    int both = F_SEAL_SHRINK | F_SEAL_GROW;
+    int fd = memfd_make(8192, both, path, sizeof path);
+    char *p = os_memfd_map(path, 8192);
+    assert_non_null(p);
+    p[8191] = 7;
+    assert_int_equal(pread(fd, path, 1, 8191), 1);
+    assert_int_equal(path[0], 7); /* it is shared */
+    assert_int_equal(munmap(p, 8192), 0);
+    close(fd);
+
+    fd = memfd_make(8192, both, path, sizeof path);
+    assert_null(os_memfd_map(path, 4096));
+    assert_null(os_memfd_map(path, 8193));
+    close(fd);
+    fd = memfd_make(8192, F_SEAL_GROW, path, sizeof path);
+    assert_null(os_memfd_map(path, 8192));
+    close(fd);
+    assert_null(os_memfd_map("/no/such/file", 4096));
+    assert_null(os_memfd_map("/tmp", 4096));
+    assert_null(os_memfd_map("/dev/zero", 0));
+}
+
+static void test_os__a_file_of_a_file_system_is_not_mapped(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/os_test.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && ftruncate(fd, 4096) == 0);
+    assert_null(os_memfd_map(path, 4096));
+    close(fd);
+    unlink(path);
 }
 
 static void test_os__a_broken_descriptor_loses_the_message(void **state)
@@ -414,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_os__clock_never_goes_back),
         cmocka_unit_test(test_os__threads_have_ids),
         cmocka_unit_test(test_os__random_numbers_differ),
+        cmocka_unit_test(test_os__only_a_sealed_file_in_memory_is_mapped),
+        cmocka_unit_test(test_os__a_file_of_a_file_system_is_not_mapped),
         cmocka_unit_test(test_os__files_are_read_to_their_end),
         cmocka_unit_test(test_os__a_broken_descriptor_loses_the_message),
 #ifndef OS_TEST_FAKE

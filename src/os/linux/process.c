@@ -142,11 +142,15 @@ void os_file_close(int fd)
     SYS1(SYS_close, fd);
 }
 
-void *os_file_map(const char *path, size_t size)
+void *os_memfd_map(const char *path, size_t size)
 {
-    long fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    long fd = SYS4(SYS_openat, AT_FDCWD, path, flags, 0), p = -1;
     if (base_syscall_failed(fd)) return NULL;
-    long p = SYS6(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    long sealed = SYS3(SYS_fcntl, fd, F_GET_SEALS, 0), both = F_SEAL_SHRINK | F_SEAL_GROW;
+    if (!base_syscall_failed(sealed) && (sealed & both) == both &&
+        SYS3(SYS_lseek, fd, 0, SEEK_END) == (long)size)
+        p = SYS6(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     SYS1(SYS_close, fd);
     return base_syscall_failed(p) ? NULL : (void *)p;
 }
