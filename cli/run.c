@@ -131,9 +131,18 @@ static int write_json(const struct run *run, FILE *out, const char *name)
 
 static int no_effect(const struct run *run)
 {
-    say("%s did NOT run on Freehold: its loader did not load %s, or it may not open /proc/%d/fd of "
-        "this command; no figures (freehold which PID tells more while it runs)",
+    say("%s did NOT run on Freehold: its loader did not load %s, or it ended before that, or it "
+        "may "
+        "not open /proc/%d/fd of this command; no figures (freehold which PID tells more while it "
+        "runs)",
         run->program, run->library, (int)getpid());
+    return STATUS_OWN_FAILURE;
+}
+
+static int no_start(const struct run *run)
+{
+    say("%s did NOT run on Freehold: the library was loaded but did not start, as it says above",
+        run->program);
     return STATUS_OWN_FAILURE;
 }
 
@@ -144,6 +153,8 @@ static int conclude(struct run *run, const struct request *request, FILE *json)
     run_conclude(run);
     if (run->slots_claimed == 0)
         own = no_effect(run);
+    else if (run->subject && !run->subject->stands)
+        own = no_start(run);
     else if (run->subject && !request->quiet)
         write_summary(run);
     int written = write_json(run, json, request->json);
@@ -154,6 +165,31 @@ static int conclude(struct run *run, const struct request *request, FILE *json)
 
 /* ---- the run ---------------------------------------------------------------------------------- */
 
+/* If we were started with a standard stream closed, our own files must not take its number. It stays
+ * closed for the program. */
+static bool stdout_was_closed;
+
+static void fill_standard_streams(void)
+{
+    int fd;
+    stdout_was_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
+/* A standard output that was closed is /dev/null by now: see fill_standard_streams. */
+static int open_json(const char *name, FILE **json)
+{
+    if (!*name) return refuse(STATUS_OWN_FAILURE, "--json: the file's name is empty");
+    if (strcmp(name, "-") == 0 && stdout_was_closed)
+        return refuse(STATUS_OWN_FAILURE, "cannot write -: standard output is closed");
+    *json = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
+    if (*json) return 0;
+    return refuse(STATUS_OWN_FAILURE, "cannot write %s: %s", name, strerror(errno));
+}
+
 static int prepare(const struct request *request, char *library, char *path, FILE **json)
 {
     char why[PATH_MAX + 256];
@@ -162,18 +198,16 @@ static int prepare(const struct request *request, char *library, char *path, FIL
     int status = program_find(request->argv[0], path, PATH_MAX);
     if (!status) status = program_examine(request->argv[0], path, library);
     if (status || !request->json) return status;
-    *json = strcmp(request->json, "-") == 0 ? stdout : fopen(request->json, "we");
-    if (*json) return 0;
-    return refuse(STATUS_OWN_FAILURE, "cannot write %s: %s", request->json, strerror(errno));
+    return open_json(request->json, json);
 }
 
 static int start(struct run *run, const struct request *request, const char *path,
                  struct slots *slots)
 {
-    if (!slots_create(slots))
-        return refuse(STATUS_OWN_FAILURE, "cannot make a file in memory: %s", strerror(errno));
+    int status = slots_create(slots);
+    if (status) return status;
+    status = STATUS_OWN_FAILURE;
     char *preload = preload_of(run->library), *list = options_of(request, slots);
-    int status = STATUS_OWN_FAILURE;
     if (preload && list)
         status = child_start(&run->child, path, request->argv, preload, list);
     else
@@ -181,17 +215,6 @@ static int start(struct run *run, const struct request *request, const char *pat
     free(preload);
     free(list);
     return status;
-}
-
-/* If we were started with a standard stream closed, our own files must not take its number. It stays
- * closed for the program. */
-static void fill_standard_streams(void)
-{
-    int fd;
-    do {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) close(fd);
 }
 
 int command_run(int argc, char **argv)

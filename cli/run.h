@@ -31,7 +31,9 @@ struct slots {
     int fd;
     char path[64]; /* for the option run_file; lives as long as this process */
 };
-bool slots_create(struct slots *slots);
+
+/* 0, or the status of the refusal. */
+int slots_create(struct slots *slots);
 
 /* The slots that were claimed, in a new array; what the processes wrote is made safe to print.
  * *claimed may be larger than *count: no more than FH_RUN_SLOTS are kept. NULL if memory ran out. */
@@ -84,6 +86,9 @@ void run_json(const struct run *run, FILE *out);
 /* All bytes of the heap, and those of them that the program does not use. */
 uint64_t usage_total(const struct fh_usage *usage);
 uint64_t usage_free(const struct fh_usage *usage);
+
+/* The most that the heap of a slot held at any time, used or not. */
+uint64_t slot_peak_held(const struct fh_run_slot *slot);
 
 /* How long the process of the slot ran, at least 1 ms. */
 uint64_t slot_ms(const struct run *run, const struct fh_run_slot *slot);

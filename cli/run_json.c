@@ -48,7 +48,9 @@ static void json_slot(struct json *j, const struct run *run, const struct fh_run
     json_bool(j, "subject", slot == run->subject);
     json_bool(j, "finished", slot->finished);
     json_number(j, "ms", slot_ms(run, slot));
+    json_bool(j, "stands", slot->stands);
     json_usage(j, "peak", &slot->peak);
+    json_number(j, "peak_held", slot_peak_held(slot));
     json_usage(j, "last", &slot->last);
     json_number(j, "allocations", slot->allocated);
     json_number(j, "allocated_bytes", slot->allocated_bytes);

@@ -50,13 +50,15 @@ int program_find(const char *name, char *path, size_t capacity)
     if (!strchr(name, '/')) {
         if (search_path(name, path, capacity)) return 0;
         return refuse(STATUS_NOT_FOUND, "there is no program '%s' in PATH%s", name,
-                      access(name, F_OK) == 0 ? "; there is one here: say ./ before it" : "");
+                      is_runnable(name) ? "; there is one here: say ./ before it" : "");
     }
     if (stat(name, &status) != 0)
         return refuse(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE,
                       "cannot find %s: %s", name, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return refuse(STATUS_NOT_EXECUTABLE, "%s is a directory, not a program", name);
+    if (!S_ISREG(status.st_mode))
+        return refuse(STATUS_NOT_EXECUTABLE, "%s is no regular file, so no program", name);
     if (!is_runnable(name))
         return refuse(STATUS_NOT_EXECUTABLE, "%s may not be executed; chmod +x makes it executable",
                       name);

@@ -27,17 +27,24 @@ static void warn(const struct report *r, const char *text)
 
 /* ---- verdict ---------------------------------------------------------------------------------- */
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void report_verdict(const struct report *r)
 {
     const struct run *run = r->run;
     const struct fh_run_slot *s = run->subject;
-    uint64_t total = usage_total(&s->peak);
+    const char *least = s->finished ? "" : "at least ";
+    uint64_t held = slot_peak_held(s);
     fprintf(r->out, "%sfreehold: %s: ", r->colours->strong, run->program);
     if (s != run->main)
         fprintf(r->out, "mostly its child %s (pid %u): ", base_name(s->program), s->pid);
-    fprintf(r->out, "peak %s of memory for %s live (%u %% used); %s allocations in %s%s\n",
-            HUMAN(bytes, total), HUMAN(bytes, s->peak.live), human_percent(s->peak.live, total),
-            HUMAN(count, s->allocated), HUMAN(time, run->child.elapsed_ms), r->colours->plain);
+    fprintf(r->out, "peak %s%s of memory for %s live (%u %% used); %s%s allocation%s in %s%s\n",
+            least, HUMAN(bytes, held), HUMAN(bytes, s->peak.live),
+            human_percent(s->peak.live, held), least, HUMAN(count, s->allocated),
+            plural(s->allocated), HUMAN(time, run->child.elapsed_ms), r->colours->plain);
 }
 
 static void report_end(const struct report *r)
@@ -54,9 +61,9 @@ static void report_end(const struct report *r)
         fprintf(r->out,
                 "the process ended as %s, which seems not to have loaded Freehold (static?)\n",
                 run->child.name);
-    } else if (WIFEXITED(status) && !run->subject->finished) {
+    } else if (!run->subject->finished && run->subject->allocated) {
         label(r, "note");
-        fprintf(r->out, "%s ended without exit(): figures as of %s after its start\n",
+        fprintf(r->out, "the last that %s noted, %s after its start: it has not ended by exit()\n",
                 base_name(run->subject->program), HUMAN(time, slot_ms(run, run->subject)));
     }
 }
@@ -118,12 +125,12 @@ static void report_allocated(const struct report *r)
     const struct fh_run_slot *s = r->run->subject;
     uint64_t ms = slot_ms(r->run, s);
     label(r, "allocated");
-    fprintf(r->out, "%s blocks, %s, %s the mean", HUMAN(count, s->allocated),
+    fprintf(r->out, "%s block%s, %s, %s the mean", HUMAN(count, s->allocated), plural(s->allocated),
             HUMAN(bytes, s->allocated_bytes),
             HUMAN(bytes, s->allocated ? s->allocated_bytes / s->allocated : 0));
     if (ms >= RATE_MS_MIN)
-        fprintf(r->out, "; %s/s, %s/s", HUMAN(count, s->allocated * 1000 / ms),
-                HUMAN(bytes, s->allocated_bytes / ms * 1000));
+        fprintf(r->out, "; %s/s, %s/s in its %s", HUMAN(count, s->allocated * 1000 / ms),
+                HUMAN(bytes, s->allocated_bytes / ms * 1000), HUMAN(time, ms));
     fputc('\n', r->out);
 }
 
@@ -188,9 +195,9 @@ static void report_processes(const struct report *r)
     }
     if (!next || processes < 2) return;
     label(r, "processes");
-    fprintf(r->out, "%zu%s, %s allocations together; the next largest is %s (pid %u), %s live\n",
+    fprintf(r->out, "%zu%s, %s allocation%s together; the next largest is %s (pid %u), %s live\n",
             processes, run->slots_claimed > FH_RUN_SLOTS ? " and more" : "",
-            HUMAN(count, allocated), base_name(next->program), next->pid,
+            HUMAN(count, allocated), plural(allocated), base_name(next->program), next->pid,
             HUMAN(bytes, next->peak.live));
 }
 
@@ -202,12 +209,17 @@ static void report_threads(const struct report *r)
             s->threads_peak, s->heaps);
 }
 
-/* A program that allocated nothing has no more to tell. */
+/* Nothing allocated, as far as is known: there is no more to tell. */
 static void report_nothing(const struct report *r)
 {
-    fprintf(r->out, "%sfreehold: %s: ran on Freehold and allocated nothing in %s%s\n",
-            r->colours->strong, r->run->program, HUMAN(time, r->run->child.elapsed_ms),
-            r->colours->plain);
+    const struct run *run = r->run;
+    fprintf(r->out, "%sfreehold: %s: ran on Freehold ", r->colours->strong, run->program);
+    if (run->subject->finished)
+        fprintf(r->out, "and allocated nothing in %s", HUMAN(time, run->child.elapsed_ms));
+    else
+        fprintf(r->out, "for %s; it ended without exit() and too early to say what it allocated",
+                HUMAN(time, run->child.elapsed_ms));
+    fprintf(r->out, "%s\n", r->colours->plain);
     report_end(r);
     report_rss(r);
 }

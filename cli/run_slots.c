@@ -4,6 +4,7 @@
  * it, rather than inheriting a descriptor, which the program might close, reuse or trip over; it
  * knows the file by its seals, size and magic, and writes to no other.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,20 +12,40 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "run.h"
 
-bool slots_create(struct slots *slots)
+/* Beyond RLIMIT_FSIZE the kernel would not only refuse, but kill us with SIGXFSZ. */
+static int check_limit(size_t size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= size) return 0;
+    return refuse(
+        STATUS_OWN_FAILURE,
+        "files may not be larger than %s here (ulimit -f), and the figures take %s; raise "
+        "the limit, or preload the library without this command: LD_PRELOAD",
+        HUMAN(bytes, limit.rlim_cur), HUMAN(bytes, size));
+}
+
+/* Nobody can change the size afterwards: whoever maps it is safe from a file that shrinks. */
+static bool make_file(int fd, size_t size)
+{
+    const char magic[] = FH_RUN_MAGIC;
+    return fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+           pwrite(fd, magic, sizeof magic, offsetof(struct fh_run_slot, magic)) > 0 &&
+           fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+}
+
+int slots_create(struct slots *slots)
 {
     size_t size = FH_RUN_SLOTS * sizeof(struct fh_run_slot);
+    int status = check_limit(size);
+    if (status) return status;
     slots->fd = memfd_create("freehold-run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (slots->fd < 0 || ftruncate(slots->fd, (off_t)size) != 0) return false;
-    const char magic[8] = FH_RUN_MAGIC;
-    if (pwrite(slots->fd, magic, sizeof magic, offsetof(struct fh_run_slot, magic)) < 0)
-        return false;
-    /* Whoever maps it is safe from a file that shrinks. */
-    if (fcntl(slots->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return false;
+    if (!make_file(slots->fd, size))
+        return refuse(STATUS_OWN_FAILURE, "cannot make a file in memory: %s", strerror(errno));
     snprintf(slots->path, sizeof slots->path, "/proc/%d/fd/%d", (int)getpid(), slots->fd);
-    return true;
+    return 0;
 }
 
 struct fh_run_slot *slots_read(const struct slots *slots, size_t *count, size_t *claimed)

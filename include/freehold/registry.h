@@ -194,12 +194,15 @@ struct fh_run_slot {
     uint32_t pid;
     uint32_t parent;
     uint32_t finished; /* 1: the library saw an orderly exit */
+    uint32_t stands;   /* 1: the heap stands; 0: it could not be set up, and a line said why */
+    uint32_t reserved;
     uint64_t started_ms;
     uint64_t updated_ms;
     char program[64];
-    struct fh_usage peak; /* when `live` was highest, within 2 % */
+    struct fh_usage peak; /* when `live` was highest; memory inherited by a fork counts */
     struct fh_usage last; /* at exit, or at the last update */
-    uint64_t allocated;   /* blocks handed out */
+    uint64_t peak_held;   /* the most of all six together, at any time */
+    uint64_t allocated;   /* blocks handed out; these and what follows since the fork, if any */
     uint64_t allocated_bytes;
     uint64_t purged_bytes;
     uint64_t peak_rss; /* 0 when not known; bytes */

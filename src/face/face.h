@@ -45,8 +45,10 @@ void options_refuse_run_file(void);
 /* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
 void face_bad_pointer(const char *caller, const void *p);
 
-/* This process's slot in the file of `freehold run`. */
+/* This process's slot in the file of `freehold run`: claimed first, so that the command knows that the
+ * library is there, whatever becomes of its heap. */
 void run_slot_claim(void);
+void run_slot_stands(void);
 void run_slot_tick(void);
 void run_slot_fork_child(void);
 

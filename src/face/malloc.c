@@ -21,12 +21,20 @@ static FH_COLD void *fail_nomem(void)
     return NULL;
 }
 
+/* Whoever counts is told behind the allocation as well: a large block is most of the peak, and may be
+ * gone before the next. */
+FH_INLINE void *taken(void *p)
+{
+    if (UNLIKELY(heap_config.tick != NULL)) heap_config.tick();
+    return p;
+}
+
 static FH_NOINLINE void *malloc_slow(size_t size)
 {
     if (UNLIKELY(arena.size == 0) && !face_start()) return fail_nomem();
     bool zeroed;
     void *p = heap_allocate(heap_self, size, &zeroed);
-    return LIKELY(p) ? p : fail_nomem();
+    return LIKELY(p) ? taken(p) : fail_nomem();
 }
 
 static FH_NOINLINE void free_slow(void *p)
@@ -58,7 +66,7 @@ FH_INLINE void free_inline(void *p)
 static void *aligned_inline(size_t alignment, size_t size)
 {
     if (UNLIKELY(arena.size == 0) && !face_start()) return NULL;
-    return heap_allocate_aligned(heap_self, alignment, size);
+    return taken(heap_allocate_aligned(heap_self, alignment, size));
 }
 
 static FH_NOINLINE void *calloc_slow(size_t size)
@@ -68,7 +76,7 @@ static FH_NOINLINE void *calloc_slow(size_t size)
     void *p = heap_allocate(heap_self, size, &zeroed);
     if (UNLIKELY(!p)) return fail_nomem();
     if (!zeroed) memset(p, 0, size);
-    return p;
+    return taken(p);
 }
 
 /* ---- the family ---------------------------------------------------------------------------------- */
@@ -102,7 +110,8 @@ PUBLIC void *fh_realloc(void *p, size_t size)
         return NULL;
     }
     void *new = heap_reallocate(heap_self, p, size);
-    return LIKELY(new) ? new : fail_nomem();
+    if (UNLIKELY(!new)) return fail_nomem();
+    return size <= SMALL_MAX ? new : taken(new);
 }
 
 PUBLIC void *fh_reallocarray(void *p, size_t count, size_t size)

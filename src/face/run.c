@@ -2,9 +2,10 @@
  * The slot that `freehold run` reads: a shared mapping, so that what a process did is known even if
  * it is killed. Filled as memory is taken, never in the fast paths.
  *
- * The peak of live bytes is found by counting at growth: whenever slabs and large blocks together
- * have grown by a sixty-fourth over the last count, all spans are counted. So it is right within 2 %
- * at the price of one descriptor read for each that was allocated.
+ * A note is a count of all spans and lists. A slow path (a tick) takes one if the heap is larger than
+ * ever by a sixty-fourth, or if there were a sixty-fourth more ticks, or after 50 ms. So a peak is
+ * missed by what came behind the last tick: 2 %, or what was handed out of the lists filled by
+ * then, at most 16 KiB of each size. To count every malloc would cost more than malloc does.
  */
 #include <sys/resource.h>
 
@@ -17,14 +18,63 @@
 
 static struct fh_run_slot *slots, *slot;
 static struct lock slot_lock;
-static uint64_t counted_slices; /* in use at the last count */
-static uint64_t next_update_ms;
+static struct fh_run_slot inherited; /* counts from before the fork that made this process */
+
+/* When the next note is due. All of it is a hint; threads change it without a lock. */
+static struct {
+    uint64_t in_use, in_use_most, held_most; /* slices, at the last note and at all of them */
+    uint64_t ticks;                          /* so far */
+    uint64_t soon;                           /* the next note may be taken if the heap has grown */
+    uint64_t tick, ms;                       /* the next note is taken */
+} pace;
 
 static uint64_t slices_in_use(void)
 {
     return __atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) +
            __atomic_load_n(&fh_registry.runs, __ATOMIC_RELAXED) +
            (__atomic_load_n(&fh_registry.large_bytes, __ATOMIC_RELAXED) >> SLICE_SHIFT);
+}
+
+static uint64_t slices_dirty(void)
+{
+    return __atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED);
+}
+
+static void pace_raise(uint64_t *most, uint64_t now)
+{
+    if (now > __atomic_load_n(most, __ATOMIC_RELAXED))
+        __atomic_store_n(most, now, __ATOMIC_RELAXED);
+}
+
+/* The cost of a note grows with the heap, and the distance to the next with it. */
+static void pace_set(uint64_t began_ms)
+{
+    uint64_t in_use = slices_in_use(), now = os_clock_ms();
+    uint64_t ticks = __atomic_load_n(&pace.ticks, __ATOMIC_RELAXED);
+    __atomic_store_n(&pace.in_use, in_use, __ATOMIC_RELAXED);
+    pace_raise(&pace.in_use_most, in_use);
+    pace_raise(&pace.held_most, in_use + slices_dirty());
+    __atomic_store_n(&pace.soon, ticks + 1 + in_use / 8, __ATOMIC_RELAXED);
+    __atomic_store_n(&pace.tick, ticks + 1 + base_max(ticks / 64, in_use / 8), __ATOMIC_RELAXED);
+    __atomic_store_n(&pace.ms, now + 50 + 20 * (now - began_ms), __ATOMIC_RELAXED);
+}
+
+static bool has_grown(uint64_t now, const uint64_t *since)
+{
+    uint64_t before = __atomic_load_n(since, __ATOMIC_RELAXED);
+    return now > before + before / 64;
+}
+
+static bool pace_is_due(void)
+{
+    uint64_t ticks = __atomic_load_n(&pace.ticks, __ATOMIC_RELAXED) + 1, in_use = slices_in_use();
+    __atomic_store_n(&pace.ticks, ticks, __ATOMIC_RELAXED);
+    if (ticks >= __atomic_load_n(&pace.tick, __ATOMIC_RELAXED)) return true;
+    if (has_grown(in_use, &pace.in_use_most)) return true;
+    if (has_grown(in_use + slices_dirty(), &pace.held_most)) return true;
+    bool soon = ticks >= __atomic_load_n(&pace.soon, __ATOMIC_RELAXED);
+    if (soon && has_grown(in_use, &pace.in_use)) return true;
+    return os_clock_ms() >= __atomic_load_n(&pace.ms, __ATOMIC_RELAXED);
 }
 
 /* Blocks of which only number and sum are known count as of their mean size. */
@@ -37,7 +87,7 @@ static void slot_count(struct fh_run_slot *s, uint64_t *bucket, uint64_t *number
     if (n && sum > n) bucket[base_log2(sum / n)] += n;
 }
 
-static void slot_count_classes(struct fh_run_slot *s)
+static void slot_count_all(struct fh_run_slot *s)
 {
     uint64_t bucket[FH_RUN_BUCKETS] = {0};
     s->allocated = s->allocated_bytes = 0;
@@ -55,35 +105,53 @@ static void slot_count_classes(struct fh_run_slot *s)
         }
     }
     for (int i = 0; i < FH_RUN_BUCKETS; i++) s->bucket[i] = bucket[i];
+    s->purged_bytes = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
+}
+
+static void slot_count_own(struct fh_run_slot *s)
+{
+    struct fh_run_slot all;
+    slot_count_all(&all);
+    s->allocated = all.allocated - base_min(inherited.allocated, all.allocated);
+    s->allocated_bytes =
+        all.allocated_bytes - base_min(inherited.allocated_bytes, all.allocated_bytes);
+    s->purged_bytes = all.purged_bytes - base_min(inherited.purged_bytes, all.purged_bytes);
+    for (int i = 0; i < FH_RUN_BUCKETS; i++)
+        s->bucket[i] = all.bucket[i] - base_min(inherited.bucket[i], all.bucket[i]);
 }
 
 /* Holds: slot_lock. */
 static void slot_update(struct fh_run_slot *s)
 {
-    uint64_t before = os_clock_ms();
-    heap_usage(&s->last);
-    if (s->last.live > s->peak.live) s->peak = s->last;
-    slot_count_classes(s);
-    s->purged_bytes = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
+    uint64_t began_ms = os_clock_ms();
+    struct fh_usage u;
+    heap_usage(&u);
+    s->last = u;
+    if (u.live > s->peak.live) s->peak = u;
+    uint64_t held = u.live + u.free_in_slabs + u.thread_lists + u.remote + u.dirty + u.metadata;
+    if (held > s->peak_held) s->peak_held = held;
+    slot_count_own(s);
     s->threads_peak = __atomic_load_n(&fh_registry.threads_peak, __ATOMIC_RELAXED);
     s->heaps = heap_count();
     s->purge_delay_ms = purger.delay_ms;
     s->updated_ms = os_clock_ms();
-    counted_slices = slices_in_use();
-    /* At most a twentieth of the time goes into counting, however large the heap. */
-    next_update_ms = s->updated_ms + 50 + 20 * (s->updated_ms - before);
+    pace_set(began_ms);
 }
 
 void run_slot_tick(void)
 {
-    struct fh_run_slot *s = slot;
-    if (s == NULL) return;
-    uint64_t now = slices_in_use(), last = __atomic_load_n(&counted_slices, __ATOMIC_RELAXED);
-    bool grown = now > last + last / 64 + 1;
-    bool late = os_clock_ms() >= __atomic_load_n(&next_update_ms, __ATOMIC_RELAXED);
-    if ((!grown && !late) || !lock_try(&slot_lock)) return;
-    slot_update(s);
+    if (slot == NULL || !pace_is_due() || !lock_try(&slot_lock)) return;
+    slot_update(slot);
     lock_give(&slot_lock);
+}
+
+static void slot_name(struct fh_run_slot *s)
+{
+    int fd = os_file_open("/proc/self/comm");
+    if (fd < 0) return;
+    long n = os_file_read(fd, s->program, sizeof s->program - 1);
+    if (n > 0 && s->program[n - 1] == '\n') s->program[n - 1] = 0;
+    os_file_close(fd);
 }
 
 static void slot_open(void)
@@ -94,11 +162,7 @@ static void slot_open(void)
     slot->pid = os_process_id();
     slot->parent = (uint32_t)SYS0(SYS_getppid);
     slot->started_ms = slot->updated_ms = os_clock_ms();
-    int fd = os_file_open("/proc/self/comm");
-    if (fd < 0) return;
-    long n = os_file_read(fd, slot->program, sizeof slot->program - 1);
-    if (n > 0 && slot->program[n - 1] == '\n') slot->program[n - 1] = 0;
-    os_file_close(fd);
+    slot_name(slot);
 }
 
 static bool is_magic(const char *magic)
@@ -135,13 +199,23 @@ void run_slot_claim(void)
         return;
     }
     slot_open();
-    if (slot) heap_config.tick = run_slot_tick;
+}
+
+void run_slot_stands(void)
+{
+    if (slot == NULL) return;
+    slot->stands = 1;
+    heap_config.tick = run_slot_tick;
 }
 
 void run_slot_fork_child(void)
 {
     lock_reset(&slot_lock);
-    if (slots) slot_open();
+    if (slots == NULL) return;
+    slot_count_all(&inherited);
+    slot_open();
+    if (slot) slot->stands = 1;
+    __atomic_store_n(&pace.tick, 0, __ATOMIC_RELAXED);
 }
 
 __attribute__((destructor)) static void run_slot_finish(void)
@@ -149,7 +223,7 @@ __attribute__((destructor)) static void run_slot_finish(void)
     struct fh_run_slot *s = slot;
     if (s == NULL) return;
     lock_take(&slot_lock);
-    slot_update(s);
+    if (s->stands) slot_update(s);
     struct rusage usage;
     if (SYS2(SYS_getrusage, RUSAGE_SELF, &usage) == 0)
         s->peak_rss = (uint64_t)usage.ru_maxrss * KIB;

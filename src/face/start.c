@@ -44,6 +44,7 @@ static void fork_child(void)
     purger_fork_child();
     heap_fork_child();
     fh_registry.pid = os_process_id();
+    __atomic_store_n(&fh_registry.threads_peak, heap_self != &heap_none, __ATOMIC_RELAXED);
     run_slot_fork_child();
 }
 
@@ -68,9 +69,10 @@ static bool start_once(void)
     registry_start();
     purger.sweep = heap_sweep;
     thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
-    if (!arena_init((size_t)options.reserve)) return false;
     run_slot_claim();
     options_stop_if_strict();
+    if (!arena_init((size_t)options.reserve)) return false;
+    run_slot_stands();
     return true;
 }
 

@@ -3,12 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 export FREEHOLD_LIBRARY="$STANDIN_SO"
 
-# holds FILE EXPRESSION: python's json reads the file, and the expression over it, `j`, is true.
-holds() {
-    python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' \
-        "$1" "$2" >out 2>err || fail "not true of $1: $2"
-}
-
 try 4 "$FREEHOLD" run -q --json all.json -- sh -c 'exit 4' x 'a "quoted" \ argument' "$(printf 'bad \377 byte\n\001')"
 silent err
 holds all.json "j['exit_status'] == 4 and j['signal'] is None and j['took_effect']"
@@ -23,6 +17,10 @@ cp out stdout.json
 holds stdout.json "j['peak_rss'] > 0"
 
 # A file that cannot be written is said before the program runs.
+try 125 "$FREEHOLD" run --json '' -- touch ran
+says err 'name is empty'
+try 125 sh -c '"$FREEHOLD" run --json - -- touch ran >&-'
+says err 'standard output is closed'
 try 125 "$FREEHOLD" run --json /no/such/folder/x -- touch ran
 says err '/no/such/folder/x'
 [ ! -e ran ] || fail 'the program ran'

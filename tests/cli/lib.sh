@@ -30,6 +30,12 @@ says() { grep -qF -e "$2" "$1" || fail "no '$2' in $1"; }
 says_not() { if grep -qF -e "$2" "$1"; then fail "'$2' in $1"; fi; }
 silent() { [ ! -s "$1" ] || fail "$1 is not empty"; }
 
+# holds FILE EXPRESSION: python's json reads the file, and the expression over it, `j`, is true.
+holds() {
+    python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' \
+        "$1" "$2" || fail "not true of $1: $2"
+}
+
 finish() {
     [ $cases -gt 0 ] || exit 99
     echo "$cases cases"

@@ -11,6 +11,13 @@ try 127 "$FREEHOLD" run -- ./no-such-program
 try 127 "$FREEHOLD" run -- ''
 try 126 "$FREEHOLD" run -- /
 says err 'is a directory'
+try 126 "$FREEHOLD" run -- /dev/null
+says err 'is no regular file'
+try 127 "$FREEHOLD" run -- .
+says_not err 'say ./'
+cp "$PARTS/still" here
+try 127 "$FREEHOLD" run -- here
+says err 'say ./ before it'
 echo 'int x;' >plain
 try 126 "$FREEHOLD" run -- ./plain
 says err 'may not be executed'

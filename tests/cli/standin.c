@@ -83,6 +83,7 @@ static void slot_fill(struct fh_run_slot *slot)
 {
     slot->pid = (uint32_t)getpid();
     slot->parent = (uint32_t)getppid();
+    slot->stands = 1;
     slot->started_ms = 1000;
     slot->updated_ms = 3000;
     slot->peak =
