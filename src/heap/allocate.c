@@ -85,10 +85,13 @@ size_t heap_usable_size(const void *p, const char *caller)
     return span ? block_usable(span, p) : 0;
 }
 
-/* A block that shrinks stays where it is while it still fills more than half of its place. */
-static bool block_fits(size_t usable, size_t size)
+/* A block that shrinks stays where it is while it still fills more than half of its place, or would
+ * get no smaller one. */
+static bool block_fits(struct heap *heap, size_t usable, size_t size)
 {
-    return size <= usable && (size > usable / 2 || usable <= 64);
+    if (size > usable) return false;
+    if (size > usable / 2 || usable <= 64) return true;
+    return size <= SLAB_MAX && class_facts[heap->group[class_of(size)]].size >= usable;
 }
 
 void *heap_reallocate(struct heap *heap, void *p, size_t size)
@@ -100,7 +103,7 @@ void *heap_reallocate(struct heap *heap, void *p, size_t size)
     if (kind == FH_SPAN_LARGE && size > RUN_MAX) return large_reallocate(span, p, size);
     if (kind == FH_SPAN_RUNS && size > SLAB_MAX && size <= RUN_MAX && run_resize(span, p, size))
         return p;
-    if (block_fits(usable, size)) return p;
+    if (block_fits(heap, usable, size)) return p;
     bool zeroed;
     void *new = heap_allocate(heap, size, &zeroed);
     if (new == NULL) return NULL;

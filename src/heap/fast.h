@@ -1,8 +1,8 @@
 /*
- * The hot paths of malloc and free: nine instructions of work each. Every one is here for a reason;
+ * The hot paths of malloc and free: ten and nine instructions of work. Every one is here for a reason;
  * count them again (bench/malloc/instructions) after any change.
  *
- * take:  load the list's first block; none: out of line. Load its link, make it the first. Clear
+ * take:  load which list serves the class, and its first block; none: out of line. Load its link, make it the first. Clear
  *        the second word, so that the block reads as live.
  * give:  subtract and compare: ours? Shift and add: the descriptor. Compare the owner: our heap?
  *        That one test also sends NULL-owner spans (large, free, wild) out of line. Count down; at
@@ -30,9 +30,10 @@ FH_INLINE void *block_unmark(void *p, bool zeroed)
 
 FH_INLINE void *heap_take(struct heap *heap, unsigned size_class)
 {
-    struct block *block = LOAD(&heap->head[size_class]);
+    unsigned list = heap->group[size_class];
+    struct block *block = LOAD(&heap->head[list]);
     if (LIKELY(block != NULL)) {
-        STORE(&heap->head[size_class], LOAD(&block->next));
+        STORE(&heap->head[list], LOAD(&block->next));
         STORE(&block->holder, NULL);
     }
     return block;

@@ -47,6 +47,7 @@ struct bin {
     uint32_t current; /* slab indexes; 0 none */
     uint32_t first;   /* partial slabs: the front has free blocks, the back has room to carve */
     uint32_t last;
+    uint32_t slabs; /* of the class that the heap owns, in whatever state */
 };
 
 /* Blocks of one slab of another heap, freed here and not yet sent. */
@@ -66,6 +67,7 @@ struct heap {
     _Atomic uint32_t pending;
     uint64_t allocated[CLASSES];
     /* Private. */
+    uint8_t group[CLASSES]; /* the class whose list serves each, as of its last refill */
     struct lock lock;
     int32_t remote_budget;
     struct heap *next_idle;

@@ -371,7 +371,8 @@ size_t run_sweep(struct span *span, bool force, bool *more)
     unsigned index = __atomic_load_n(&span->shard, __ATOMIC_RELAXED) % FH_RUN_SHARDS;
     struct shard *shard = &shards[index];
     shard_lock(shard);
-    if (LOAD(&span->kind) == FH_SPAN_RUNS && span->shard == index) {
+    if (LOAD(&span->kind) == FH_SPAN_RUNS &&
+        __atomic_load_n(&span->shard, __ATOMIC_RELAXED) == index) {
         uint16_t pieces = run_idle_pieces(span);
         /* Left alone since the last visit: the same granules were free then. */
         bool alone = force || span->uncarved == pieces;

@@ -74,6 +74,8 @@ void bin_unlink(struct bin *bin, struct span *slab)
 
 void slab_release(struct span *slab)
 {
+    struct heap *owner = LOAD(&slab->owner);
+    owner->bin[slab->size_class].slabs--;
     STORE(&slab->owner, NULL);
     STORE(&slab->state, FH_SLAB_NONE);
     __atomic_fetch_sub(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
@@ -145,13 +147,13 @@ static struct block *slab_link_new(struct heap *heap, struct span *slab, unsigne
 }
 
 /* How many 4 KiB pieces to carve at once. Of a slab whose pages are fresh only one, since each costs
- * memory, unless the class has filled slabs before and will fill this one; a page that is resident
+ * memory, unless the class holds so many that four pages are few beside them; a page that is resident
  * anyway costs none. */
 static unsigned slab_carve_pieces(const struct heap *heap, const struct span *slab, unsigned piece)
 {
-    uint64_t before = heap->allocated[slab->size_class];
+    enum { MANY = 4 };
     bool fresh = slab->clean >> piece & 1;
-    return fresh && before < 8u * class_facts[slab->size_class].blocks ? 1 : 4;
+    return fresh && heap->bin[slab->size_class].slabs < MANY ? 1 : 4;
 }
 
 /* Four page faults cost half as much again as one call that brings four pages. */
@@ -204,6 +206,7 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     STORE(&slab->bytes, 0);
     slab_set_current(slab, 0);
     STORE(&slab->owner, heap);
+    heap->bin[size_class].slabs++;
     STORE_RELEASE(&slab->kind, FH_SPAN_SLAB);
     __atomic_fetch_add(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
     return slab;
@@ -221,6 +224,8 @@ static struct span *slab_adopt(struct heap *heap, unsigned size_class)
         slab = span_at(bin->first);
         bin_unlink(bin, slab);
         STORE(&slab->owner, heap);
+        bin->slabs--;
+        heap->bin[size_class].slabs++;
     }
     lock_give(&idle->lock);
     return slab;
@@ -336,10 +341,6 @@ static struct block *heap_refill(struct heap *heap, unsigned size_class)
 {
     struct bin *bin = &heap->bin[size_class];
     if (LOAD(&heap->pending)) heap_collect(heap);
-    if (heap->remote_budget < REMOTE_BUDGET / 2) {
-        struct block *kept = remote_keep(heap, size_class);
-        if (kept) return kept;
-    }
     if (bin->current && slab_is_worth_it(bin, span_at(bin->current), size_class)) {
         struct block *list = slab_take_all(heap, span_at(bin->current), size_class);
         if (list) return list;
@@ -355,6 +356,64 @@ static struct block *heap_refill(struct heap *heap, unsigned size_class)
     }
 }
 
+/* ---- classes that share slabs ----------------------------------------------------------------------
+
+   A class costs a heap a page at least, and as much again for its ups and downs; with 64 classes below
+   1 KiB that is more than a small heap holds. So a class is served from a larger one that its neighbours
+   use too, its group, until the group holds much; then they part:
+
+       while the first page lasts      16 ... 64 -> 64   ... 256 -> 256   ... 1024 -> 1024
+       while it has 8 slabs            two to a doubling:   96 128 192 256 384 512 768 1024 ...
+       while it has 16                 four to a doubling:  ... 128 160 192 224 256 320 ...
+       then                            its own
+
+   A block is then larger than asked for, by an eighth in the mean where there are two to a doubling; the
+   pages saved are more. The groups' sizes keep the alignment that a class's size promises. */
+
+enum { GROUP_SLABS = 16 };
+
+static unsigned class_coarsest(size_t size)
+{
+    return class_of_small(size <= 64 ? 64 : size <= 256 ? 256 : SMALL_MAX);
+}
+
+/* The class of `size` rounded up to 2^bits steps a doubling. */
+static unsigned class_stepped(size_t size, unsigned bits)
+{
+    if (size <= (16u << bits)) return class_of(size);
+    size_t step = (size_t)1 << (base_log2(size - 1) - bits);
+    return class_of(base_round_up(size, step));
+}
+
+static unsigned heap_group_now(const struct heap *heap, unsigned size_class)
+{
+    const struct bin *bin = heap->bin;
+    size_t size = class_facts[size_class].size;
+    if (bin[size_class].slabs) return size_class;
+    unsigned four = class_stepped(size, 2);
+    if (bin[four].slabs >= GROUP_SLABS) return size_class;
+    unsigned two = class_stepped(size, 1);
+    if (bin[four].slabs || bin[two].slabs >= GROUP_SLABS / 2) return four;
+    if (bin[two].slabs || size > SMALL_MAX) return two;
+    unsigned first = class_coarsest(size);
+    bool page_left = bin[first].slabs == 1 && LOAD(&heap->head[first]);
+    return bin[first].slabs == 0 || page_left ? first : two;
+}
+
+/* A list for a class that has none: its group's, which may be another now. */
+static struct block *heap_refill_group(struct heap *heap, unsigned size_class)
+{
+    unsigned group = heap_group_now(heap, size_class);
+    heap->group[size_class] = (uint8_t)group;
+    struct block *list = LOAD(&heap->head[group]);
+    if (list) return list;
+    if (heap_config.tick) heap_config.tick();
+    lock_take(&heap->lock);
+    list = heap_refill(heap, group);
+    lock_give(&heap->lock);
+    return list;
+}
+
 void *heap_allocate_slow(struct heap *heap, unsigned size_class)
 {
     if (UNLIKELY(heap == &heap_none || size_class == 0)) {
@@ -364,12 +423,9 @@ void *heap_allocate_slow(struct heap *heap, unsigned size_class)
         void *p = heap_take(heap, size_class);
         if (p) return p;
     }
-    if (heap_config.tick) heap_config.tick();
-    lock_take(&heap->lock);
-    struct block *list = heap_refill(heap, size_class);
-    lock_give(&heap->lock);
+    struct block *list = heap_refill_group(heap, size_class);
     if (UNLIKELY(list == NULL)) return NULL;
-    STORE(&heap->head[size_class], LOAD(&list->next));
+    STORE(&heap->head[heap->group[size_class]], LOAD(&list->next));
     return block_unmark(list, false);
 }
 

@@ -75,11 +75,11 @@ static void test_describe__free_blocks_among_live_ones(void **state)
 {
     (void)state;
     char *p[200];
-    for (size_t i = 0; i < COUNT_OF(p); i++) p[i] = memset(fh_malloc(100), 0xff, 100);
+    for (size_t i = 0; i < COUNT_OF(p); i++) p[i] = memset(fh_malloc(250), 0xff, 250);
     for (size_t i = 0; i < COUNT_OF(p); i += 2) fh_free(p[i]);
     for (size_t i = 0; i < COUNT_OF(p); i++) {
-        expect(p[i], i % 2 ? FH_BLOCK : FH_BLOCK_FREE, p[i], 112);
-        expect(p[i] + 111, i % 2 ? FH_BLOCK : FH_BLOCK_FREE, p[i], 112);
+        expect(p[i], i % 2 ? FH_BLOCK : FH_BLOCK_FREE, p[i], 256);
+        expect(p[i] + 255, i % 2 ? FH_BLOCK : FH_BLOCK_FREE, p[i], 256);
     }
     for (size_t i = 1; i < COUNT_OF(p); i += 2) fh_free(p[i]);
 }
@@ -175,17 +175,17 @@ static void expect_text(const void *p, const char *words)
 static void test_describe__says_it_in_words(void **state)
 {
     (void)state;
-    char local, *p = fh_malloc(100), *large = fh_malloc(200000);
+    char local, *p = fh_malloc(250), *large = fh_malloc(200000);
     memset(p, 0xff, 100);
-    expect_text(p, "a live block of 112 bytes at 0x");
-    expect_text(p + 7, "7 bytes into a live block of 112 bytes at 0x");
+    expect_text(p, "a live block of 256 bytes at 0x");
+    expect_text(p + 7, "7 bytes into a live block of 256 bytes at 0x");
     expect_text(large + 5000, "5000 bytes into a live large block of ");
     expect_text(&local, "memory of [stack], not a block of freehold");
     expect_text((void *)16, "not mapped");
     expect_text((void *)(uintptr_t)fh_registry.base, "freehold's own records");
     expect_text((void *)(uintptr_t)(fh_registry.limit - 1), "reserved by freehold and not in use");
     fh_free(p);
-    expect_text(p, "a free block of 112 bytes at 0x");
+    expect_text(p, "a free block of 256 bytes at 0x");
     fh_free(large);
     expect_text(large, "free memory of ");
 }

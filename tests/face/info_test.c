@@ -34,9 +34,9 @@ static void test_mallinfo2__counts_small_blocks(void **state)
 {
     (void)state;
     struct mallinfo2 before = mallinfo2();
-    allocate(100); /* blocks of 112 bytes */
+    allocate(250); /* blocks of 256 bytes */
     struct mallinfo2 full = mallinfo2();
-    assert_in_range(full.uordblks - before.uordblks, N * 112, N * 112 + 4096);
+    assert_in_range(full.uordblks - before.uordblks, N * 256, N * 256 + 4096);
     assert_true(full.arena >= full.uordblks);
     assert_int_equal(full.arena, full.uordblks + full.fordblks);
     assert_true(full.ordblks > 0);

@@ -7,7 +7,7 @@
 int main(void)
 {
     static char *small[1000];
-    for (int i = 0; i < 1000; i++) memset(small[i] = malloc(100), 1, 100);
+    for (int i = 0; i < 1000; i++) memset(small[i] = malloc(250), 1, 250);
     char *large[3];
     for (int i = 0; i < 3; i++) large[i] = malloc((size_t)(i + 1) << 20);
     char text[64];

@@ -179,7 +179,7 @@ static struct fh_span peek_span(const struct fh_registry *r, uint64_t index)
     return span;
 }
 
-/* All descriptors: the large blocks, and what slabs hold of the class of 112 bytes. */
+/* All descriptors: the large blocks, and what slabs hold of the class of 256 bytes. */
 static void check_spans(const struct fh_registry *r)
 {
     uint64_t large = 0, large_bytes = 0, used = 0;
@@ -189,7 +189,7 @@ static void check_spans(const struct fh_registry *r)
             large++;
             large_bytes += span.bytes;
             i += span.slices - 1;
-        } else if (span.kind == FH_SPAN_SLAB && r->class_size[span.size_class] == 112) {
+        } else if (span.kind == FH_SPAN_SLAB && r->class_size[span.size_class] == 256) {
             used += span.countdown + (uint32_t)(int32_t)span.rest;
         }
     }
@@ -201,7 +201,7 @@ static void check_spans(const struct fh_registry *r)
 static void check_blocks(const struct fh_registry *r)
 {
     struct fh_span slab = peek_span(r, (small_block - r->base) >> FH_SLICE_SHIFT);
-    EXPECT(slab.kind == FH_SPAN_SLAB && r->class_size[slab.size_class] == 112, "kind %d",
+    EXPECT(slab.kind == FH_SPAN_SLAB && r->class_size[slab.size_class] == 256, "kind %d",
            slab.kind);
     EXPECT(slab.owner >= r->heaps && (slab.owner - r->heaps) % r->heap_stride == 0, "owner");
     struct fh_heap heap;

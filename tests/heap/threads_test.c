@@ -17,7 +17,7 @@
 #include "kit/unit.h"
 #include "os/fake/fake.h"
 
-enum { BLOCKS = 4000, SIZE = 240 };
+enum { BLOCKS = 4000, SIZE = 256 };
 
 static char *block[BLOCKS];
 

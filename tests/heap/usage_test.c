@@ -77,14 +77,14 @@ static void *free_half(void *unused)
 static void test_usage__freed_elsewhere_is_not_live(void **state)
 {
     (void)state;
-    for (int i = 0; i < SLOTS; i++) slot[i] = fh_malloc(100);
+    for (int i = 0; i < SLOTS; i++) slot[i] = fh_malloc(250);
     pthread_t thread;
     pthread_create(&thread, NULL, free_half, NULL);
     pthread_join(thread, NULL);
     struct fh_usage usage;
     fh_usage_get(&usage);
     assert_int_equal(usage.live, live_bytes());
-    assert_int_equal(usage.remote, SLOTS / 2 * 112);
+    assert_int_equal(usage.remote, SLOTS / 2 * 256);
     free_all();
 }
 
