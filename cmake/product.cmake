@@ -1,11 +1,20 @@
 # What leaves the build: bin/freehold, lib/libfreehold.so.1 and lib/libfreehold.a.
 
-# One object serves both libraries, so that a static link runs the very code of the shared one.
-add_library(freehold_unit OBJECT ${PROJECT_SOURCE_DIR}/src/one.c)
-target_link_libraries(freehold_unit PRIVATE freehold_code)
-
-add_library(freehold_shared SHARED $<TARGET_OBJECTS:freehold_unit>)
-add_library(freehold_static STATIC $<TARGET_OBJECTS:freehold_unit>)
+# The same source for both; but the C++ operators of the shared one must do without a C++ runtime, and
+# those of the static one are a member of its own in the archive (src/face/cxx.c, cxx_static.cc). That
+# comes as an object, so that C programs that link the archive are not linked as C++.
+add_library(freehold_shared SHARED src/one.c)
+add_library(freehold_static STATIC src/one.c)
+foreach(library freehold_shared freehold_static)
+    target_link_libraries(${library} PRIVATE $<BUILD_INTERFACE:freehold_code>)
+endforeach()
+target_compile_definitions(freehold_shared PRIVATE FH_CXX_OPERATORS=1)
+if(CMAKE_CXX_COMPILER)
+    add_library(freehold_operators OBJECT src/face/cxx_static.cc)
+    target_link_libraries(freehold_operators PRIVATE freehold_warnings)
+    set_target_properties(freehold_operators PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_sources(freehold_static PRIVATE $<TARGET_OBJECTS:freehold_operators>)
+endif()
 add_library(freehold::freehold ALIAS freehold_shared)
 add_library(freehold::static ALIAS freehold_static)
 set_target_properties(freehold_shared freehold_static PROPERTIES
@@ -25,7 +34,7 @@ set_target_properties(freehold_shared PROPERTIES
     SOVERSION 1 EXPORT_NAME freehold LINK_DEPENDS ${version_script})
 set_target_properties(freehold_static PROPERTIES EXPORT_NAME static)
 target_link_options(freehold_shared PRIVATE
-    -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions
+    -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data -Wl,--dynamic-list-cpp-new
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 target_link_libraries(freehold_static INTERFACE Threads::Threads)
 

@@ -1,95 +1,237 @@
 /*
  * C++ new and delete, under their mangled names, so that the library needs no C++ runtime: a C
- * program must not load one. What only the runtime can do (ask for the new-handler, throw
- * bad_alloc) is called through weak symbols, which exist exactly when somebody can call these.
+ * program must not load one.
+ *
+ * The standard says of most forms that they call another one, and a program may replace any of them.
+ *
+ *     new(size)         <- new[](size), new(size, nothrow)         new[] <- new[](size, nothrow)
+ *     delete(p)         <- delete[](p), delete(p, size), ...       delete[] <- delete[](p, size), ...
+ *     new(size, align), delete(p, align) and those that call them: the same once more
+ *
+ * So the forms that call others go straight to malloc only while all that they would call are ours,
+ * which the loader knows: `bound` is what it made of the names. What needs the runtime's exceptions, to
+ * throw bad_alloc, or to catch what a new-handler threw, is left to the runtime's own operator of that
+ * name, which calls malloc, which is ours. It is looked up only then: when memory is out, or in a
+ * program with operators of its own.
+ *
+ * The static library has none of this: the runtime's operators call malloc there, and a program that
+ * brings its own must not find a second definition.
+ * Rejected: weak references to std::get_new_handler and std::__throw_bad_alloc. They are NULL where
+ * the runtime came by a late dlopen, and in static programs; and C cannot catch.
  *
  * Itanium C++ ABI names: Zn new, Zd delete; w scalar, a array; m size_t; St11align_val_t alignment;
  * RKSt9nothrow_t nothrow.
  */
-#ifndef FH_NO_INTERPOSE
+#ifdef FH_CXX_OPERATORS
+
+#include <dlfcn.h>
+#include <stdlib.h>
 
 #include "face/face.h"
+#include "os/os.h"
 
-typedef void (*new_handler)(void);
-extern new_handler _ZSt15get_new_handlerv(void) __attribute__((weak)); /* std::get_new_handler() */
-extern _Noreturn void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
+/* ---- whose operators ----------------------------------------------------------------------------- */
 
-static void *allocate_any(size_t alignment, size_t size)
+#define OPERATOR(type, name, parameters)                                                           \
+    static type own##name parameters;                                                              \
+    PUBLIC type name parameters __attribute__((alias("own" #name)));                               \
+    static type own##name parameters
+
+static void *own_Znwm(size_t size);
+static void *own_Znam(size_t size);
+static void *own_ZnwmSt11align_val_t(size_t size, size_t alignment);
+static void *own_ZnamSt11align_val_t(size_t size, size_t alignment);
+static void own_ZdlPv(void *p);
+static void own_ZdaPv(void *p);
+static void own_ZdlPvSt11align_val_t(void *p, size_t alignment);
+static void own_ZdaPvSt11align_val_t(void *p, size_t alignment);
+
+/* Those that others call. */
+struct operators {
+    void *(*make)(size_t);
+    void *(*make_array)(size_t);
+    void *(*make_aligned)(size_t, size_t);
+    void *(*make_array_aligned)(size_t, size_t);
+    void (*end)(void *);
+    void (*end_array)(void *);
+    void (*end_aligned)(void *, size_t);
+    void (*end_array_aligned)(void *, size_t);
+};
+
+static const struct operators own = {
+    own_Znwm,  own_Znam,  own_ZnwmSt11align_val_t,  own_ZnamSt11align_val_t,
+    own_ZdlPv, own_ZdaPv, own_ZdlPvSt11align_val_t, own_ZdaPvSt11align_val_t,
+};
+
+/* As the loader bound the names, in the same order. In assembly, because a compiler that sees the
+ * definitions takes them for the answer; the linker is told not to (--dynamic-list-cpp-new). */
+extern const struct operators cxx_bound __attribute__((visibility("hidden")));
+__asm__(".pushsection .data.rel.ro, \"aw\"\n"
+        ".balign 8\n"
+        ".hidden cxx_bound\n"
+        ".globl cxx_bound\n"
+        ".type cxx_bound, %object\n"
+        ".size cxx_bound, 64\n"
+        "cxx_bound:\n"
+        "    .quad _Znwm, _Znam, _ZnwmSt11align_val_t, _ZnamSt11align_val_t\n"
+        "    .quad _ZdlPv, _ZdaPv, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t\n"
+        ".popsection");
+
+static_assert(sizeof(struct operators) == 64, "as many as cxx_bound has");
+
+static enum { UNKNOWN, OURS, REPLACED } whose;
+
+static FH_COLD bool find_whose(void)
+{
+    const struct operators *b = &cxx_bound, *o = &own;
+    bool same = b->make == o->make && b->make_array == o->make_array &&
+                b->make_aligned == o->make_aligned &&
+                b->make_array_aligned == o->make_array_aligned && b->end == o->end &&
+                b->end_array == o->end_array && b->end_aligned == o->end_aligned &&
+                b->end_array_aligned == o->end_array_aligned;
+    __atomic_store_n(&whose, same ? OURS : REPLACED, __ATOMIC_RELAXED);
+    return same;
+}
+
+FH_INLINE bool are_ours(void)
+{
+    unsigned now = __atomic_load_n(&whose, __ATOMIC_RELAXED);
+    return LIKELY(now == OURS) || (now == UNKNOWN && find_whose());
+}
+
+/* ---- the runtime's operators ----------------------------------------------------------------------- */
+
+/* All parameters of all forms are words in registers, so that one type serves for every form. */
+typedef void *runtime_new(uintptr_t, uintptr_t, uintptr_t);
+
+/* By its file, since a runtime that a plugin brought is in no scope of ours. Only one that is there
+ * already. */
+static runtime_new *runtime_find(const char *name)
+{
+    static const char *const files[] = {"libstdc++.so.6", "libc++.so.1", "libc++abi.so.1"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        void *runtime = dlopen(files[i], RTLD_LAZY | RTLD_NOLOAD);
+        if (runtime == NULL) continue;
+        void *found = dlsym(runtime, name);
+        dlclose(runtime);
+        if (found) return (runtime_new *)(uintptr_t)found;
+    }
+    return NULL;
+}
+
+static FH_COLD _Noreturn void out_of_memory(void)
+{
+    static const char line[] = "freehold: out of memory in operator new, and no C++ runtime that "
+                               "could throw bad_alloc; stopping\n";
+    os_write(2, line, sizeof line - 1);
+    base_abort();
+}
+
+/* A form of new that the runtime must do. `cache` is that form's. */
+static FH_COLD void *new_by_runtime(runtime_new *_Atomic *cache, const char *name, bool nothrow,
+                                    uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    runtime_new *function = LOAD(cache);
+    if (function == NULL) STORE(cache, function = runtime_find(name));
+    if (function) return function(a, b, c);
+    if (!nothrow) out_of_memory();
+    return NULL;
+}
+
+#define BY_RUNTIME(name, nothrow, a, b, c)                                                         \
+    ({                                                                                             \
+        static runtime_new *_Atomic cache;                                                         \
+        new_by_runtime(&cache, #name, nothrow, a, (uintptr_t)(b), (uintptr_t)(c));                 \
+    })
+
+/* ---- new --------------------------------------------------------------------------------------------- */
+
+static void *allocate_aligned(size_t alignment, size_t size)
 {
     if (alignment <= 16) return fh_malloc(size);
     return base_is_pow2(alignment) ? fh_aligned_alloc(alignment, size) : NULL;
 }
 
-/* [new.delete.single]: call the handler until memory is found; without a handler, throw. A handler
- * may itself throw, through this frame. */
-static FH_COLD void *new_slow(size_t alignment, size_t size, bool nothrow)
+OPERATOR(void *, _Znwm, (size_t size))
 {
-    for (;;) {
-        new_handler handler = _ZSt15get_new_handlerv ? _ZSt15get_new_handlerv() : NULL;
-        if (handler == NULL && nothrow) return NULL;
-        if (handler == NULL && _ZSt17__throw_bad_allocv) _ZSt17__throw_bad_allocv();
-        if (handler == NULL) base_abort();
-        handler();
-        void *p = allocate_any(alignment, size);
-        if (p) return p;
+    void *p = fh_malloc(size);
+    return LIKELY(p) ? p : BY_RUNTIME(_Znwm, false, size, 0, 0);
+}
+
+OPERATOR(void *, _ZnwmSt11align_val_t, (size_t size, size_t alignment))
+{
+    void *p = allocate_aligned(alignment, size);
+    return LIKELY(p) ? p : BY_RUNTIME(_ZnwmSt11align_val_t, false, size, alignment, 0);
+}
+
+OPERATOR(void *, _Znam, (size_t size))
+{
+    return are_ours() ? own_Znwm(size) : cxx_bound.make(size);
+}
+
+OPERATOR(void *, _ZnamSt11align_val_t, (size_t size, size_t alignment))
+{
+    return are_ours() ? own_ZnwmSt11align_val_t(size, alignment)
+                      : cxx_bound.make_aligned(size, alignment);
+}
+
+#define NEW_NOTHROW(name)                                                                          \
+    OPERATOR(void *, name, (size_t size, const void *tag))                                         \
+    {                                                                                              \
+        void *p = are_ours() ? fh_malloc(size) : NULL;                                             \
+        return LIKELY(p) ? p : BY_RUNTIME(name, true, size, tag, 0);                               \
     }
-}
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
+NEW_NOTHROW(_ZnamRKSt9nothrow_t)
 
-PUBLIC void *_Znwm(size_t size)
-{
-    void *p = fh_malloc(size);
-    return LIKELY(p) ? p : new_slow(16, size, false);
-}
+#define NEW_ALIGNED_NOTHROW(name)                                                                  \
+    OPERATOR(void *, name, (size_t size, size_t alignment, const void *tag))                       \
+    {                                                                                              \
+        void *p = are_ours() ? allocate_aligned(alignment, size) : NULL;                           \
+        return LIKELY(p) ? p : BY_RUNTIME(name, true, size, alignment, tag);                       \
+    }
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
-PUBLIC void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)
-{
-    (void)nothrow;
-    void *p = fh_malloc(size);
-    return LIKELY(p) ? p : new_slow(16, size, true);
-}
+/* ---- delete: sizes and alignments are known from the address ------------------------------------------- */
 
-PUBLIC void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
-{
-    void *p = allocate_any(alignment, size);
-    return LIKELY(p) ? p : new_slow(alignment, size, false);
-}
-
-PUBLIC void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
-{
-    (void)nothrow;
-    void *p = allocate_any(alignment, size);
-    return LIKELY(p) ? p : new_slow(alignment, size, true);
-}
-
-#define SAME(name, parameters, target) PUBLIC void *name parameters __attribute__((alias(#target)))
-SAME(_Znam, (size_t), _Znwm);
-SAME(_ZnamRKSt9nothrow_t, (size_t, const void *), _ZnwmRKSt9nothrow_t);
-SAME(_ZnamSt11align_val_t, (size_t, size_t), _ZnwmSt11align_val_t);
-SAME(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t, size_t, const void *),
-     _ZnwmSt11align_val_tRKSt9nothrow_t);
-
-/* Sizes and alignments are known from the address. */
-static void delete_any(void *p)
+OPERATOR(void, _ZdlPv, (void *p))
 {
     fh_free(p);
 }
 
-#define DELETE(name)                                                                               \
-    PUBLIC void name(void *p)                                                                      \
+OPERATOR(void, _ZdlPvSt11align_val_t, (void *p, size_t alignment))
+{
+    (void)alignment;
+    fh_free(p);
+}
+
+#define DELETE(name, parameters, next)                                                             \
+    OPERATOR(void, name, parameters)                                                               \
     {                                                                                              \
-        delete_any(p);                                                                             \
+        if (are_ours())                                                                            \
+            fh_free(p);                                                                            \
+        else                                                                                       \
+            cxx_bound.next;                                                                        \
     }
-DELETE(_ZdlPv)
-DELETE(_ZdaPv)
-DELETE(_ZdlPvm)
-DELETE(_ZdaPvm)
-DELETE(_ZdlPvRKSt9nothrow_t)
-DELETE(_ZdaPvRKSt9nothrow_t)
-DELETE(_ZdlPvSt11align_val_t)
-DELETE(_ZdaPvSt11align_val_t)
-DELETE(_ZdlPvmSt11align_val_t)
-DELETE(_ZdaPvmSt11align_val_t)
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t)
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+
+DELETE(_ZdaPv, (void *p), end(p))
+DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), end_aligned(p, alignment))
+
+/* What is passed on beside p is known to nobody who gets p alone. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+DELETE(_ZdlPvm, (void *p, size_t size), end(p))
+DELETE(_ZdaPvm, (void *p, size_t size), end_array(p))
+DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), end(p))
+DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), end_array(p))
+DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), end_aligned(p, alignment))
+DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment),
+       end_array_aligned(p, alignment))
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+       end_aligned(p, alignment))
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+       end_array_aligned(p, alignment))
+#pragma GCC diagnostic pop
 
 #endif

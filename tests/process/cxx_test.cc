@@ -151,7 +151,25 @@ void test_new_handler()
         thrown = true;
     }
     REQUIRE(thrown);
-    // nothrow means bad_alloc becomes null; what else a handler throws ends the program, so not here.
+    std::set_new_handler(nullptr);
+}
+
+void handler_throws_bad_alloc()
+{
+    throw std::bad_alloc();
+}
+
+// What the handler throws is caught, and becomes null. What else than bad_alloc it may throw differs
+// between the runtimes.
+void test_new_handler_of_nothrow()
+{
+    volatile std::size_t n = too_much;
+    std::set_new_handler(handler_throws_bad_alloc);
+    REQUIRE(::operator new(n, std::nothrow) == nullptr);
+    REQUIRE(::operator new[](n, std::nothrow) == nullptr);
+    REQUIRE(::operator new (n, std::align_val_t{64}, std::nothrow) == nullptr);
+    REQUIRE(::operator new[](n, std::align_val_t{64}, std::nothrow) == nullptr);
+    REQUIRE(throws_bad_alloc([&] { return ::operator new[](n); }));
     std::set_new_handler(nullptr);
 }
 
@@ -190,6 +208,7 @@ int main()
     test_expressions();
     test_exhausted();
     test_new_handler();
+    test_new_handler_of_nothrow();
     test_thread_local();
     REQUIRE(global.text.size() == 2000 && is_ours(global.text.data()));
     std::puts("all forms");

@@ -6,4 +6,4 @@ set -eu
 files=$(git ls-files 'src/*.c' 'cli/*.c' | grep -v '^src/one\.c$')
 [ -n "$files" ] || { echo 'no sources found'; exit 1; }
 echo "$files" | xargs -P 2 -I '{}' clang-tidy --quiet '{}' -- \
-    -std=gnu17 -Wall -Wextra -Isrc -Iinclude -D_GNU_SOURCE= -DFH_DEBUG=1 -DFH_CHECKED=1
+    -std=gnu17 -Wall -Wextra -Isrc -Iinclude -D_GNU_SOURCE= -DFH_DEBUG=1 -DFH_CHECKED=1 -DFH_CXX_OPERATORS=1
