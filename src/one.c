@@ -42,3 +42,4 @@
 #include "face/cxx.c"
 #include "face/info.c"
 #include "face/run.c"
+#include "face/sandbox.c"

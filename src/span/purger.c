@@ -17,7 +17,7 @@ _Atomic uint32_t purger_state;
 
 static _Atomic int helper_alive; /* cleared by the kernel when the stack is free again */
 static char helper_stack[STACK] __attribute__((aligned(64)));
-static _Atomic uint32_t helper_nap;
+static _Atomic uint32_t helper_woken; /* 1: naps no more */
 
 /* False once the kernel kept what was offered, since it is locked, until it takes something. */
 static bool helper_is_of_use;
@@ -38,7 +38,7 @@ static bool purger_round(void)
 static bool purger_rounds(void)
 {
     for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
-        os_wait(&helper_nap, 0, base_max(purger.delay_ms / 2, 10));
+        os_wait(&helper_woken, 0, base_max(purger.delay_ms / 2, 10));
         if (!purger.enabled || !os_helper_is_current()) return false;
         if (purger_round()) quiet = -1;
     }
@@ -76,6 +76,16 @@ void purger_note_slow(void)
     __atomic_store_n(&fh_registry.helper_running, 0, __ATOMIC_RELAXED);
     purger.enabled = false;
     STORE(&purger_state, 0);
+}
+
+void purger_stop(void)
+{
+    purger.enabled = false;
+    STORE(&helper_woken, 1);
+    os_wake(&helper_woken);
+    static _Atomic uint32_t never;
+    while (atomic_load_explicit(&helper_alive, memory_order_acquire)) os_wait(&never, 0, 1);
+    STORE(&helper_woken, 0);
 }
 
 size_t purger_run_now(void)

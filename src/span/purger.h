@@ -39,6 +39,10 @@ FH_INLINE void purger_note(void)
     if (UNLIKELY(LOAD(&purger_state) == 0)) purger_note_slow();
 }
 
+/* Switches the helper off, and returns when it is gone. Not from inside the allocator: the helper may
+ * have to take a lock before it ends. */
+void purger_stop(void);
+
 /* Everything that can go back does, now. Returns bytes given back by spans. */
 size_t purger_run_now(void);
 
