@@ -55,7 +55,7 @@ enum fh_kind {
     FH_BLOCK_FREE = 4, /* a block of malloc that is free now */
     FH_SLACK = 5,      /* inside a slab, but in no block: its tail, or not yet carved */
     FH_LARGE = 6,      /* a live large block */
-    FH_SPAN = 7,       /* a free span, kept for reuse */
+    FH_SPAN = 7        /* a free span, kept for reuse */
 };
 
 struct fh_description {
@@ -78,8 +78,9 @@ size_t fh_describe_text(const void *p, char *text, size_t capacity);
 /* ---- options and statistics --------------------------------------------------------------- */
 
 /* Options are read once, at the first allocation: first from this symbol, if the program defines
- * it, then from the environment variable FREEHOLD_OPTIONS (not in setuid programs). Both are
- * "key=value,key=value"; FREEHOLD_OPTIONS=help prints the table. */
+ * it (a program that is not linked with the library, but has it preloaded, must also export it:
+ * -rdynamic), then from the environment variable FREEHOLD_OPTIONS (not in setuid programs). Both
+ * are "key=value,key=value"; FREEHOLD_OPTIONS=help prints the table. */
 extern const char *const freehold_options __attribute__((weak));
 
 /* The value of an option as text, as it stands; -ENOENT for an unknown key, -ENOSPC if `capacity`

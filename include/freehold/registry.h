@@ -58,7 +58,7 @@ enum fh_span_kind {
                           slices carry it: from slice i, clear the lowest set bits of i one by one
                           until a head or a body of a span that covers i is met. */
     FH_SPAN_BUSY = 5,  /* being given back to the kernel just now */
-    FH_SPAN_RUNS = 6, /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
+    FH_SPAN_RUNS = 6 /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
                           for each free granule, `free` one for each that starts a block */
 };
 
@@ -67,7 +67,7 @@ enum fh_slab_state {
     FH_SLAB_NONE = 0,
     FH_SLAB_CURRENT = 1, /* the heap allocates from it */
     FH_SLAB_PARTIAL = 2, /* has free blocks, queued */
-    FH_SLAB_FULL = 3,    /* few or no free blocks, not queued */
+    FH_SLAB_FULL = 3     /* few or no free blocks, not queued */
 };
 
 #define FH_SPAN_DIRTY 1 /* flags of a free span: its pages may be resident */
@@ -107,7 +107,7 @@ struct fh_span {
 enum fh_heap_state {
     FH_HEAP_FREE = 0,
     FH_HEAP_LIVE = 1, /* a thread allocates from it */
-    FH_HEAP_IDLE = 2, /* its thread ended; the next thread takes it over, others take its slabs */
+    FH_HEAP_IDLE = 2  /* its thread ended; the next thread takes it over, others take its slabs */
 };
 
 /* The head of each heap record; they lie `heap_stride` bytes apart from `heaps` on. */

@@ -133,14 +133,17 @@ static void describe_foreign(uintptr_t p, struct text *t)
         for (size_t i = 0; i < have; i++) buffer[i] = buffer[start + i];
     }
     if (fd >= 0) os_file_close(fd);
-    text_str(t, "not mapped: no memory is there");
+    text_str(t, fd >= 0
+                    ? "not mapped: no memory is there"
+                    : "not a block of freehold; /proc/self/maps, which could say more, cannot be "
+                      "opened");
 }
 
 static void describe_offset(const struct fh_description *d, const char *what, struct text *t)
 {
     if (d->offset) {
         text_dec(t, d->offset);
-        text_str(t, " bytes into ");
+        text_str(t, d->offset == 1 ? " byte into " : " bytes into ");
     }
     text_str(t, what);
     text_dec(t, d->size);

@@ -45,6 +45,9 @@ void options_refuse_run_file(void);
 /* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
 void face_bad_pointer(const char *caller, const void *p);
 
+/* For option stats: where its lines will go. */
+void stats_keep_stderr(void);
+
 /* This process's slot in the file of `freehold run`: claimed first, so that the command knows that the
  * library is there, whatever becomes of its heap. */
 void run_slot_claim(void);

@@ -1,9 +1,12 @@
 /* Statistics under glibc's names, and our own. Every number has its meaning beside it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/format.h"
+#include "base/syscall.h"
 #include "face/face.h"
 #include "os/os.h"
 #include "span/purger.h"
@@ -44,7 +47,7 @@ static struct facts facts_get(void)
     return f;
 }
 
-static void stats_line(const char *what, uint64_t bytes, const char *why)
+static void stats_line(int fd, const char *what, uint64_t bytes, const char *why)
 {
     char line[160];
     struct text t = TEXT(line);
@@ -55,33 +58,81 @@ static void stats_line(const char *what, uint64_t bytes, const char *why)
     while (t.length < 40) text_char(&t, ' ');
     text_str(&t, why);
     text_char(&t, '\n');
-    os_write(2, line, t.length);
+    os_write(fd, line, t.length);
 }
 
-static void stats_print(void)
+static void stats_print(int fd)
 {
     struct facts f = facts_get();
-    stats_line("live", f.usage.live, "blocks that the program holds, rounded to their class");
-    stats_line("  of it large", f.large_bytes, "blocks above 64 KiB");
-    stats_line("free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
-    stats_line("in thread lists", f.usage.thread_lists, "what threads allocate from next");
-    stats_line("freed elsewhere", f.usage.remote, "by other threads, not yet collected");
-    stats_line("free spans", f.usage.dirty, "goes back to the kernel after purge_delay");
-    stats_line("own records", f.usage.metadata, "descriptors and heaps");
-    stats_line("given back so far", f.purged, "to the kernel");
+    stats_line(fd, "live", f.usage.live, "blocks that the program holds, rounded to their class");
+    stats_line(fd, "  of it large", f.large_bytes, "blocks above 64 KiB");
+    stats_line(fd, "free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
+    stats_line(fd, "in thread lists", f.usage.thread_lists, "what threads allocate from next");
+    stats_line(fd, "freed elsewhere", f.usage.remote, "by other threads, not yet collected");
+    stats_line(fd, "free spans", f.usage.dirty, "goes back to the kernel after purge_delay");
+    stats_line(fd, "own records", f.usage.metadata, "descriptors and heaps");
+    stats_line(fd, "given back so far", f.purged, "to the kernel");
 }
 
-/* For option stats=1. */
+/* ---- option stats=1 ------------------------------------------------------------------------------ */
+
+/* Standard error as it was at the start: many programs close it before our destructor runs, and what is
+ * then opened under its number is a file of theirs. */
+static struct {
+    int fd; /* 0: none was kept */
+    dev_t device;
+    ino_t file;
+} stats_to;
+
+static bool stats_file(int fd, struct stat *status)
+{
+    return !base_syscall_failed(SYS2(SYS_fstat, fd, status));
+}
+
+void stats_keep_stderr(void)
+{
+    enum { OUT_OF_THE_WAY = 100 };
+    struct stat status;
+    long fd = SYS3(SYS_fcntl, 2, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+    if (base_syscall_failed(fd) || !stats_file((int)fd, &status)) return;
+    stats_to.fd = (int)fd;
+    stats_to.device = status.st_dev;
+    stats_to.file = status.st_ino;
+}
+
+/* Several processes may say theirs on one terminal. */
+static void stats_title(int fd)
+{
+    char line[80];
+    struct text t = TEXT(line);
+    text_str(&t, "freehold: statistics of process ");
+    text_dec(&t, os_process_id());
+    text_str(&t, ", ");
+    int comm = os_file_open("/proc/self/comm");
+    long n = comm < 0 ? 0 : os_file_read(comm, line + t.length, 32);
+    if (comm >= 0) os_file_close(comm);
+    t.length += n > 0 ? (size_t)n - 1 : 0;
+    text_char(&t, '\n');
+    os_write(fd, line, t.length);
+}
+
 __attribute__((destructor)) static void stats_at_exit(void)
 {
-    if (options.stats && arena.size) stats_print();
+    struct stat now;
+    if (!options.stats || !arena.size) return;
+    int fd = stats_to.fd ? stats_to.fd : 2;
+    bool same = stats_to.fd == 0 || (stats_file(fd, &now) && now.st_dev == stats_to.device &&
+                                     now.st_ino == stats_to.file);
+    if (!same) return;
+    stats_title(fd);
+    stats_print(fd);
 }
 
 #ifndef FH_NO_INTERPOSE
 
 PUBLIC void malloc_stats(void)
 {
-    if (arena.size) stats_print();
+    if (arena.size) stats_print(2);
 }
 
 /* mallinfo2 in our terms:

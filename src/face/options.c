@@ -301,8 +301,10 @@ void options_stop_if_strict(void)
     if (mistaken && options.strict) base_abort();
 }
 
+/* Whoever asks before the first allocation gets the value that will hold, and what is set then stays. */
 PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
 {
+    face_start();
     const struct option *option = option_find(word_of(key));
     if (option == NULL) return -ENOENT;
     struct text t = {text, 0, capacity};
@@ -314,6 +316,7 @@ PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
 
 PUBLIC int fh_option_set(const char *key, const char *value)
 {
+    face_start();
     const struct option *option = option_find(word_of(key));
     if (option == NULL) return -ENOENT;
     if (option->when == START) return -EPERM;

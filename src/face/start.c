@@ -73,6 +73,7 @@ static bool start_once(void)
     options_stop_if_strict();
     if (!arena_init((size_t)options.reserve)) return false;
     run_slot_stands();
+    if (options.stats) stats_keep_stderr();
     return true;
 }
 

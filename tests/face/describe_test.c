@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <freehold/freehold.h>
@@ -178,6 +179,7 @@ static void test_describe__says_it_in_words(void **state)
     char local, *p = fh_malloc(250), *large = fh_malloc(200000);
     memset(p, 0xff, 100);
     expect_text(p, "a live block of 256 bytes at 0x");
+    expect_text(p + 1, "1 byte into a live block of 256 bytes at 0x");
     expect_text(p + 7, "7 bytes into a live block of 256 bytes at 0x");
     expect_text(large + 5000, "5000 bytes into a live large block of ");
     expect_text(&local, "memory of [stack], not a block of freehold");
@@ -188,6 +190,19 @@ static void test_describe__says_it_in_words(void **state)
     expect_text(p, "a free block of 256 bytes at 0x");
     fh_free(large);
     expect_text(large, "free memory of ");
+}
+
+/* No descriptor is left, so /proc/self/maps cannot be asked: then nothing is said of what is there. */
+static void test_describe__what_cannot_be_looked_up_is_not_claimed(void **state)
+{
+    (void)state;
+    struct rlimit before, none;
+    int local;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    expect_text(&local, "not a block of freehold; /proc/self/maps, which could say more");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void test_describe__text_fits_any_buffer(void **state)
@@ -267,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_describe__records_and_reserved_addresses),
         cmocka_unit_test(test_describe__any_word_has_an_answer),
         cmocka_unit_test(test_describe__says_it_in_words),
+        cmocka_unit_test(test_describe__what_cannot_be_looked_up_is_not_claimed),
         cmocka_unit_test(test_describe__text_fits_any_buffer),
         cmocka_unit_test(test_describe__answers_from_a_signal_handler),
     };
