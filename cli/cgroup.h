@@ -13,7 +13,7 @@
 
 struct cgroup_memory {
     int version;          /* 1, 2; 0: no memory controller to be seen */
-    char group[512];      /* the group's path in its hierarchy */
+    char group[512];      /* the group's path in its hierarchy; with version 0: it is not mounted */
     char holder[1100];    /* directory of the group with the tightest limit; "" if there is none */
     uint64_t limit, used; /* of the holder; without a limit, `used` is the group's own */
     uint64_t high;        /* the tightest memory.high (version 2) */

@@ -18,7 +18,7 @@ enum {
     STATUS_NOT_FOUND = 127,
 };
 
-/* Wrong arguments, in the commands other than `run`. */
+/* Wrong arguments, or nowhere to write, in the commands other than `run`. */
 enum { STATUS_USAGE = 2 };
 
 /* argv[0] is what the usage line shows: "freehold run". Each returns the exit status. */
@@ -31,5 +31,8 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same, returning `status`: for `return refuse(STATUS_OWN_FAILURE, ...)`. */
 int refuse(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Flushes standard output: `status`, or after a word STATUS_USAGE if not everything could be written. */
+int output_end(int status);
 
 #endif

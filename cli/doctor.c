@@ -116,5 +116,5 @@ int command_doctor(int argc, char **argv)
         json_all(&d);
     else
         show_all(&d);
-    return count_of(&d, LEVEL_BAD) ? DOCTOR_BAD : DOCTOR_FINE;
+    return output_end(count_of(&d, LEVEL_BAD) ? DOCTOR_BAD : DOCTOR_FINE);
 }

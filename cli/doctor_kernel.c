@@ -151,9 +151,10 @@ void doctor_kernel(struct doctor *d)
 {
     char *page = page_map();
     if (!page) return;
-    check_soft_dirty(d, page);
+    bool pagemap = access("/proc/self/pagemap", F_OK) == 0;
+    if (pagemap) check_soft_dirty(d, page);
     check_names(d, page);
-    check_scan(d, page);
+    if (pagemap) check_scan(d, page);
     check_remote_read(d, page);
     check_guards(d, page); /* last: the page cannot be touched any more */
     check_userfaultfd(d);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "doctor.h"
@@ -54,7 +55,10 @@ static void check_group(struct doctor *d)
     struct cgroup_memory c;
     cgroup_memory_read(&c);
     if (c.version == 0) {
-        doctor_find(d, LEVEL_OK, "cgroup memory limit", NULL, NULL, "no memory controller here");
+        doctor_find(d, LEVEL_OK, "cgroup memory limit", NULL, NULL, "%s",
+                    access("/proc/self", F_OK) != 0 ? "not known: /proc is not mounted"
+                    : c.group[0] ? "not known: its file system is not mounted here"
+                                 : "no memory controller here");
         return;
     }
     check_group_limit(d, &c);

@@ -40,7 +40,9 @@ static void check_huge_pages(struct doctor *d)
 {
     char choice[64];
     if (!read_choice(THP "/enabled", choice, sizeof choice)) {
-        doctor_find(d, LEVEL_OK, "transparent huge pages", NULL, NULL, "not in this kernel");
+        doctor_find(d, LEVEL_OK, "transparent huge pages", NULL, NULL, "%s",
+                    access("/sys/kernel", F_OK) == 0 ? "not in this kernel"
+                                                     : "not known: /sys is not mounted");
         return;
     }
     bool always = strcmp(choice, "always") == 0;
@@ -78,6 +80,17 @@ static void check_middle_pages(struct doctor *d)
                 "touching one page may make that much resident; few faults, more RSS",
                 "echo never | sudo tee " THP "/hugepages-SIZE/enabled", "%s",
                 *on ? on : "none always on");
+}
+
+/* Said first, as it explains what is not said then. */
+static void check_proc(struct doctor *d)
+{
+    if (access("/proc/self", F_OK) == 0) return;
+    doctor_find(
+        d, LEVEL_BAD, "/proc",
+        "freehold run gets no figures, freehold which sees no process, and most of what the "
+        "doctor looks at cannot be known",
+        "mount -t proc proc /proc", "not mounted");
 }
 
 /* A line of /proc/meminfo, in bytes. */
@@ -183,6 +196,7 @@ static void check_mappings(struct doctor *d)
 void doctor_memory(struct doctor *d)
 {
     struct file_text info;
+    check_proc(d);
     check_page_size(d);
     check_huge_pages(d);
     check_huge_page_stalls(d);

@@ -48,10 +48,11 @@ int main(int argc, char **argv)
         help(stderr);
         return STATUS_USAGE;
     }
-    if (is_one_of(argv[1], "--version", "-V")) return puts("freehold " FH_VERSION_TEXT) < 0;
+    if (is_one_of(argv[1], "--version", "-V"))
+        return output_end(puts("freehold " FH_VERSION_TEXT) < 0);
     if (is_one_of(argv[1], "--help", "-h") || strcmp(argv[1], "help") == 0) {
         help(stdout);
-        return 0;
+        return output_end(0);
     }
     const struct command *command = command_find(argv[1]);
     if (!command)

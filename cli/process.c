@@ -72,6 +72,7 @@ static enum process_error maps_error(pid_t pid, int error)
 {
     if (error == EACCES || error == EPERM) return PROCESS_FORBIDDEN;
     if (error == ENOMEM) return PROCESS_NO_MEMORY;
+    if (access("/proc/self", F_OK) != 0) return PROCESS_NO_PROC;
     /* hidepid=2 makes /proc deny processes that exist. */
     return kill(pid, 0) == 0 || errno == EPERM ? PROCESS_FORBIDDEN : PROCESS_NONE;
 }

@@ -55,6 +55,7 @@ struct process {
 
 enum process_error {
     PROCESS_READ,
+    PROCESS_NO_PROC,   /* /proc is not mounted */
     PROCESS_NONE,      /* no such process, or one that /proc hides */
     PROCESS_FORBIDDEN, /* not permitted to read its maps */
     PROCESS_EMPTY,     /* no user memory: a kernel thread, or it has ended */

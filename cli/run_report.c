@@ -32,6 +32,13 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
+/* As the kernel names processes: `env prog` and the like end as another program than was asked for. */
+static bool is_same_name(const char *program, const char *comm)
+{
+    enum { COMM_MAX = 15 };
+    return strncmp(program, comm, COMM_MAX) == 0;
+}
+
 static void report_verdict(const struct report *r)
 {
     const struct run *run = r->run;
@@ -41,6 +48,8 @@ static void report_verdict(const struct report *r)
     fprintf(r->out, "%sfreehold: %s: ", r->colours->strong, run->program);
     if (s != run->main)
         fprintf(r->out, "mostly its child %s (pid %u): ", base_name(s->program), s->pid);
+    else if (!is_same_name(run->program, s->program))
+        fprintf(r->out, "as %s: ", base_name(s->program));
     fprintf(r->out, "peak %s%s of memory for %s live (%u %% used); %s%s allocation%s in %s%s\n",
             least, HUMAN(bytes, held), HUMAN(bytes, s->peak.live),
             human_percent(s->peak.live, held), least, HUMAN(count, s->allocated),
@@ -58,9 +67,11 @@ static void report_end(const struct report *r)
     }
     if (run->replaced) {
         warn(r, "careful");
-        fprintf(r->out,
-                "the process ended as %s, which seems not to have loaded Freehold (static?)\n",
-                run->child.name);
+        fprintf(
+            r->out,
+            "the process ended as %s, which told nothing: static, with a cleared environment, or "
+            "another user's\n",
+            run->child.name);
     } else if (!run->subject->finished && run->subject->allocated) {
         label(r, "note");
         fprintf(r->out, "the last that %s noted, %s after its start: it has not ended by exit()\n",

@@ -1,4 +1,6 @@
 /* How freehold speaks about itself: one line on stderr, written whole. */
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,4 +35,11 @@ int refuse(int status, const char *format, ...)
     say_list(format, arguments);
     va_end(arguments);
     return status;
+}
+
+int output_end(int status)
+{
+    bool failed = ferror(stdout) | fflush(stdout);
+    if (!failed) return status;
+    return refuse(STATUS_USAGE, "cannot write to standard output: %s", strerror(errno));
 }

@@ -79,6 +79,10 @@ static int explain(enum process_error error, const struct process *p)
 {
     int pid = (int)p->pid;
     switch (error) {
+    case PROCESS_NO_PROC:
+        return refuse(WHICH_ERROR,
+                      "/proc is not mounted here, and all about a process is read there: mount -t "
+                      "proc proc /proc");
     case PROCESS_NONE: return refuse(WHICH_ERROR, "there is no process %d", pid);
     case PROCESS_FORBIDDEN: return forbidden(p->pid);
     case PROCESS_EMPTY:
@@ -124,5 +128,5 @@ int command_which(int argc, char **argv)
         w.status = explain(error, &w.process);
     }
     process_finish(&w.process);
-    return w.status;
+    return output_end(w.status);
 }

@@ -196,6 +196,7 @@ struct fh_run_slot {
     uint32_t finished; /* 1: the library saw an orderly exit */
     uint32_t stands;   /* 1: the heap stands; 0: it could not be set up, and a line said why */
     uint32_t reserved;
+    uint64_t image; /* a random number that differs from one executed program to the next */
     uint64_t started_ms;
     uint64_t updated_ms;
     char program[64];

@@ -7,6 +7,7 @@
  * missed by what came behind the last tick: 2 %, or what was handed out of the lists filled by
  * then, at most 16 KiB of each size. To count every malloc would cost more than malloc does.
  */
+#include <sys/auxv.h>
 #include <sys/resource.h>
 
 #include "base/syscall.h"
@@ -154,12 +155,40 @@ static void slot_name(struct fh_run_slot *s)
     os_file_close(fd);
 }
 
+/* What the kernel puts into each program that it starts; forks keep it. */
+static uint64_t image_id(void)
+{
+    const uint64_t *random = (const uint64_t *)getauxval(AT_RANDOM);
+    return random ? random[0] : 0;
+}
+
+/* The slot of this process from before it executed this program, if nothing was noted there: a shell
+ * that forks and executes a thousand times needs not twice as many. Of the same program it is that of
+ * another copy of the library, which goes on using it. */
+static struct fh_run_slot *slot_left_empty(uint32_t pid, uint64_t image)
+{
+    uint32_t claimed = __atomic_load_n(&slots[0].claimed, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < base_min(claimed, FH_RUN_SLOTS); i++) {
+        struct fh_run_slot *s = &slots[i];
+        bool empty = s->updated_ms == s->started_ms && !s->finished;
+        if (s->pid == pid && s->image != image && empty) return s;
+    }
+    return NULL;
+}
+
 static void slot_open(void)
 {
-    uint32_t i = __atomic_fetch_add(&slots[0].claimed, 1, __ATOMIC_RELAXED);
-    slot = i < FH_RUN_SLOTS ? &slots[i] : NULL;
-    if (slot == NULL) return;
-    slot->pid = os_process_id();
+    uint32_t pid = os_process_id();
+    uint64_t image = image_id();
+    slot = slot_left_empty(pid, image);
+    if (slot == NULL) {
+        uint32_t i = __atomic_fetch_add(&slots[0].claimed, 1, __ATOMIC_RELAXED);
+        if (i >= FH_RUN_SLOTS) return;
+        slot = &slots[i];
+    }
+    slot->pid = pid;
+    slot->image = image;
+    slot->stands = 0;
     slot->parent = (uint32_t)SYS0(SYS_getppid);
     slot->started_ms = slot->updated_ms = os_clock_ms();
     slot_name(slot);

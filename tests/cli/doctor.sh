@@ -37,4 +37,18 @@ says out 'bad   LD_PRELOAD = /no/such/lib.so: there is no such file'
 with "export LD_PRELOAD=$STANDIN_SO"
 says out 'note  malloc of a plain program = Freehold'
 try 2 "$FREEHOLD" doctor extra
+try 2 sh -c '"$FREEHOLD" doctor >/dev/full'
+says err 'cannot write to standard output: No space left'
+
+# Where /proc and /sys are not mounted nothing is said that was not looked at.
+if unshare -m true 2>/dev/null; then hide='unshare -m'; else hide='unshare -Urm'; fi
+if $hide sh -c 'mount -t tmpfs none /sys && mount -t tmpfs none /proc' 2>/dev/null; then
+    try 1 $hide sh -c 'mount -t tmpfs none /sys; mount -t tmpfs none /proc; exec "$FREEHOLD" doctor'
+    says out 'bad   /proc = not mounted'
+    says out 'transparent huge pages = not known: /sys is not mounted'
+    says out 'cgroup memory limit = not known: /proc is not mounted'
+    says_not out 'fast page scan'
+    try 2 $hide sh -c 'mount -t tmpfs none /proc; exec "$FREEHOLD" which 1'
+    says err '/proc is not mounted here'
+fi
 finish

@@ -52,6 +52,16 @@ holds all.json "sorted(p['allocations'] for p in j['processes']) == [1, 1, 1, 10
 holds all.json "sorted(sum(s['allocations'] for s in p['sizes']) for p in j['processes']) == [1, 1, 1, 1000]"
 says err '4, 1.0 k allocations together'
 
+# A wrapper that becomes the program, and one that clears the environment.
+try 0 "$FREEHOLD" run -- env "$PARTS/take" 1000 1000 return
+says err 'freehold: env: as take: peak '
+try 0 "$FREEHOLD" run -- env -i "$PARTS/take" 1 1 return
+says err 'ended as take, which told nothing'
+
+# A process that forks and executes takes one slot of the 256, not two.
+try 0 "$FREEHOLD" run --json all.json -- sh -c 'for i in 1 2 3 4 5; do "$1" 1 100 return; done; :' sh "$PARTS/take"
+holds all.json "[p['program'] for p in j['processes']] == ['sh'] + 5 * ['take']"
+
 # With the library linked in as well there are two of it, and one that is used.
 try 0 "$FREEHOLD" run -- "$PARTS/take_linked" 1 100 return
 says err '1 allocation in '

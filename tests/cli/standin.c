@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <freehold/registry.h>
@@ -95,7 +96,7 @@ static void slot_fill(struct fh_run_slot *slot)
     slot->heaps = 2;
     slot->bucket[4] = 1000000;
     slot->bucket[6] = 200000;
-    strcpy(slot->program, "known");
+    prctl(PR_GET_NAME, slot->program);
 }
 
 static void slot_break(struct fh_run_slot *slot)

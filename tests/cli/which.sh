@@ -82,4 +82,6 @@ try 2 "$FREEHOLD" which
 try 2 "$FREEHOLD" which 12x
 says err 'not a process id'
 try 2 "$FREEHOLD" which 1 2
+try 2 sh -c '"$FREEHOLD" which self >/dev/full'
+says err 'cannot write to standard output'
 finish
