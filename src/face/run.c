@@ -19,6 +19,7 @@
 
 static struct fh_run_slot *slots, *slot;
 static struct lock slot_lock;
+static _Atomic uint32_t note_wanted;
 static struct fh_run_slot inherited; /* counts from before the fork that made this process */
 
 /* When the next note is due. All of it is a hint; threads change it without a lock. */
@@ -141,9 +142,16 @@ static void slot_update(struct fh_run_slot *s)
 
 void run_slot_tick(void)
 {
-    if (slot == NULL || !pace_is_due() || !lock_try(&slot_lock)) return;
-    slot_update(slot);
-    lock_give(&slot_lock);
+    if (slot == NULL || !pace_is_due()) return;
+    /* Who finds another at it leaves word, since there may be more to count by now. The fence is between
+     * the word and the try there, and between the giving of the lock and a look at the word here. */
+    for (atomic_store(&note_wanted, 1);;) {
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!atomic_load(&note_wanted) || !lock_try(&slot_lock)) return;
+        atomic_store(&note_wanted, 0);
+        slot_update(slot);
+        lock_give(&slot_lock);
+    }
 }
 
 static void slot_name(struct fh_run_slot *s)

@@ -23,6 +23,10 @@ peak 1000 1000 1000000
 peak 300000 100 30000000
 peak 1 300000000+ 300000000
 
+# Many threads at once: no thread's block is left out because another was counting.
+try 0 "$FREEHOLD" run -q --json all.json -- "$PARTS/take_threads" 32 10000000
+holds all.json "j['processes'][0]['peak']['live'] >= 320000000 * 0.98"
+
 # A program that ends as it should is told of without reservation.
 try 0 "$FREEHOLD" run --json all.json -- "$PARTS/take" 1000 1000 keep
 says err '1.0 k allocations in '
