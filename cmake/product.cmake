@@ -4,11 +4,18 @@
 # those of the static one are a member of its own in the archive (src/face/cxx.c, cxx_static.cc). That
 # comes as an object, so that C programs that link the archive are not linked as C++.
 add_library(freehold_shared SHARED src/one.c)
-add_library(freehold_static STATIC src/one.c)
-foreach(library freehold_shared freehold_static)
-    target_link_libraries(${library} PRIVATE $<BUILD_INTERFACE:freehold_code>)
-endforeach()
+target_link_libraries(freehold_shared PRIVATE freehold_code)
 target_compile_definitions(freehold_shared PRIVATE FH_CXX_OPERATORS=1)
+
+# Hidden symbols are hidden from the loader only: a program's own `options` or `text_str` would collide
+# with ours in a static link. So they become local to the object before it goes into the archive.
+add_library(freehold_unit OBJECT src/one.c)
+target_link_libraries(freehold_unit PRIVATE freehold_code)
+set(static_object ${PROJECT_BINARY_DIR}/freehold.o)
+add_custom_command(OUTPUT ${static_object} VERBATIM
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden $<TARGET_OBJECTS:freehold_unit> ${static_object}
+    DEPENDS freehold_unit $<TARGET_OBJECTS:freehold_unit>)
+add_library(freehold_static STATIC ${static_object})
 if(CMAKE_CXX_COMPILER)
     add_library(freehold_operators OBJECT src/face/cxx_static.cc)
     target_link_libraries(freehold_operators PRIVATE freehold_warnings)
