@@ -41,6 +41,7 @@ fuzz:
 
 install: all
 	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+	@scripts/tell-loader '$(DESTDIR)' '$(PREFIX)'
 
 format:
 	@git ls-files -co --exclude-standard '*.c' '*.h' '*.cc' | xargs -r clang-format -i
