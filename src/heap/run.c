@@ -105,10 +105,8 @@ static unsigned run_length(struct span *span, unsigned from)
 
 /* ---- bins; hold: the shard's lock ------------------------------------------------------------------------ */
 
-/* The bin a slice is in is kept in size_class. */
-static void run_bin_insert(struct span *span)
+static void run_bin_insert(struct span *span, unsigned bin)
 {
-    unsigned bin = run_longest(run_free(span));
     span->size_class = (uint8_t)bin;
     if (bin == 0) return;
     struct shard *shard = &shards[span->shard];
@@ -133,6 +131,15 @@ static void run_bin_remove(struct span *span)
     if (shard->first[bin] == 0) shard->filled &= ~(1ull << (bin - 1));
 }
 
+/* Its free granules changed. The bin it is in is kept in size_class. */
+static void run_bin_move(struct span *span)
+{
+    unsigned bin = run_longest(run_free(span));
+    if (bin == span->size_class) return;
+    run_bin_remove(span);
+    run_bin_insert(span, bin);
+}
+
 /* ---- free -------------------------------------------------------------------------------------- */
 
 /* Written under a shard's lock only, read by anybody: a load and a store, no locked addition. */
@@ -152,19 +159,29 @@ static bool granule_starts(struct span *span, const void *p)
     return exact && run_begins(span) >> granule_of(span, p) & 1;
 }
 
-/* Gives granules back; the slice too if nothing is left in it. Holds: the shard's lock. */
-static void run_release(struct span *span, unsigned from, unsigned n)
+/* Nothing is left in the slice. Holds: the shard's lock. */
+static void run_slice_release(struct span *span)
 {
     run_bin_remove(span);
-    uint64_t left = run_free(span) | run_mask(from, n);
-    STORE(&span->bytes, left);
-    if (left != ~0ull) {
-        run_bin_insert(span);
-        return;
-    }
     __atomic_fetch_sub(&fh_registry.runs, 1, __ATOMIC_RELAXED);
     STORE(&span->free, NULL);
-    span_free(span);
+    if (span->clean == UINT16_MAX)
+        span_free_clean(span);
+    else
+        span_free(span);
+}
+
+/* Gives granules back; the slice too if nothing is left in it, unless it is the only empty one: where
+ * blocks come and go, the next would ask for it again. Holds: the shard's lock. */
+static void run_release(struct span *span, unsigned from, unsigned n)
+{
+    uint64_t left = run_free(span) | run_mask(from, n);
+    STORE(&span->bytes, left);
+    if (left != ~0ull || shards[span->shard].first[GRANULES] == 0) {
+        run_bin_move(span);
+        return;
+    }
+    run_slice_release(span);
 }
 
 /* Frees a live block. Holds: the shard's lock. */
@@ -247,6 +264,7 @@ static struct span *run_slice_create(struct shard *shard)
     if (span == NULL) return NULL;
     span->clean = span->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
     span->uncarved = 0;
+    span->size_class = 0; /* in no bin yet */
     __atomic_store_n(&span->shard, (uint16_t)(shard - shards), __ATOMIC_RELAXED);
     STORE(&span->remote, 0);
     STORE(&span->owner, NULL);
@@ -265,7 +283,6 @@ static struct span *run_find(struct shard *shard, unsigned n, uint64_t allowed, 
         uint64_t starts = run_starts(run_free(span), n) & allowed;
         if (starts == 0) continue; /* long enough, but not aligned */
         *from = base_ctz(starts);
-        run_bin_remove(span);
         return span;
     }
     *from = 0;
@@ -292,7 +309,7 @@ void *run_allocate(size_t size, size_t alignment, bool *zeroed)
         uint16_t pieces = run_pieces(from, n);
         *zeroed = (span->clean & pieces) == pieces;
         span->clean &= (uint16_t)~pieces;
-        run_bin_insert(span);
+        run_bin_move(span);
         struct fh_run_shard *count = &fh_registry.run_shard[shard - shards];
         count_add(&count->bytes, (int64_t)n << GRANULE_SHIFT);
         count_add(&count->allocated, 1);
@@ -324,10 +341,9 @@ bool run_resize(struct span *span, void *p, size_t size)
         uint64_t more = run_mask(from + have, want - have);
         done = (run_free(span) & more) == more;
         if (done) {
-            run_bin_remove(span);
             STORE(&span->bytes, run_free(span) & ~more);
             span->clean &= (uint16_t)~run_pieces(from, want);
-            run_bin_insert(span);
+            run_bin_move(span);
         }
     } else if (done && want < have) {
         run_release(span, from + want, have - want);
@@ -383,6 +399,7 @@ size_t run_sweep(struct span *span, bool force, bool *more)
             span->clean |= done;
             bytes = (size_t)__builtin_popcount(done) << CARVE_SHIFT;
         }
+        if (alone && run_free(span) == ~0ull) run_slice_release(span);
     }
     lock_give(&shard->lock);
     return bytes;

@@ -42,12 +42,8 @@ bool os_vm_move(void *to, void *from, size_t size);
 /* Asks for the pages to be there before they are touched; a hint. */
 void os_vm_populate(void *p, size_t size);
 
-/* Huge pages: never on this range / now, by copying, if the range is dense. Hints. */
-void os_vm_no_huge_pages(void *p, size_t size);
-void os_vm_collapse(void *p, size_t size);
-
-/* Leaves the range out of core dumps; a hint. */
-void os_vm_no_dump(void *p, size_t size);
+/* Whether the range belongs into core dumps; a hint. */
+void os_vm_dump(void *p, size_t size, bool yes);
 
 /* Names the range in /proc/PID/maps where the kernel can (5.17 and later); a hint. */
 void os_vm_name(void *p, size_t size, const char *name);

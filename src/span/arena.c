@@ -70,6 +70,7 @@ bool arena_init(size_t reserve)
     size_t meta = base_round_up(descriptors + records, ARENA_ALIGN);
     if (!os_vm_readable(base, descriptors + records)) return false;
     /* Named once and whole: parts with other names would not merge as they are committed. */
+    os_vm_dump(base, size, false); /* terabytes of nothing: only what is in use belongs in a core */
     os_vm_name(base, meta, "freehold:meta");
     os_vm_name(base + meta, size - meta, "freehold:heap");
 
@@ -93,6 +94,26 @@ bool arena_init(size_t reserve)
     return true;
 }
 
+/* Makes memory usable, and part of core dumps. The range up to `end` is not in use yet. To the kernel
+ * what is left out of dumps is another mapping, and there may be no more of them: with all of the range
+ * in, a commit only moves a boundary. */
+static bool commit(char *start, size_t size, uintptr_t end)
+{
+    if (NEVER(!os_vm_commit(start, size))) {
+        os_vm_dump(start, end - (uintptr_t)start, true);
+        return os_vm_commit(start, size);
+    }
+    os_vm_dump(start, size, true);
+    return true;
+}
+
+static bool meta_commit(uintptr_t start, size_t size, uintptr_t end)
+{
+    if (!commit((char *)start, size, end)) return false;
+    fh_registry.meta_committed += size;
+    return true;
+}
+
 void *arena_record(size_t size)
 {
     size = base_round_up(size, 64);
@@ -102,9 +123,8 @@ void *arena_record(size_t size)
     if (record && arena.heaps_next + size > arena.heaps_committed) {
         size_t step = base_round_up(size, RECORD_STEP);
         step = base_min(step, arena.heaps_end - arena.heaps_committed);
-        if (os_vm_commit((void *)arena.heaps_committed, step)) {
+        if (meta_commit(arena.heaps_committed, step, arena.heaps_end)) {
             arena.heaps_committed += step;
-            fh_registry.meta_committed += step;
         } else {
             record = NULL;
         }
@@ -120,9 +140,8 @@ static bool arena_commit_descriptors(uint32_t index)
     size_t need = base_round_up(index * sizeof(struct span), RECORD_STEP);
     if (need <= arena.descriptors_committed) return true;
     size_t step = need - arena.descriptors_committed;
-    if (!os_vm_commit((char *)arena.base + arena.descriptors_committed, step)) return false;
+    if (!meta_commit(arena.base + arena.descriptors_committed, step, arena.heaps)) return false;
     arena.descriptors_committed = need;
-    fh_registry.meta_committed += step;
     return true;
 }
 
@@ -137,9 +156,10 @@ bool arena_commit(uint32_t end)
     uint32_t step = (uint32_t)base_max(need, base_min(base_max(used / 8, 16), 1024));
     step = (uint32_t)base_min(step, arena.end - arena.committed);
     char *start = (char *)span_start(span_at(arena.committed));
-    if (!os_vm_commit(start, (size_t)step << SLICE_SHIFT)) {
+    uintptr_t limit = arena.base + arena.size;
+    if (!commit(start, (size_t)step << SLICE_SHIFT, limit)) {
         step = need;
-        if (!os_vm_commit(start, (size_t)step << SLICE_SHIFT)) return false;
+        if (!commit(start, (size_t)step << SLICE_SHIFT, limit)) return false;
     }
     arena.committed += step;
     fh_registry.committed = (uint64_t)(arena.committed - arena.first) << SLICE_SHIFT;

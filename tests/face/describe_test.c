@@ -57,7 +57,7 @@ static void test_describe__blocks_of_all_sizes_from_every_inside(void **state)
         for (size_t at = 0; at < usable; at += usable / 60 + 1) expect(p + at, kind, p, usable);
         expect(p + usable - 1, kind, p, usable);
         fh_free(p);
-        expect_kind(p, size <= SLAB_MAX ? FH_BLOCK_FREE : FH_SPAN); /* alone in its slice */
+        expect_kind(p, size <= RUN_MAX ? FH_BLOCK_FREE : FH_SPAN);
     }
 }
 

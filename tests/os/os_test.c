@@ -167,9 +167,8 @@ static void test_os__hints_change_nothing(void **state)
     assert_true(os_vm_commit(range, PIECE));
     memset(range, 1, PIECE / 2);
     os_vm_name(range, PIECE, "freehold:test");
-    os_vm_no_dump(range, PIECE);
-    os_vm_no_huge_pages(range, PIECE);
-    os_vm_collapse(range, 2 * MIB);
+    os_vm_dump(range, PIECE, false);
+    os_vm_dump(range, PIECE, true);
     os_vm_populate(range, PIECE);
     assert_true(all_bytes(range, PIECE / 2, 1));
     assert_true(all_bytes(range + PIECE / 2, PIECE / 2, 0));
@@ -183,7 +182,7 @@ static void test_os__errno_is_never_touched(void **state)
     os_vm_purge(range, SIZE);
     os_vm_move(range + PIECE, range, PIECE);
     os_vm_name(range, SIZE, "freehold:test");
-    os_vm_collapse(range, 2 * MIB);
+    os_vm_dump(range, SIZE, true);
     os_vm_address_space_left();
     os_clock_ms();
     os_random();

@@ -140,18 +140,9 @@ void os_vm_populate(void *p, size_t size)
     check_range(p, size);
 }
 
-void os_vm_no_huge_pages(void *p, size_t size)
+void os_vm_dump(void *p, size_t size, bool yes)
 {
-    check_range(p, size);
-}
-
-void os_vm_collapse(void *p, size_t size)
-{
-    check_range(p, size);
-}
-
-void os_vm_no_dump(void *p, size_t size)
-{
+    (void)yes;
     check_range(p, size);
 }
 

@@ -8,9 +8,6 @@
 #include "os/os.h"
 
 /* Younger than Debian 12's headers, or absent from them; the numbers are the kernel's ABI. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -69,19 +66,9 @@ void os_vm_populate(void *p, size_t size)
     SYS3(SYS_madvise, p, size, MADV_POPULATE_WRITE);
 }
 
-void os_vm_no_huge_pages(void *p, size_t size)
+void os_vm_dump(void *p, size_t size, bool yes)
 {
-    SYS3(SYS_madvise, p, size, MADV_NOHUGEPAGE);
-}
-
-void os_vm_collapse(void *p, size_t size)
-{
-    SYS3(SYS_madvise, p, size, MADV_COLLAPSE);
-}
-
-void os_vm_no_dump(void *p, size_t size)
-{
-    SYS3(SYS_madvise, p, size, MADV_DONTDUMP);
+    SYS3(SYS_madvise, p, size, yes ? MADV_DODUMP : MADV_DONTDUMP);
 }
 
 void os_vm_name(void *p, size_t size, const char *name)
