@@ -106,7 +106,7 @@ PUBLIC void *fh_realloc(void *p, size_t size)
 {
     if (p == NULL) return malloc_inline(size);
     if (size == 0) {
-        free_inline(p);
+        if (UNLIKELY(!heap_give(heap_self, p))) heap_config.bad_pointer("realloc", p);
         return NULL;
     }
     void *new = heap_reallocate(heap_self, p, size);
