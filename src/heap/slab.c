@@ -72,10 +72,21 @@ void bin_unlink(struct bin *bin, struct span *slab)
         bin->last = slab->prev;
 }
 
+/* Under the heap's lock; its owner reads it without, as a hint. */
+static void bin_count(struct bin *bin, int change)
+{
+    __atomic_store_n(&bin->slabs, bin->slabs + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+static uint32_t heap_slabs(const struct heap *heap, unsigned size_class)
+{
+    return __atomic_load_n(&heap->bin[size_class].slabs, __ATOMIC_RELAXED);
+}
+
 void slab_release(struct span *slab)
 {
     struct heap *owner = LOAD(&slab->owner);
-    owner->bin[slab->size_class].slabs--;
+    bin_count(&owner->bin[slab->size_class], -1);
     STORE(&slab->owner, NULL);
     STORE(&slab->state, FH_SLAB_NONE);
     __atomic_fetch_sub(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
@@ -206,7 +217,7 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     STORE(&slab->bytes, 0);
     slab_set_current(slab, 0);
     STORE(&slab->owner, heap);
-    heap->bin[size_class].slabs++;
+    bin_count(&heap->bin[size_class], 1);
     STORE_RELEASE(&slab->kind, FH_SPAN_SLAB);
     __atomic_fetch_add(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
     return slab;
@@ -224,8 +235,8 @@ static struct span *slab_adopt(struct heap *heap, unsigned size_class)
         slab = span_at(bin->first);
         bin_unlink(bin, slab);
         STORE(&slab->owner, heap);
-        bin->slabs--;
-        heap->bin[size_class].slabs++;
+        bin_count(bin, -1);
+        bin_count(&heap->bin[size_class], 1);
     }
     lock_give(&idle->lock);
     return slab;
@@ -387,17 +398,17 @@ static unsigned class_stepped(size_t size, unsigned bits)
 
 static unsigned heap_group_now(const struct heap *heap, unsigned size_class)
 {
-    const struct bin *bin = heap->bin;
     size_t size = class_facts[size_class].size;
-    if (bin[size_class].slabs) return size_class;
-    unsigned four = class_stepped(size, 2);
-    if (bin[four].slabs >= GROUP_SLABS) return size_class;
-    unsigned two = class_stepped(size, 1);
-    if (bin[four].slabs || bin[two].slabs >= GROUP_SLABS / 2) return four;
-    if (bin[two].slabs || size > SMALL_MAX) return two;
+    if (heap_slabs(heap, size_class)) return size_class;
+    unsigned four = class_stepped(size, 2), two = class_stepped(size, 1);
+    uint32_t four_slabs = heap_slabs(heap, four), two_slabs = heap_slabs(heap, two);
+    if (four_slabs >= GROUP_SLABS) return size_class;
+    if (four_slabs || two_slabs >= GROUP_SLABS / 2) return four;
+    if (two_slabs || size > SMALL_MAX) return two;
     unsigned first = class_coarsest(size);
-    bool page_left = bin[first].slabs == 1 && LOAD(&heap->head[first]);
-    return bin[first].slabs == 0 || page_left ? first : two;
+    uint32_t first_slabs = heap_slabs(heap, first);
+    bool page_left = first_slabs == 1 && LOAD(&heap->head[first]);
+    return first_slabs == 0 || page_left ? first : two;
 }
 
 /* A list for a class that has none: its group's, which may be another now. */
