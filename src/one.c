@@ -10,6 +10,7 @@
 #include "base/panic.c"
 
 /* os: the kernel, behind one contract */
+#include "os/linux/thread.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -34,6 +35,27 @@
 #include "heap/sweep.c"
 #include "heap/usage.c"
 
+/* gc: the collector */
+#include "gc/side.c"
+#include "gc/type.c"
+#include "gc/thread.c"
+#include "gc/block.c"
+#include "gc/large.c"
+#include "gc/allocate.c"
+#include "gc/size.c"
+#include "gc/roots.c"
+#include "gc/mark.c"
+#include "gc/weak.c"
+#include "gc/barrier.c"
+#include "gc/collect.c"
+#include "gc/heap.c"
+#include "gc/verify.c"
+#include "gc/walk.c"
+#include "gc/stats.c"
+#include "gc/control.c"
+#include "gc/table.c"
+#include "gc/why.c"
+
 /* face: what a program sees */
 #include "face/options.c"
 #include "face/start.c"
@@ -42,3 +64,4 @@
 #include "face/cxx.c"
 #include "face/info.c"
 #include "face/run.c"
+#include "face/gc.c"

@@ -37,6 +37,9 @@
 #ifndef FREEHOLD_GC_H
 #define FREEHOLD_GC_H
 
+/* It uses what GNU C has beyond the standard (__VA_OPT__, address spaces): no warnings about that. */
+#pragma GCC system_header
+
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -565,7 +568,7 @@ enum fh_gc_barrier {
                                : FH_GC_YOUNG | ((n)&31) << 2 | (n) >> 5 << 10))
 #define FH_GC_STAMP_CONSERVATIVE(size) FH_GC_STAMP(FH_GC_TYPE_WORDS, size)
 
-#if defined(__x86_64__) && !defined(__cplusplus)
+#if defined(__x86_64__) && !defined(__cplusplus) && !defined(__STRICT_ANSI__)
 #define FH_GC_CONTEXT(heap) ((struct fh_gc_context __seg_fs *)(heap)->context)
 #define FH_GC_IN_CONTEXT __seg_fs
 #else
@@ -588,7 +591,7 @@ static inline char *fh_gc_thread_pointer(void)
 static inline __attribute__((always_inline)) void fh_gc_advance(
     struct fh_gc_context FH_GC_IN_CONTEXT *context, uint8_t *meta, size_t n)
 {
-#if defined(__x86_64__) && !defined(__cplusplus)
+#if defined(__x86_64__) && !defined(__cplusplus) && !defined(__STRICT_ANSI__)
     (void)meta;
     __asm__ volatile("addq %1, %%fs:16(%0)" ::"r"(context), "er"(n) : "memory", "cc");
 #else
