@@ -58,6 +58,16 @@ static bool hole_extend(struct gc_heap *heap, struct mutator *mutator,
     return true;
 }
 
+/* New objects have no slot to remember; unless a cycle is about to take its snapshot, to which they
+ * will belong. */
+static void logs_begin(struct gc_heap *heap, const struct mutator *mutator, uintptr_t start,
+                       uintptr_t end)
+{
+    if (!heap->logs) return;
+    bool set = LOAD(&heap->phase) == PHASE_ARMED && !mutator->black;
+    log_fill((void *)start, end - start, set);
+}
+
 static void block_leave(struct gc_heap *heap, struct mutator *mutator)
 {
     if (mutator->block) block_put(heap, gc_block_at(mutator->block), true);
@@ -81,10 +91,11 @@ static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_g
             uintptr_t base = (uintptr_t)gc_block_start(gc_block_at(mutator->block));
             hole_set(heap, mutator, context, base + (start << GC_SHIFT), base + (end << GC_SHIFT),
                      zero);
+            logs_begin(heap, mutator, base + (start << GC_SHIFT), base + (end << GC_SHIFT));
             return true;
         }
         block_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, false, &zero, mutator->map);
+        struct gc_block *block = block_take(heap, mutator, false, &zero, mutator->map);
         hole_set(heap, mutator, context, 0, 0, false);
         mutator->hole_start = 0;
         if (block == NULL) return false;
@@ -112,7 +123,7 @@ static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size
         uint64_t map[MAP_WORDS];
         bool zero;
         medium_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, true, &zero, map);
+        struct gc_block *block = block_take(heap, mutator, true, &zero, map);
         if (block == NULL) return NULL;
         mutator->medium_block = gc_block_index(block);
         mutator->medium = (uintptr_t)gc_block_start(block);
@@ -120,6 +131,7 @@ static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size
         mutator->medium_zero = zero;
     }
     void *p = (void *)mutator->medium;
+    logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
     mutator->medium += size;
     if (!mutator->medium_zero) memset(p, 0, size);
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
@@ -198,6 +210,11 @@ static bool make_room(struct gc_heap *heap, size_t size, unsigned *tries)
     case 1: size_grow(heap, slices); return true;
     case 2: gc_collect(heap, FH_GC_FULL, FH_GC_WHY_LIMIT, epoch); return true;
     default:
+        /* Other threads may have taken what was found. */
+        if (*tries < 20 && why != FH_GC_WHY_LIMIT) {
+            size_grow(heap, slices);
+            return true;
+        }
         if (!heap->options.on_limit) return false;
         return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
     }
@@ -285,19 +302,29 @@ void mutators_sweep_blocks(struct gc_heap *heap)
     uint64_t map[MAP_WORDS];
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         struct mutator *mutator = mutator_of(t, heap);
-        if (mutator->block) block_sweep(heap, gc_block_at(mutator->block), mutator->map);
-        if (mutator->medium_block) block_sweep(heap, gc_block_at(mutator->medium_block), map);
+        uint32_t block[] = {mutator->block, mutator->medium_block};
+        for (unsigned i = 0; i < 2; i++) {
+            if (block[i] == 0) continue;
+            block_sweep(heap, gc_block_at(block[i]), i ? map : mutator->map);
+            uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+            if (young) *young = block[i];
+            if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+        }
     }
 }
 
 void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
-    memset(mutator_of(thread, heap), 0, sizeof(struct mutator));
+    struct mutator *mutator = mutator_of(thread, heap);
+    memset(mutator, 0, offsetof(struct mutator, log));
     memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    if (heap->options.policy == FH_GC_GENERATIONAL)
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
 }
 
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
+    mutator_flush_log(heap, mutator_of(thread, heap));
     mutator_retire(thread, heap);
 }
 

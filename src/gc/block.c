@@ -83,13 +83,15 @@ static void group_clear(uint8_t *meta, uint64_t cover)
 }
 
 /* mark 0: whatever has a state is live, and nothing is cleared. */
-static size_t block_map(struct gc_block *block, unsigned mark, uint64_t map[MAP_WORDS])
+static size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *snapshot,
+                        uint64_t map[MAP_WORDS])
 {
     uint8_t *meta = meta_of(gc_block_start(block));
     size_t live = 0, busy_from = block->busy_from, busy_to = block->busy_to;
     bool open = false;
     for (size_t word = 0; word < MAP_WORDS; word++, meta += 64) {
         struct group group = group_read(meta, mark);
+        if (UNLIKELY(snapshot != NULL)) group.heads |= group_read(meta, 0).heads & ~snapshot[word];
         uint64_t busy = group_range(word * 64, busy_from, busy_to);
         group.heads &= ~busy;
         group.ends &= ~busy;
@@ -103,10 +105,14 @@ static size_t block_map(struct gc_block *block, unsigned mark, uint64_t map[MAP_
     return live;
 }
 
+/* In a block that was in use while marking went on, objects where there was none when it joined are
+ * younger than the snapshot, and alive. */
 size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MAP_WORDS])
 {
-    size_t live = block_map(block, heap->mark, map);
+    size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
     block->live = (uint32_t)live;
+    STORE(&block->snapshot, NULL);
+    STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
 }
 
@@ -129,62 +135,79 @@ bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t 
     return true;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------ */
+/* ---- lists: all under the heap's lock ----------------------------------------------------------------- */
 
-/* Takes a block from one of the heap's lists. */
 static struct gc_block *list_pop(struct gc_heap *heap, uint32_t *first)
 {
-    lock_take(&heap->lock);
     struct gc_block *block = *first ? gc_block_at(*first) : NULL;
-    if (block) *first = block->next;
-    if (block && first == &heap->free_first) heap->free_count--;
-    if (block) STORE(&block->state, BLOCK_CURRENT);
-    lock_give(&heap->lock);
+    if (block == NULL) return NULL;
+    *first = block->next;
+    if (first == &heap->free_first) heap->free_count--;
     return block;
 }
 
 static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *block,
                       enum block_state state)
 {
-    lock_take(&heap->lock);
     STORE(&block->state, state);
     block->next = *first;
     *first = gc_block_index(block);
     if (first == &heap->free_first) heap->free_count++;
-    lock_give(&heap->lock);
 }
 
+static void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
+{
+    if (room == BLOCK_GRANULES)
+        list_push(heap, &heap->free_first, block, BLOCK_FREE);
+    else if (room >= HOLES_WORTH)
+        list_push(heap, &heap->partial_first, block, BLOCK_FULL);
+    else
+        STORE(&block->state, BLOCK_FULL);
+}
+
+static bool block_is_unswept(const struct gc_heap *heap, const struct gc_block *block)
+{
+    return LOAD(&block->state) == BLOCK_FULL && LOAD(&block->cycle) != LOAD(&heap->cycle);
+}
+
+/* A block that its thread kept beyond the end of a cycle was passed over by the sweep. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 {
+    uint64_t map[MAP_WORDS];
+    lock_take(&heap->lock);
     block->busy_from = block->busy_to = 0;
-    if (full)
+    if (LOAD(&block->cycle) != LOAD(&heap->cycle))
+        block_put_swept(heap, block, block_sweep(heap, block, map));
+    else if (full)
         STORE(&block->state, BLOCK_FULL);
     else
         list_push(heap, &heap->partial_first, block, BLOCK_FULL);
+    lock_give(&heap->lock);
 }
 
 /* ---- made and given back ------------------------------------------------------------------------------ */
 
+/* Holds: heap->lock. */
 static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
 {
     struct span *span = span_allocate(1, 1, DENSE);
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     *zero = span->flags & FH_SPAN_ZERO;
-    lock_take(&heap->lock);
     uint32_t *entry = side_commit(span_index(span) + 1) ? vector_add(&heap->blocks) : NULL;
-    if (entry) {
-        *entry = gc_block_index(block);
-        block->position = (uint32_t)(heap->blocks.count - 1);
-        heap->block_count++;
-    }
-    lock_give(&heap->lock);
     if (entry == NULL) {
         span_free(span);
         return NULL;
     }
+    *entry = gc_block_index(block);
+    block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
     block->live = 0;
+    heap->block_count++;
+    if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
+        heap->stats.heap_bytes_peak = heap_bytes(heap);
+    STORE(&block->snapshot, NULL);
+    STORE(&block->cycle, LOAD(&heap->cycle));
     STORE(&block->state, BLOCK_CURRENT);
     STORE(&block->owner, heap);
     STORE_RELEASE(&block->kind, FH_SPAN_GC_BLOCK);
@@ -197,59 +220,85 @@ static void block_destroy(struct gc_block *block)
     log_fill(gc_block_start(block), BLOCK_SIZE, false);
     block->position = block->next = 0;
     block->busy_from = block->busy_to = 0;
+    STORE(&block->snapshot, NULL);
+    STORE(&block->cycle, 0);
     STORE(&block->owner, NULL);
     STORE(&block->kind, FH_SPAN_NONE);
     span_free((struct span *)block);
 }
 
-/* Swept by whoever got its number; the caller's if it has enough room. */
+/* The next block that waits to be swept, swept. Holds: heap->lock. */
 static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS], size_t *room)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add(&heap->sweep_next, 1);
-        if (i >= heap->sweep_end) {
-            STORE(&heap->sweep_next, heap->sweep_end);
-            return NULL;
-        }
-        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+    while (heap->sweep_next < heap->sweep_end) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, heap->sweep_next++);
         struct gc_block *block = index ? gc_block_at(index) : NULL;
-        if (block == NULL || LOAD(&block->state) != BLOCK_UNSWEPT) continue;
+        if (block == NULL || !block_is_unswept(heap, block)) continue;
         *room = block_sweep(heap, block, map);
-        STORE(&block->state, *room >= HOLES_WORTH ? BLOCK_CURRENT : BLOCK_FULL);
-        if (*room >= HOLES_WORTH) return block;
-    }
-}
-
-static struct gc_block *block_sweep_for_room(struct gc_heap *heap, bool empty,
-                                             uint64_t map[MAP_WORDS])
-{
-    size_t room;
-    struct gc_block *block;
-    while ((block = sweep_next(heap, map, &room))) {
-        if (!empty || room == BLOCK_GRANULES) return block;
-        list_push(heap, &heap->partial_first, block, BLOCK_FULL);
+        return block;
     }
     return NULL;
 }
 
-struct gc_block *block_take(struct gc_heap *heap, bool empty, bool *zero, uint64_t map[MAP_WORDS])
+static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, uint64_t map[MAP_WORDS])
 {
-    struct gc_block *block = NULL;
+    enum { AT_A_TIME = 8 }; /* sweeps before others get the lock */
+    size_t room;
+    struct gc_block *block;
+    for (unsigned n = 0; (block = sweep_next(heap, map, &room)); n++) {
+        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
+        block_put_swept(heap, block, room);
+        if (n % AT_A_TIME == AT_A_TIME - 1) {
+            lock_give(&heap->lock);
+            lock_take(&heap->lock);
+        }
+    }
+    return NULL;
+}
+
+static const uint64_t map_empty[MAP_WORDS];
+
+/* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
+void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
+{
+    uint64_t *map = vector_add(&heap->snapshots);
+    if (map) block_map(block, 0, NULL, map);
+    STORE(&block->snapshot, map ? map : map_empty);
+}
+
+static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero,
+                                        uint64_t map[MAP_WORDS])
+{
+    enum fh_gc_why why;
     *zero = false;
-    if (!empty && heap->partial_first) block = list_pop(heap, &heap->partial_first);
+    struct gc_block *block = empty ? NULL : list_pop(heap, &heap->partial_first);
     if (block) {
-        block->live = (uint32_t)block_map(block, 0, map);
+        block->live = (uint32_t)block_map(block, 0, NULL, map);
         return block;
     }
-    if (empty && heap->free_first) block = list_pop(heap, &heap->free_first);
-    if (!block && LOAD(&heap->sweep_next) < heap->sweep_end) {
-        block = block_sweep_for_room(heap, empty, map);
-        if (block) return block;
-    }
+    if (empty) block = list_pop(heap, &heap->free_first);
+    if (!block && (block = sweep_for_room(heap, empty, map))) return block;
     if (!block) block = list_pop(heap, &heap->free_first);
-    enum fh_gc_why why;
     if (!block && size_allows(heap, 1, &why)) block = block_create(heap, zero);
     if (block) memset(map, 0, MAP_WORDS * sizeof *map);
+    return block;
+}
+
+struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
+                            bool *zero, uint64_t map[MAP_WORDS])
+{
+    lock_take(&heap->lock);
+    struct gc_block *block = block_find_room(heap, empty, zero, map);
+    if (block) {
+        STORE(&block->state, BLOCK_CURRENT);
+        /* A free block was empty at all the ends of cycles that it has missed. */
+        STORE(&block->cycle, LOAD(&heap->cycle));
+        if (mutator->black) block_note_snapshot(heap, block);
+        uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+        if (young) *young = gc_block_index(block);
+        if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+    }
+    lock_give(&heap->lock);
     return block;
 }
 
@@ -259,48 +308,87 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
 {
     uint64_t map[MAP_WORDS];
     size_t room;
-    for (; blocks > 0; blocks--) {
-        struct gc_block *block = sweep_next(heap, map, &room);
-        if (block == NULL) return false;
-        bool empty = room == BLOCK_GRANULES;
-        list_push(heap, empty ? &heap->free_first : &heap->partial_first, block,
-                  empty ? BLOCK_FREE : BLOCK_FULL);
-    }
-    return true;
+    struct gc_block *block = NULL;
+    lock_take(&heap->lock);
+    for (; blocks > 0 && (block = sweep_next(heap, map, &room)); blocks--)
+        block_put_swept(heap, block, room);
+    lock_give(&heap->lock);
+    return block != NULL;
 }
 
 void heap_sweep_all(struct gc_heap *heap)
 {
-    while (heap_sweep_some(heap, 64)) {
+    while (heap_sweep_some(heap, 8)) {
     }
 }
 
-void heap_unsweep(struct gc_heap *heap)
+/* Given back blocks leave the list. */
+static void blocks_compact(struct gc_heap *heap)
 {
     uint32_t *index = (uint32_t *)heap->blocks.base;
     size_t count = 0;
     for (size_t i = 0; i < heap->blocks.count; i++) {
         if (index[i] == 0) continue;
-        struct gc_block *block = gc_block_at(index[i]);
-        if (LOAD(&block->state) == BLOCK_FULL) STORE(&block->state, BLOCK_UNSWEPT);
-        block->position = (uint32_t)count;
+        gc_block_at(index[i])->position = (uint32_t)count;
         index[count++] = index[i];
     }
     heap->blocks.count = count;
-    heap->partial_first = 0;
-    heap->sweep_end = count;
-    STORE(&heap->sweep_next, 0);
+}
+
+/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
+ * with holes stays. Their own number is set back, and the heap's does not rise. */
+static void unsweep_young(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->young.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
+    }
+    /* Those of them that wait in the list of blocks with holes leave it. */
+    uint32_t *link = &heap->partial_first;
+    while (*link) {
+        struct gc_block *block = gc_block_at(*link);
+        if (LOAD(&block->cycle) == LOAD(&heap->cycle))
+            link = &block->next;
+        else
+            *link = block->next;
+    }
+}
+
+void heap_unsweep(struct gc_heap *heap, bool young)
+{
+    blocks_compact(heap);
+    if (young) {
+        unsweep_young(heap);
+    } else {
+        atomic_fetch_add(&heap->cycle, 1);
+        heap->partial_first = 0;
+        for (uint32_t index = heap->free_first; index; index = gc_block_at(index)->next)
+            STORE(&gc_block_at(index)->cycle, LOAD(&heap->cycle));
+    }
+    heap->sweep_end = heap->blocks.count;
+    heap->sweep_next = 0;
+}
+
+void heap_arm_young(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->young.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue;
+        char *start = gc_block_start(block);
+        log_fill(start, BLOCK_SIZE, true);
+        size_t busy = (size_t)(block->busy_to - block->busy_from) << GC_SHIFT;
+        if (busy) log_fill(start + ((size_t)block->busy_from << GC_SHIFT), busy, false);
+    }
+    heap->young.count = 0;
 }
 
 void heap_trim(struct gc_heap *heap)
 {
     for (;;) {
         lock_take(&heap->lock);
-        struct gc_block *block = heap->free_first ? gc_block_at(heap->free_first) : NULL;
-        if (block && heap_bytes(heap) <= heap->target) block = NULL;
+        struct gc_block *block = NULL;
+        if (heap_bytes(heap) > heap->target) block = list_pop(heap, &heap->free_first);
         if (block) {
-            heap->free_first = block->next;
-            heap->free_count--;
             heap->block_count--;
             *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
         }
@@ -317,6 +405,9 @@ void heap_blocks_finish(struct gc_heap *heap)
         if (index) block_destroy(gc_block_at(index));
     }
     vector_finish(&heap->blocks);
+    vector_finish(&heap->young);
+    vector_finish(&heap->snapshots);
+    vector_finish(&heap->remembered);
     heap->block_count = heap->free_count = 0;
     heap->free_first = heap->partial_first = 0;
 }
@@ -363,7 +454,7 @@ bool object_is_live(const struct gc_heap *heap, const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     unsigned state = meta_load(meta) & META_STATE;
-    bool unswept = LOAD(&block->kind) == FH_SPAN_GC_BLOCK && LOAD(&block->state) == BLOCK_UNSWEPT;
+    bool unswept = LOAD(&block->kind) == FH_SPAN_GC_BLOCK && block_is_unswept(heap, block);
     return state == heap->mark || (state != 0 && !unswept);
 }
 

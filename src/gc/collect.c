@@ -28,11 +28,11 @@ static void mark_all(struct gc_heap *heap, bool minor)
     marking_begin(heap);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
-    if (minor) remembered_visit(heap, &marker->visitor);
+    remembered_visit(heap, minor ? &marker->visitor : NULL);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
     weak_process(heap);
-    marking_finish(heap);
+    marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
 }
 
@@ -42,7 +42,8 @@ static void collect_stopped(struct gc_heap *heap, bool minor)
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
     mark_all(heap, minor);
     gc_large_find_dead(heap);
-    heap_unsweep(heap);
+    heap_unsweep(heap, minor);
+    if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
@@ -97,7 +98,7 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
         heap->stats.last_why = why;
         uint64_t end = os_time_ns();
         rates_note(heap, start, end);
-        size_after_collection(heap);
+        if (!minor) size_after_collection(heap);
         atomic_fetch_add(&heap->epoch, 1);
         gc_large_free_dead(heap);
         pause_note(heap, end - start);

@@ -12,11 +12,13 @@
  *
  *                 block_create                  hole by hole, used up
  *        (span) --------------> CURRENT ------------------------------> FULL
- *                                ^   ^                                    |  a collection marks
- *              hole_next_block   |   |  hole_next_block, block_sweep      v
- *        FREE -------------------+   +-------------------------------- UNSWEPT
+ *                                ^   ^                                    |
+ *              block_take        |   |  block_take, block_sweep           |
+ *        FREE -------------------+   +------------------------------------+
  *          ^                            sweep finds it empty              |
  *          +--------------------------------------------------------------+
+ *
+ * When marking has ended heap->cycle rises, and every block whose own number is lower is unswept.
  *
  * Who may touch what:
  *   world lock       collections, attaching and detaching; its holder alone stops threads
@@ -44,14 +46,16 @@
 enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
 static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
 
-enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL, BLOCK_UNSWEPT };
+enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL };
 
 /* A span's descriptor as a block or large object uses it. */
 struct gc_block {
     struct gc_heap *_Atomic owner;
-    void *unused0;
-    uint32_t live; /* granules in use after the last sweep */
-    uint16_t unused1[2];
+    const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
+                                         which a sweep tells new objects; NULL outside of a cycle */
+    uint32_t live;                    /* granules in use after the last sweep */
+    bool young;                       /* of a large object: its slots are not armed */
+    uint8_t unused1[3];
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
@@ -59,8 +63,8 @@ struct gc_block {
     _Atomic uint8_t state; /* enum block_state */
     uint8_t flags;
     uint32_t unused3;
-    uint32_t position; /* in heap->blocks or heap->large */
-    uint32_t unused4;
+    uint32_t position;      /* in heap->blocks or heap->large */
+    _Atomic uint32_t cycle; /* the last whose marks were swept here */
     uint32_t next;
     uint32_t prev;
     _Atomic uint32_t slices;
@@ -125,7 +129,7 @@ struct log_entry {
     void *old;
 };
 
-#define LOG_ENTRIES 1024
+#define LOG_ENTRIES 255
 
 #define MAP_WORDS (BLOCK_GRANULES / 64)
 
@@ -140,8 +144,9 @@ struct mutator {
     bool medium_zero;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
-    struct log_entry *log;
+    bool black;             /* what it allocates now is alive until the cycle ends */
     uint32_t log_count;
+    struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
 };
 
@@ -164,6 +169,7 @@ struct gc_thread {
     unsigned register_count;
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
+    void **will_store;  /* the slot of its last fh_gc_will_store */
     uint64_t paused_ns; /* when it became SAFE because it was wanted; 0 otherwise */
     struct mutator mutator[FH_GC_HEAPS];
 };
@@ -233,20 +239,28 @@ struct gc_heap {
     struct fh_gc_heap public;
     bool exists;
     uint8_t number;
-    uint8_t mark; /* state of what the last full collection found: 2 or 3 */
-    bool marking; /* concurrent marking goes on */
+    uint8_t mark;           /* state of what the last full collection found: 2 or 3 */
+    _Atomic uint32_t phase; /* enum gc_phase */
+    _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
+    bool logs;              /* the policy has a barrier */
     struct fh_gc_options options;
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
     struct vector large;
-    size_t block_count;        /* in use, free ones included */
-    _Atomic size_t sweep_next; /* blocks from here to sweep_end are to be swept */
+    size_t block_count; /* in use, free ones included */
+    size_t sweep_next;  /* blocks from here to sweep_end are to be looked at by the sweep */
     size_t sweep_end;
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
-    size_t large_bytes;     /* whole slices */
-    uint32_t dead_large;    /* found dead, to be given back: by `next` */
+    struct vector
+        young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
+    struct vector snapshots;       /* uint64_t[MAP_WORDS] */
+    struct vector remembered;      /* struct log_entry */
+    _Atomic bool remembered_lost;  /* there was no memory for one */
+    size_t live_full, target_full; /* after the last full collection */
+    size_t large_bytes;            /* whole slices */
+    uint32_t dead_large;           /* found dead, to be given back: by `next` */
     /* size.c */
     size_t target; /* bytes of blocks and large objects at which to collect */
     size_t live;   /* bytes marked by the last collection */
@@ -272,6 +286,9 @@ struct gc_heap {
     _Atomic uint32_t finalizer_bell;
     _Atomic uint32_t finalizer_thread; /* 0 none, 1 runs, 2 to end, 3 ended */
 };
+
+/* Of a concurrent cycle; concurrent.c draws it. */
+enum gc_phase { PHASE_IDLE, PHASE_ARMED, PHASE_MARKING, PHASE_SETTLING, PHASE_WEAK };
 
 extern struct gc_heap gc_heaps[FH_GC_HEAPS];
 extern uint32_t gc_heap_count;
@@ -309,7 +326,8 @@ void gc_heap_destroy(struct gc_heap *heap);
 
 /* The next block with holes, swept, CURRENT, and its map; NULL when there is none and the heap may not
  * grow. *zero: it is one hole that reads as zeros. `empty`: only one without objects will do. */
-struct gc_block *block_take(struct gc_heap *heap, bool empty, bool *zero, uint64_t map[MAP_WORDS]);
+struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
+                            bool *zero, uint64_t map[MAP_WORDS]);
 
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
@@ -327,8 +345,16 @@ void heap_sweep_all(struct gc_heap *heap);
 /* The same for some blocks; false when there are no more. */
 bool heap_sweep_some(struct gc_heap *heap, unsigned blocks);
 
-/* All blocks wait to be swept; free ones and those of mutators excepted. Threads stand. */
-void heap_unsweep(struct gc_heap *heap);
+/* Marking has ended: all blocks but free ones wait to be swept (of young ones only, if `young`). Threads
+ * stand, or the phase is not IDLE. */
+void heap_unsweep(struct gc_heap *heap, bool young);
+
+/* Blocks taken since the last collection get all their log bits set, but for holes in use. Threads
+ * stand. */
+void heap_arm_young(struct gc_heap *heap);
+
+/* A map of what is in use in a block, for its snapshot. */
+void block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
 
 /* Free blocks beyond what the heap may grow to go back to the arena. */
 void heap_trim(struct gc_heap *heap);
@@ -383,6 +409,12 @@ void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
 /* Everything stands, is swept, and threads' holes are known; from here to there. */
 void still_begin(struct gc_heap *heap);
 void still_end(struct gc_heap *heap);
+
+/* What is in the buffer of a thread that leaves. */
+void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
+
+/* Old values go to the markers. */
+void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
 /* A reference that the program reads from where marking does not look. */
 void *weak_read(struct gc_heap *heap, struct gc_thread *thread, void *target);

@@ -44,6 +44,7 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->options = *options;
     heap->limit = options->limit;
     heap->mark = 2;
+    heap->logs = options->policy != FH_GC_MARK;
     heap->public.context =
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
     heap->collected_ns = os_time_ns();

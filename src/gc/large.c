@@ -7,42 +7,48 @@
 
 #include "gc/gc.h"
 
-static struct span *gc_large_span(struct gc_heap *heap, size_t slices)
+/* Enters the object into the heap, with its mark byte: a collection may look at it from then on. */
+static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t size, uint32_t id)
 {
-    struct span *span = span_allocate(slices, 1, DENSE);
-    if (span == NULL) return NULL;
+    size_t slices = LOAD(&block->slices);
+    uint8_t *meta = meta_of(gc_block_start(block));
+    uint16_t stamp = FH_GC_STAMP(id & 0xffff, 48);
     lock_take(&heap->lock);
     uint32_t *entry = NULL;
-    if (side_commit(span_index(span) + (uint32_t)slices)) entry = vector_add(&heap->large);
+    if (side_commit(gc_block_index(block) + (uint32_t)slices)) entry = vector_add(&heap->large);
     if (entry) {
-        *entry = span_index(span);
-        ((struct gc_block *)span)->position = (uint32_t)(heap->large.count - 1);
+        *entry = gc_block_index(block);
+        block->position = (uint32_t)(heap->large.count - 1);
+        block->young = true;
         heap->large_bytes += slices << SLICE_SHIFT;
         heap->stats.large_count++;
+        if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
+            heap->stats.heap_bytes_peak = heap_bytes(heap);
+        /* While a cycle goes on what is new is alive until its end. */
+        unsigned state = LOAD(&heap->phase) == PHASE_IDLE ? META_YOUNG : heap->mark;
+        meta_store(meta + 1, (uint8_t)(stamp >> 8));
+        meta_store(meta, (uint8_t)((stamp & ~META_STATE) | state));
+        STORE(&block->bytes, size);
+        STORE(&block->owner, heap);
+        STORE(&block->state, BLOCK_CURRENT);
+        STORE_RELEASE(&block->kind, FH_SPAN_GC_LARGE);
     }
     lock_give(&heap->lock);
-    if (entry) return span;
-    span_free(span);
-    return NULL;
+    return entry != NULL;
 }
 
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
 {
-    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    struct span *span = gc_large_span(heap, slices);
+    struct span *span = span_allocate((size + SLICE_SIZE - 1) >> SLICE_SHIFT, 1, DENSE);
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     char *p = gc_block_start(block);
     if (!(span->flags & FH_SPAN_ZERO)) memset(p, 0, size);
-    uint8_t *meta = meta_of(p);
-    uint16_t stamp = FH_GC_STAMP(id & 0xffff, 48);
-    meta_store(meta + 1, (uint8_t)(stamp >> 8));
-    meta_store(meta, (uint8_t)stamp);
+    if (!gc_large_enter(heap, block, size, id)) {
+        span_free(span);
+        return NULL;
+    }
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
-    STORE(&block->bytes, size);
-    STORE(&block->owner, heap);
-    STORE(&block->state, BLOCK_CURRENT);
-    STORE_RELEASE(&block->kind, FH_SPAN_GC_LARGE);
     span_mark_body(span);
     return p;
 }
@@ -53,6 +59,9 @@ void gc_large_find_dead(struct gc_heap *heap)
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
         uint8_t *meta = meta_of(gc_block_start(block));
         if ((meta_load(meta) & META_STATE) == heap->mark) {
+            if (heap->logs && block->young)
+                log_fill(gc_block_start(block), LOAD(&block->bytes), true);
+            block->young = false;
             block->position = (uint32_t)i++;
             continue;
         }

@@ -485,11 +485,10 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects)
     return marker_work(&heap->marking_state->marker[0], objects);
 }
 
-/* The memory of the stack beyond a little goes back to the kernel. */
-void marking_finish(struct gc_heap *heap)
+void marking_finish(struct gc_heap *heap, bool minor)
 {
     struct marking *marking = heap->marking_state;
-    heap->live = 0;
+    if (!minor) heap->live = 0;
     heap->stats.objects_marked = 0;
     for (unsigned i = 0; i < marking->count; i++) {
         heap->live += marking->marker[i].bytes;

@@ -72,7 +72,7 @@ struct marking {
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
 void marking_begin(struct gc_heap *heap);
-void marking_finish(struct gc_heap *heap);
+void marking_finish(struct gc_heap *heap, bool minor);
 
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);

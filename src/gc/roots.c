@@ -287,5 +287,7 @@ void roots_init(struct gc_heap *heap)
     heap->roots.item = sizeof(struct root_range);
     heap->handles.item = sizeof(struct fh_gc_handle);
     heap->pins.item = sizeof(struct pin);
-    heap->blocks.item = heap->large.item = sizeof(uint32_t);
+    heap->blocks.item = heap->large.item = heap->young.item = sizeof(uint32_t);
+    heap->snapshots.item = MAP_WORDS * sizeof(uint64_t);
+    heap->remembered.item = sizeof(struct log_entry);
 }

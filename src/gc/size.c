@@ -60,6 +60,8 @@ void size_after_collection(struct gc_heap *heap)
     if (heap->options.sizing == FH_GC_FIXED) target = heap->limit;
     heap->target = size_bounded(heap, base_round_up(target, SLICE_SIZE));
     heap->stats.target_bytes = heap->target;
+    heap->live_full = live;
+    heap->target_full = heap->target;
 }
 
 void size_grow(struct gc_heap *heap, size_t slices)
