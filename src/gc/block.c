@@ -261,8 +261,11 @@ static const uint64_t map_empty[MAP_WORDS];
 /* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
 void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
+    if (LOAD(&block->snapshot)) return; /* its first in this cycle counts */
     uint64_t *map = vector_add(&heap->snapshots);
     if (map) block_map(block, 0, NULL, map);
+    for (size_t word = 0; map && word < MAP_WORDS; word++)
+        map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
     STORE(&block->snapshot, map ? map : map_empty);
 }
 
@@ -450,12 +453,23 @@ size_t object_size(const uint8_t *meta)
     return meta_granules(meta) << GC_SHIFT;
 }
 
+/* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */
+bool object_is_new(const uint8_t *meta)
+{
+    struct gc_block *block = gc_block_of(meta_address(meta));
+    const uint64_t *snapshot = LOAD(&block->snapshot);
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || snapshot == NULL) return false;
+    size_t granule = (size_t)(meta - meta_of(gc_block_start(block)));
+    return !(snapshot[granule / 64] >> granule % 64 & 1);
+}
+
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     unsigned state = meta_load(meta) & META_STATE;
-    bool unswept = LOAD(&block->kind) == FH_SPAN_GC_BLOCK && block_is_unswept(heap, block);
-    return state == heap->mark || (state != 0 && !unswept);
+    if (state == 0 || state == heap->mark) return state != 0;
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK) return true;
+    return LOAD(&block->cycle) == LOAD(&heap->cycle) || object_is_new(meta);
 }
 
 bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data)
