@@ -505,6 +505,7 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_END = 7,
     FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
     FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
+    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
 };
 struct fh_gc_event {
     uint32_t kind;

@@ -260,18 +260,33 @@ static FH_COLD void *allocate_failed(void)
     return NULL;
 }
 
+static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
+                           size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                               : large_try(heap, thread, size, id);
+}
+
+static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
+                                          size_t size, uint32_t id, size_t alignment)
+{
+    uint64_t start = os_time_ns();
+    void *p = NULL;
+    for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
+        p = allocate_once(heap, thread, size, id, alignment);
+    uint64_t waited = os_time_ns() - start;
+    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    return p ? p : allocate_failed();
+}
+
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)
 {
     struct gc_thread *thread = thread_self();
     if (UNLIKELY(size > arena.size)) return allocate_failed();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
-    size_t bytes = base_round_up(size + !size, GC_GRANULE);
-    for (unsigned tries = 0;;) {
-        void *p = bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
-                                      : large_try(heap, thread, size, id);
-        if (LIKELY(p)) return p;
-        if (!make_room(heap, thread, bytes, &tries)) return allocate_failed();
-    }
+    void *p = allocate_once(heap, thread, size, id, alignment);
+    return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
 }
 
 void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id)

@@ -148,6 +148,7 @@ static void cycle_snapshot(struct gc_heap *heap)
 {
     world_take();
     roots_refresh(heap);
+    heap->snapshot_live = size_in_use(heap);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     STORE(&heap->phase, PHASE_ARMED);
     handshake_noted(heap, action_arm);
@@ -302,11 +303,10 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 /* The calling thread stands until that cycle has ended. */
 void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
-    for (;;) {
-        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
-        if (done >= number) return;
+    uint64_t start = os_time_ns();
+    for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
-    }
+    pause_note(heap, os_time_ns() - start);
 }
 
 bool collector_start(struct gc_heap *heap)
@@ -335,6 +335,14 @@ void collector_stop(struct gc_heap *heap)
 }
 
 /* ---- threads of the program help ---------------------------------------------------------------------------------- */
+
+uint64_t cycle_marked(const struct gc_heap *heap)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < MARKERS; i++)
+        bytes += __atomic_load_n(&heap->marking_state->marker[i].bytes, __ATOMIC_RELAXED);
+    return bytes;
+}
 
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects)
 {

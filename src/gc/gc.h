@@ -286,7 +286,8 @@ struct gc_heap {
     bool has_collector;
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    size_t start;                /* bytes in use at which a cycle starts */
+    size_t start;         /* bytes in use at which a cycle starts */
+    size_t snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;      /* collections that moved objects */
     /* roots.c */
@@ -477,6 +478,9 @@ void cycle_drain(struct gc_heap *heap);
 /* The thread marks about so many objects; false if there was nothing for it to do. */
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
 
+/* Bytes that the cycle has marked so far. */
+uint64_t cycle_marked(const struct gc_heap *heap);
+
 void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
 
 /* Whether the next collection may be a minor one. */
@@ -492,6 +496,11 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+size_t size_in_use(const struct gc_heap *heap);
+
+/* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
+ * is behind. */
+void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);

@@ -13,18 +13,36 @@
 #define INITIAL (8 * MIB)
 
 /* What the last cycle marked, and what was allocated since its snapshot. */
-static size_t size_in_use(const struct gc_heap *heap)
+size_t size_in_use(const struct gc_heap *heap)
 {
     return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated);
+}
+
+/* Allocation since the snapshot may use up the room no faster than marking gets done; what is to be marked
+ * is what was live last time, and half of what came since. */
+static bool cycle_is_behind(const struct gc_heap *heap)
+{
+    size_t room = heap->target - base_min(heap->snapshot_live, heap->target) + 1;
+    size_t used = LOAD(&heap->allocated) - heap->snapshot_allocated;
+    size_t work =
+        heap->live + (heap->snapshot_live - base_min(heap->live, heap->snapshot_live)) / 2;
+    return (double)used * 1.25 * (double)work > (double)cycle_marked(heap) * (double)room;
+}
+
+void size_pace(struct gc_heap *heap, struct gc_thread *thread)
+{
+    enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
+    if (LOAD(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
+        cycle_assist(heap, thread, QUANTUM);
+    if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
+        size_in_use(heap) > heap->start)
+        cycle_request(heap, FH_GC_WHY_ALLOCATION, false);
 }
 
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)
 {
     size_t bytes = heap_bytes(heap) + (slices << SLICE_SHIFT);
     *why = FH_GC_WHY_NONE;
-    if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
-        size_in_use(heap) > heap->start)
-        cycle_request(heap, FH_GC_WHY_ALLOCATION, false);
     if (heap->limit && bytes > heap->limit) {
         *why = FH_GC_WHY_LIMIT;
         return false;
