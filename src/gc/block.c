@@ -368,6 +368,7 @@ static void unsweep_young(struct gc_heap *heap)
 {
     for (size_t i = 0; i < heap->young.count; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
         STORE(&block->cycle, LOAD(&heap->cycle) - 1);
     }
     /* Those of them that wait in the list of blocks with holes leave it. */
@@ -409,20 +410,36 @@ void heap_arm_young(struct gc_heap *heap)
     heap->young.count = 0;
 }
 
+/* One free block goes back to the arena. */
+static bool block_yield(struct gc_heap *heap)
+{
+    lock_take(&heap->lock);
+    struct gc_block *block = list_pop(heap, &heap->free_first);
+    if (block) {
+        heap->block_count--;
+        *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
+    }
+    lock_give(&heap->lock);
+    if (block) block_destroy(block);
+    return block != NULL;
+}
+
 void heap_trim(struct gc_heap *heap)
 {
-    for (;;) {
-        lock_take(&heap->lock);
-        struct gc_block *block = NULL;
-        if (heap_bytes(heap) > heap->target) block = list_pop(heap, &heap->free_first);
-        if (block) {
-            heap->block_count--;
-            *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
-        }
-        lock_give(&heap->lock);
-        if (block == NULL) return;
-        block_destroy(block);
+    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
     }
+}
+
+bool heap_yield(struct gc_heap *heap, size_t slices)
+{
+    enum fh_gc_why why;
+    bool more = true;
+    while (!size_allows(heap, slices, &why)) {
+        if (block_yield(heap)) continue;
+        if (!more) return false;
+        more = heap_sweep_some(heap, 16);
+    }
+    return true;
 }
 
 /* Blocks that somebody who is not there was sweeping, or about to take, are swept again. */

@@ -179,6 +179,7 @@ struct gc_thread {
 struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
+    bool tracing; /* in a trace function */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -354,6 +355,9 @@ void gc_fork_prepare(void);
 void gc_fork_parent(void);
 void gc_fork_child(void);
 
+/* Ends the program if the caller may not allocate where it is. */
+void thread_check(struct gc_thread *thread);
+
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
 struct gc_thread *thread_self(void);
 
@@ -403,6 +407,9 @@ FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
 {
     return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
 }
+
+/* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
+bool heap_yield(struct gc_heap *heap, size_t slices);
 
 /* Calls visit for each object of a block: its first byte and granules. Outside of holes of threads. */
 typedef bool object_fn(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data);

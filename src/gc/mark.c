@@ -188,7 +188,9 @@ static FH_NOINLINE void marker_scan(struct marker *marker, const struct type *ty
     case SCAN_EPHEMERON: ephemeron_reach(marker, (void *)p); return;
     case SCAN_TRACE:
         marker->visitor.from = (void *)p;
+        gc_local.tracing = true;
         type->trace((void *)p, size, &marker->visitor);
+        gc_local.tracing = false;
         return;
     case SCAN_FIELDS:
         marker_fields(marker, p, type->public->fields, type->public->field_count);
