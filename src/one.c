@@ -10,6 +10,7 @@
 #include "base/panic.c"
 
 /* os: the kernel, behind one contract */
+#include "os/linux/thread.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -35,6 +36,31 @@
 #include "heap/sweep.c"
 #include "heap/usage.c"
 
+/* gc: the collector */
+#include "gc/side.c"
+#include "gc/type.c"
+#include "gc/thread.c"
+#include "gc/block.c"
+#include "gc/large.c"
+#include "gc/allocate.c"
+#include "gc/size.c"
+#include "gc/roots.c"
+#include "gc/mark.c"
+#include "gc/weak.c"
+#include "gc/barrier.c"
+#include "gc/collect.c"
+#include "gc/concurrent.c"
+#include "gc/fork.c"
+#include "gc/transform.c"
+#include "gc/finalizer.c"
+#include "gc/heap.c"
+#include "gc/verify.c"
+#include "gc/walk.c"
+#include "gc/stats.c"
+#include "gc/control.c"
+#include "gc/table.c"
+#include "gc/why.c"
+
 /* face: what a program sees */
 #include "face/options.c"
 #include "face/start.c"
@@ -44,3 +70,4 @@
 #include "face/info.c"
 #include "face/run.c"
 #include "face/sandbox.c"
+#include "face/gc.c"

@@ -55,7 +55,9 @@ enum fh_kind {
     FH_BLOCK_FREE = 4, /* a block of malloc that is free now */
     FH_SLACK = 5,      /* inside a slab, but in no block: its tail, or not yet carved */
     FH_LARGE = 6,      /* a live large block */
-    FH_SPAN = 7        /* a free span, kept for reuse */
+    FH_SPAN = 7,       /* a free span, kept for reuse */
+    FH_GC_OBJECT = 16, /* an object of the collector that was live when it last looked */
+    FH_GC_SPACE = 17   /* a block of the collector; no live object is there */
 };
 
 struct fh_description {

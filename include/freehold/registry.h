@@ -58,8 +58,10 @@ enum fh_span_kind {
                           slices carry it: from slice i, clear the lowest set bits of i one by one
                           until a head or a body of a span that covers i is met. */
     FH_SPAN_BUSY = 5,  /* being given back to the kernel just now */
-    FH_SPAN_RUNS = 6 /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
+    FH_SPAN_RUNS = 6, /* one slice of 64 granules that hold blocks of 8 to 64 KiB: `bytes` has a bit
                           for each free granule, `free` one for each that starts a block */
+    FH_SPAN_GC_BLOCK = 16, /* one slice of the collector's objects: see freehold/gc.h */
+    FH_SPAN_GC_LARGE = 17  /* head of one large object of the collector, `bytes` long */
 };
 
 /* Where a slab stands in its heap. */

@@ -1,6 +1,7 @@
 /* What holds an address: for the program, and for the last line before abort. */
 #include "base/format.h"
 #include "face/face.h"
+#include "gc/gc.h"
 #include "os/os.h"
 
 static void describe_heap(const struct span *slab, struct fh_description *d)
@@ -46,6 +47,13 @@ static enum fh_kind describe_range(const char *start, size_t size, const char *p
     return kind;
 }
 
+static enum fh_kind describe_gc(const char *p, struct fh_description *d)
+{
+    bool live = gc_describe(p, &d->start, &d->size);
+    d->offset = (size_t)(p - (const char *)d->start);
+    return live ? FH_GC_OBJECT : FH_GC_SPACE;
+}
+
 static enum fh_kind describe_span(const char *p, struct fh_description *d)
 {
     struct span *span = span_find(p);
@@ -55,6 +63,8 @@ static enum fh_kind describe_span(const char *p, struct fh_description *d)
     }
     size_t length = (size_t)LOAD(&span->slices) << SLICE_SHIFT;
     switch (LOAD_ACQUIRE(&span->kind)) {
+    case FH_SPAN_GC_BLOCK:
+    case FH_SPAN_GC_LARGE: return describe_gc(p, d);
     case FH_SPAN_SLAB: return describe_slab(span, p, d);
     case FH_SPAN_RUNS: return describe_run(span, p, d);
     case FH_SPAN_LARGE:
@@ -172,6 +182,8 @@ static void describe_into(const void *p, struct text *t)
     case FH_LARGE: describe_offset(&d, "a live large block of ", t); break;
     case FH_SLACK: describe_offset(&d, "unused space of ", t); break;
     case FH_SPAN: describe_offset(&d, "free memory of ", t); break;
+    case FH_GC_OBJECT: describe_offset(&d, "an object of the collector of ", t); break;
+    case FH_GC_SPACE: describe_offset(&d, "free space of the collector, in a block of ", t); break;
     }
     describe_owner(&d, t);
 }

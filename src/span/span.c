@@ -507,8 +507,9 @@ void span_mark_body(struct span *span)
 static bool span_covers(struct span *head, uint32_t index)
 {
     uint8_t kind = LOAD_ACQUIRE(&head->kind);
-    if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS) return span_index(head) == index;
-    if (kind != FH_SPAN_FREE && kind != FH_SPAN_LARGE && kind != FH_SPAN_BUSY) return false;
+    if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS || kind == FH_SPAN_GC_BLOCK)
+        return span_index(head) == index;
+    if (kind == FH_SPAN_NONE || kind == FH_SPAN_BODY) return false;
     uint32_t start = span_index(head);
     return index >= start && index - start < length_of(head);
 }
@@ -538,7 +539,8 @@ void span_each(void (*visit)(struct span *span, void *context), void *context)
         uint8_t kind = LOAD_ACQUIRE(&span->kind);
         uint32_t slices = 1;
         if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS) visit(span, context);
-        if (kind == FH_SPAN_LARGE || kind == FH_SPAN_FREE) slices = length_of(span);
+        if (kind == FH_SPAN_LARGE || kind == FH_SPAN_FREE || kind == FH_SPAN_GC_LARGE)
+            slices = length_of(span);
         if (kind == FH_SPAN_LARGE) visit(span, context);
         index += slices ? slices : 1;
     }

@@ -7,6 +7,7 @@ cd "$prefix"
 cat >"$root/expected" <<'LIST'
 bin/freehold
 include/freehold/freehold.h
+include/freehold/gc.h
 include/freehold/registry.h
 lib/cmake/freehold/freehold-config-version.cmake
 lib/cmake/freehold/freehold-config.cmake

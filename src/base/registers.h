@@ -1,0 +1,31 @@
+/*
+ * Where a function's caller may keep values across a call: the registers that a called function must
+ * preserve, and the stack. Whoever publishes a thread's stack to others saves both.
+ */
+#ifndef BASE_REGISTERS_H
+#define BASE_REGISTERS_H
+
+#include "base/base.h"
+
+#if defined(__x86_64__)
+#define BASE_REGISTERS 6
+#define BASE_RED_ZONE 128 /* bytes below the stack pointer that a leaf function may use */
+FH_INLINE void base_registers_save(uintptr_t *to)
+{
+    __asm__ volatile("movq %%rbx, 0(%0)\n\tmovq %%rbp, 8(%0)\n\tmovq %%r12, 16(%0)\n\t"
+                     "movq %%r13, 24(%0)\n\tmovq %%r14, 32(%0)\n\tmovq %%r15, 40(%0)" ::"r"(to)
+                     : "memory");
+}
+#elif defined(__aarch64__)
+#define BASE_REGISTERS 11
+#define BASE_RED_ZONE 0
+FH_INLINE void base_registers_save(uintptr_t *to)
+{
+    __asm__ volatile(
+        "stp x19, x20, [%0]\n\tstp x21, x22, [%0, 16]\n\tstp x23, x24, [%0, 32]\n\t"
+        "stp x25, x26, [%0, 48]\n\tstp x27, x28, [%0, 64]\n\tstr x29, [%0, 80]" ::"r"(to)
+        : "memory");
+}
+#endif
+
+#endif

@@ -1,0 +1,459 @@
+/*
+ * The slow half of allocation: holes.
+ *
+ * A thread bumps through the holes of its current block, first to last. The context's limit is not the
+ * hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when the object
+ * is written. An object of 2 KiB and more that does not fit the hole at hand goes to a block that was
+ * empty (Immix's overflow block), so that it does not cost the hole.
+ *
+ * What a thread has used of a hole is counted when it leaves it.
+ */
+#include <string.h>
+
+#include "gc/gc.h"
+
+/* ---- the hole ---------------------------------------------------------------------------------------- */
+
+static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc_context *context)
+{
+    return mutator->stress_limit ? mutator->stress_limit : context->limit;
+}
+
+/* In stress mode the inline path never finds room. */
+static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
+                              struct fh_gc_context *context, uintptr_t limit)
+{
+    bool slow = heap->options.stress || heap->options.debug & FH_GC_FENCE;
+    mutator->stress_limit = slow ? limit : 0;
+    context->limit = slow ? 0 : limit;
+}
+
+static void hole_count(struct gc_heap *heap, struct mutator *mutator, uintptr_t cursor)
+{
+    if (mutator->hole_start == 0) return;
+    atomic_fetch_add_explicit(&heap->allocated, cursor - mutator->hole_start, memory_order_relaxed);
+    mutator->hole_start = cursor;
+}
+
+static void hole_set(struct gc_heap *heap, struct mutator *mutator, struct fh_gc_context *context,
+                     uintptr_t start, uintptr_t end, bool zero)
+{
+    context_set_limit(heap, mutator, context, start);
+    mutator->hole_start = start;
+    mutator->hole_end = end;
+    mutator->hole_zero = zero;
+    context->meta = start ? meta_of((void *)start) : NULL;
+    context->cursor = start;
+}
+
+/* Moves the window on until `size` more bytes fit; false if the hole is too short. */
+static bool hole_extend(struct gc_heap *heap, struct mutator *mutator,
+                        struct fh_gc_context *context, size_t size)
+{
+    uintptr_t limit = context_limit(mutator, context), need = context->cursor + size;
+    if (need > mutator->hole_end) return false;
+    uintptr_t window = base_min(mutator->hole_end, base_max(need, limit + ZERO_WINDOW));
+    if (!mutator->hole_zero) memset((void *)limit, 0, window - limit);
+    context_set_limit(heap, mutator, context, window);
+    return true;
+}
+
+/* New objects have no slot to remember; unless a cycle is about to take its snapshot, to which they
+ * will belong. */
+static void logs_begin(struct gc_heap *heap, const struct mutator *mutator, uintptr_t start,
+                       uintptr_t end)
+{
+    if (!heap->logs) return;
+    bool set = LOAD(&heap->phase) != PHASE_IDLE && !mutator->black;
+    log_fill((void *)start, end - start, set);
+}
+
+static void block_leave(struct gc_heap *heap, struct mutator *mutator)
+{
+    if (mutator->block) block_put(heap, gc_block_at(mutator->block), true);
+    mutator->block = 0;
+}
+
+/* The next hole of `size` bytes in this block or the next; false when the heap has none. */
+static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_gc_context *context,
+                      size_t size)
+{
+    size_t from = BLOCK_GRANULES, start, end;
+    hole_count(heap, mutator, context->cursor);
+    if (mutator->block)
+        from = (mutator->hole_end - (uintptr_t)gc_block_start(gc_block_at(mutator->block))) >>
+               GC_SHIFT;
+    bool zero = false;
+    for (;;) {
+        while (map_hole(mutator->map, from, &start, &end)) {
+            from = end;
+            if ((end - start) << GC_SHIFT < size) continue;
+            uintptr_t base = (uintptr_t)gc_block_start(gc_block_at(mutator->block));
+            hole_set(heap, mutator, context, base + (start << GC_SHIFT), base + (end << GC_SHIFT),
+                     zero);
+            logs_begin(heap, mutator, base + (start << GC_SHIFT), base + (end << GC_SHIFT));
+            return true;
+        }
+        block_leave(heap, mutator);
+        struct gc_block *block = block_take(heap, mutator, false, &zero, mutator->map);
+        hole_set(heap, mutator, context, 0, 0, false);
+        mutator->hole_start = 0;
+        if (block == NULL) return false;
+        mutator->block = gc_block_index(block);
+        from = 0;
+    }
+}
+
+/* ---- medium objects -------------------------------------------------------------------------------------- */
+
+static void medium_leave(struct gc_heap *heap, struct mutator *mutator)
+{
+    if (mutator->medium_block == 0) return;
+    block_put(heap, gc_block_at(mutator->medium_block),
+              mutator->medium_end - mutator->medium < KIB);
+    mutator->medium_block = 0;
+    mutator->medium = mutator->medium_end = 0;
+}
+
+static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size_t size,
+                             size_t alignment)
+{
+    mutator->medium = base_round_up(mutator->medium, alignment);
+    if (mutator->medium + size > mutator->medium_end) {
+        uint64_t map[MAP_WORDS];
+        bool zero;
+        medium_leave(heap, mutator);
+        struct gc_block *block = block_take(heap, mutator, true, &zero, map);
+        if (block == NULL) return NULL;
+        mutator->medium_block = gc_block_index(block);
+        mutator->medium = (uintptr_t)gc_block_start(block);
+        mutator->medium_end = mutator->medium + BLOCK_SIZE;
+        mutator->medium_zero = zero;
+    }
+    void *p = (void *)mutator->medium;
+    logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
+    mutator->medium += size;
+    if (!mutator->medium_zero) memset(p, 0, size);
+    atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
+    return p;
+}
+
+/* ---- one object --------------------------------------------------------------------------------------------- */
+
+static void *take(struct gc_heap *heap, struct gc_thread *thread, size_t size)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    struct fh_gc_context *context = context_of(thread, heap);
+    for (;;) {
+        uintptr_t p = context->cursor;
+        if (p && p + size <= context_limit(mutator, context)) {
+            context->cursor = p + size;
+            context->meta += size >> GC_SHIFT;
+            return (void *)p;
+        }
+        if (p && hole_extend(heap, mutator, context, size)) continue;
+        if (size >= MEDIUM_MIN) return medium_allocate(heap, mutator, size, GC_GRANULE);
+        if (!hole_next(heap, mutator, context, size)) return NULL;
+    }
+}
+
+static void object_describe(void *p, size_t size, uint32_t id)
+{
+    uint8_t *meta = meta_of(p);
+    size_t granules = size >> GC_SHIFT;
+    unsigned number = granules == 1 ? id >> 16 : id & 0xffff;
+    uint16_t stamp = FH_GC_STAMP(number, size);
+    if (granules == 1) {
+        meta_store(meta, (uint8_t)stamp);
+        return;
+    }
+    meta_store(meta + 1, (uint8_t)(stamp >> 8));
+    if (granules > 2) meta_store(meta + granules - 1, META_END);
+    meta_store(meta, (uint8_t)stamp);
+}
+
+static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size_t size,
+                            uint32_t id, size_t alignment)
+{
+    thread_enter(thread);
+    void *p = alignment > GC_GRANULE
+                  ? medium_allocate(heap, mutator_of(thread, heap), size, alignment)
+                  : take(heap, thread, size);
+    if (p) object_describe(p, size, id);
+    thread_leave(thread);
+    return p;
+}
+
+static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id)
+{
+    thread_enter(thread);
+    void *p = NULL;
+    if (heap_yield(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT))
+        p = gc_large_allocate(heap, size, id);
+    thread_leave(thread);
+    return p;
+}
+
+/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
+ * stands against it, goes on at once. False: `tries` cycles brought nothing. */
+static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
+                                 enum fh_gc_why why, unsigned *tries)
+{
+    enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
+    uint32_t number = cycle_request(heap, why, false);
+    bool helped = cycle_assist(heap, thread, QUANTUM);
+    if (why != FH_GC_WHY_LIMIT) {
+        size_grow(heap, slices);
+        return true;
+    }
+    if (helped) return true;
+    cycle_wait(heap, number);
+    return ++*tries < 4;
+}
+
+/* Nothing was found: collect, collect fully, grow. False: that is of no use. */
+static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
+                              unsigned *tries)
+{
+    uint32_t epoch = LOAD(&heap->epoch);
+    bool limited = why == FH_GC_WHY_LIMIT;
+    switch ((*tries)++) {
+    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
+    case 1:
+        if (limited || (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
+            gc_collect(heap, FH_GC_FULL, why, epoch);
+        else
+            size_grow(heap, slices);
+        return true;
+    default:
+        /* Other threads may have taken what was found. */
+        if (!limited) size_grow(heap, slices);
+        return *tries < (limited ? 4 : 20);
+    }
+}
+
+static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
+{
+    enum fh_gc_why why = FH_GC_WHY_NONE;
+    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    bool again = false;
+    if (heap->parked == 0)
+        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
+                                    : make_room_stopped(heap, slices, why, tries);
+    if (again || !heap->options.on_limit) return again;
+    return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+}
+
+static void stress(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    if (++mutator->stress_count % heap->options.stress || heap->parked) return;
+    gc_collect(heap, mutator->stress_count % (heap->options.stress * 4) ? FH_GC_MINOR : FH_GC_FULL,
+               FH_GC_WHY_STRESS, LOAD(&heap->epoch));
+}
+
+static FH_COLD void *allocate_failed(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
+                           size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                               : large_try(heap, thread, size, id);
+}
+
+static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
+                                          size_t size, uint32_t id, size_t alignment)
+{
+    uint64_t start = os_time_ns();
+    void *p = NULL;
+    for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
+        p = allocate_once(heap, thread, size, id, alignment);
+    uint64_t waited = os_time_ns() - start;
+    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    return p ? p : allocate_failed();
+}
+
+void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)
+{
+    struct gc_thread *thread = thread_self();
+    if (UNLIKELY(size > arena.size)) return allocate_failed();
+    thread_check(thread);
+    if (UNLIKELY(heap->options.stress)) stress(heap, thread);
+    void *p = allocate_once(heap, thread, size, id, alignment);
+    return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
+}
+
+void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id)
+{
+    return gc_allocate_aligned(heap, size, id, GC_GRANULE);
+}
+
+/* ---- threads and collections ------------------------------------------------------------------------------ */
+
+void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    struct fh_gc_context *context = context_of(thread, heap);
+    hole_count(heap, mutator, context->cursor);
+    block_leave(heap, mutator);
+    medium_leave(heap, mutator);
+    hole_set(heap, mutator, context, 0, 0, false);
+}
+
+static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
+{
+    uintptr_t start = (uintptr_t)gc_block_start(block);
+    block->busy_from = (uint16_t)((from - start) >> GC_SHIFT);
+    block->busy_to = (uint16_t)((to - start) >> GC_SHIFT);
+}
+
+/* A thread that stands between the step of its cursor and that of its byte's address has an object half
+ * made: where it begins is the end of what is allocated, and it gets its end bit, so that it is whole to
+ * whoever meets it. */
+void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    struct fh_gc_context *context = context_of(thread, heap);
+    if (mutator->block) {
+        uintptr_t made = (uintptr_t)meta_address(context->meta);
+        if (made < context->cursor) {
+            uint8_t *last = meta_of((void *)context->cursor) - 1;
+            meta_store(last, meta_load(last) | META_END);
+        }
+        hole_count(heap, mutator, made);
+        busy_set(gc_block_at(mutator->block), made, mutator->hole_end);
+    }
+    if (mutator->medium_block)
+        busy_set(gc_block_at(mutator->medium_block), mutator->medium, mutator->medium_end);
+}
+
+void mutators_note_holes(struct gc_heap *heap)
+{
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_note_hole(heap, t);
+}
+
+void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    uint32_t block[] = {mutator->block, mutator->medium_block};
+    for (unsigned i = 0; i < 2; i++)
+        if (block[i]) gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
+}
+
+/* Its own map stays: what was in use when it took the block is spared, though some of it was freed. */
+void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    uint32_t block[] = {mutator->block, mutator->medium_block};
+    uint64_t map[MAP_WORDS];
+    mutator_note_hole(heap, thread);
+    for (unsigned i = 0; i < 2; i++)
+        if (block[i] && LOAD(&gc_block_at(block[i])->cycle) != LOAD(&heap->cycle))
+            block_sweep(heap, gc_block_at(block[i]), map);
+    mutator_unnote_hole(heap, thread);
+}
+
+void mutators_sweep_blocks(struct gc_heap *heap)
+{
+    uint64_t map[MAP_WORDS];
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        struct mutator *mutator = mutator_of(t, heap);
+        uint32_t block[] = {mutator->block, mutator->medium_block};
+        for (unsigned i = 0; i < 2; i++) {
+            if (block[i] == 0) continue;
+            block_sweep(heap, gc_block_at(block[i]), i ? map : mutator->map);
+            uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+            if (young) *young = block[i];
+            if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+        }
+    }
+}
+
+void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    memset(mutator, 0, offsetof(struct mutator, log));
+    memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    if (heap->options.policy == FH_GC_GENERATIONAL)
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
+    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
+        mutator->black = true;
+    }
+}
+
+/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
+ * clears it. */
+void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    mutator_flush_log(heap, mutator);
+    block_leave(heap, mutator);
+    medium_leave(heap, mutator);
+}
+
+void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap)
+{
+    mutator_flush_log(heap, mutator_of(thread, heap));
+    mutator_retire(thread, heap);
+}
+
+/* ---- the door ---------------------------------------------------------------------------------------------- */
+
+static void *allocate_typed(struct fh_gc_heap *public, struct fh_gc_type *type, size_t size,
+                            size_t alignment)
+{
+    uint32_t id = __atomic_load_n(&type->id, __ATOMIC_ACQUIRE);
+    if (UNLIKELY(id == 0)) {
+        int error = fh_gc_type_register(type);
+        if (error == -EINVAL) {
+            errno = EINVAL;
+            return NULL;
+        }
+        id = type->id;
+    }
+    return gc_allocate_aligned(heap_of(public), size, id, alignment);
+}
+
+GC_PUBLIC void *fh_gc_allocate(struct fh_gc_heap *heap, struct fh_gc_type *type, size_t size)
+{
+    return allocate_typed(heap, type, base_max(size, type->size), GC_GRANULE);
+}
+
+GC_PUBLIC void *fh_gc_allocate_aligned(struct fh_gc_heap *heap, struct fh_gc_type *type,
+                                       size_t size, size_t alignment)
+{
+    if (!base_is_pow2(alignment) || alignment > 4096) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return allocate_typed(heap, type, base_max(size, type->size), alignment);
+}
+
+GC_PUBLIC void *fh_gc_allocate_array(struct fh_gc_heap *heap, struct fh_gc_type *type, size_t count)
+{
+    size_t size;
+    if (__builtin_mul_overflow(count, type->element, &size) ||
+        __builtin_add_overflow(size, type->size, &size))
+        return allocate_failed();
+    return allocate_typed(heap, type, size, GC_GRANULE);
+}
+
+GC_PUBLIC char *fh_gc_strdup(struct fh_gc_heap *heap, const char *string)
+{
+    return fh_gc_memdup(heap, FH_GC_BYTES, string, strlen(string) + 1);
+}
+
+GC_PUBLIC void *fh_gc_memdup(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
+                             size_t size)
+{
+    void *p = fh_gc_allocate(heap, type, size);
+    if (p) memcpy(p, from, size);
+    return p;
+}

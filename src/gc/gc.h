@@ -1,0 +1,546 @@
+/*
+ * gc: the collector. A heap owns blocks (spans of one slice, into whose holes objects are bump-allocated)
+ * and large objects (spans of their own); threads allocate, a collection finds what can be reached.
+ *
+ *      allocate.c   holes, the slow half of allocation       thread.c   attached threads, stopping them
+ *      block.c      blocks: made, swept, given back          roots.c    where marking begins
+ *      large.c      large objects                            mark.c     the tracer
+ *      type.c       types and their numbers                  weak.c     what marking does not follow
+ *      collect.c    a collection, as one page of verbs       size.c     when to collect
+ *
+ * A block's life, with the function on each arrow:
+ *
+ *                 block_create                  hole by hole, used up
+ *        (span) --------------> CURRENT ------------------------------> FULL
+ *                                ^   ^                                    |
+ *              block_take        |   |  block_take, block_sweep           |
+ *        FREE -------------------+   +------------------------------------+
+ *          ^                            sweep finds it empty              |
+ *          +--------------------------------------------------------------+
+ *
+ * When marking has ended heap->cycle rises, and every block whose own number is lower is unswept.
+ *
+ * Who may touch what:
+ *   world lock       collections, attaching and detaching; its holder alone stops threads
+ *   heap->lock       lists of blocks and large objects, tables of roots and weak things; a few steps
+ *   a mutator        its own context and holes, in slow paths (`busy`), where it is not stopped
+ *   who stopped all  everything; but takes no lock and calls nothing that allocates
+ */
+#ifndef GC_GC_H
+#define GC_GC_H
+
+#include <pthread.h>
+
+#include "base/registers.h"
+#include "gc/meta.h"
+#include "gc/vector.h"
+#include "os/thread.h"
+
+#define GC_PUBLIC __attribute__((visibility("default")))
+
+#define OBJECT_MAX BLOCK_SIZE /* above: a large object */
+#define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
+
+#define TYPES_SMALL 32 /* of one granule */
+#define TYPES 1024
+
+enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
+static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
+
+enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL };
+
+/* A span's descriptor as a block or large object uses it. */
+struct gc_block {
+    struct gc_heap *_Atomic owner;
+    const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
+                                         which a sweep tells new objects; NULL outside of a cycle */
+    uint32_t live;                    /* granules in use after the last sweep */
+    bool young;                       /* of a large object: its slots are not armed */
+    uint8_t unused1[3];
+    uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
+    uint16_t busy_to;
+    _Atomic uint8_t kind;
+    uint8_t unused2;
+    _Atomic uint8_t state; /* enum block_state */
+    uint8_t flags;
+    uint32_t unused3;
+    uint32_t position;      /* in heap->blocks or heap->large */
+    _Atomic uint32_t cycle; /* the last whose marks were swept here */
+    uint32_t next;
+    uint32_t prev;
+    _Atomic uint32_t slices;
+    _Atomic uint64_t bytes; /* of a large object */
+};
+static_assert(sizeof(struct gc_block) == sizeof(struct span), "a descriptor");
+static_assert(offsetof(struct gc_block, kind) == offsetof(struct span, kind), "kind");
+static_assert(offsetof(struct gc_block, state) == offsetof(struct span, state), "state");
+static_assert(offsetof(struct gc_block, slices) == offsetof(struct span, slices), "slices");
+static_assert(offsetof(struct gc_block, bytes) == offsetof(struct span, bytes), "bytes");
+
+FH_INLINE struct gc_block *gc_block_at(uint32_t index)
+{
+    return (struct gc_block *)span_at(index);
+}
+
+FH_INLINE uint32_t gc_block_index(const struct gc_block *block)
+{
+    return span_index((const struct span *)block);
+}
+
+FH_INLINE char *gc_block_start(const struct gc_block *block)
+{
+    return span_start((const struct span *)block);
+}
+
+/* The descriptor of the slice of p, which lies in the arena. */
+FH_INLINE struct gc_block *gc_block_of(const void *p)
+{
+    return (struct gc_block *)span_at_offset((uintptr_t)p - arena.base);
+}
+
+/* A type as the marker wants it. */
+struct type {
+    struct fh_gc_type *public;
+    fh_gc_trace_fn *trace;
+    uint64_t bitmap;         /* references in the first 64 words, if there is nothing else */
+    uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint32_t size;           /* fixed part */
+    uint32_t element;        /* bytes of an element; 0 none */
+    uint64_t element_bitmap; /* if element is at most 64 words */
+    uint8_t scan;            /* enum type_scan */
+};
+
+enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
+
+extern struct type type_small[TYPES_SMALL], type_table[TYPES];
+
+void types_init(void);
+
+FH_INLINE const struct type *type_at(const uint8_t *meta)
+{
+    unsigned number = meta_type(meta);
+    return meta_load(meta) & META_END ? &type_small[number] : &type_table[number];
+}
+
+/* ---- threads ------------------------------------------------------------------------------------ */
+
+/* A slot that a barrier remembered, and what it held. */
+struct log_entry {
+    void **slot;
+    void *old;
+};
+
+#define LOG_ENTRIES 255
+
+#define MAP_WORDS (BLOCK_GRANULES / 64)
+
+/* A thread's part of a heap. */
+struct mutator {
+    uintptr_t hole_end;   /* of the hole that the context's limit is a window of; 0 none */
+    uintptr_t hole_start; /* bytes from here to the cursor were allocated since the last count */
+    uint32_t block;       /* index of the current block; 0 none */
+    bool hole_zero;       /* the hole reads as zeros */
+    uintptr_t medium, medium_end; /* for objects that did not fit a hole */
+    uint32_t medium_block;
+    bool medium_zero;
+    uint32_t stress_count;
+    uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
+    bool black;             /* what it allocates now is alive until the cycle ends */
+    uint32_t log_count;
+    struct log_entry log[LOG_ENTRIES];
+    uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
+};
+
+enum thread_state {
+    THREAD_RUNS = 0,
+    THREAD_SAFE = 1, /* its stack and registers are published; it may not touch objects */
+    THREAD_HELD = 2, /* SAFE, and whoever stopped it has not let go */
+};
+
+struct gc_thread {
+    struct gc_thread *next;
+    _Atomic uint32_t state;  /* enum thread_state; changed by compare-and-swap from SAFE on */
+    _Atomic uint32_t wanted; /* 1: become SAFE as soon as you can */
+    uint32_t busy;           /* depth of slow paths; its own thread's alone */
+    uint32_t id;             /* the kernel's */
+    uintptr_t stack_low, stack_high;
+    uintptr_t tls_low, tls_high; /* thread-local variables outside of the stack */
+    uintptr_t stack_pointer;     /* while SAFE */
+    uintptr_t registers[OS_REGISTERS];
+    unsigned register_count;
+    struct fh_gc_frame *frames;
+    struct fh_gc_context *contexts;
+    void **will_store;  /* the slot of its last fh_gc_will_store */
+    uint64_t paused_ns; /* when it became SAFE because it was wanted; 0 otherwise */
+    struct mutator mutator[FH_GC_HEAPS];
+};
+
+struct gc_local {
+    struct fh_gc_context contexts[FH_GC_HEAPS];
+    struct gc_thread *thread;
+    bool tracing; /* in a trace function */
+};
+
+extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
+extern struct gc_thread *gc_threads; /* guarded by the world lock */
+
+/* This thread's record, attached if need be; NULL when memory is out. */
+struct gc_thread *thread_attach(void);
+
+/* Slow paths: between enter and leave the thread is not stopped. */
+FH_INLINE void thread_enter(struct gc_thread *thread)
+{
+    thread->busy++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+void thread_safepoint(struct gc_thread *thread);
+
+FH_INLINE void thread_leave(struct gc_thread *thread)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
+}
+
+/* The world lock: whoever waits for it may be stopped meanwhile. */
+void world_take(void);
+void world_give(void);
+
+/* All attached threads but the caller's stand from here to there. Holds: the world lock. */
+void world_stop(void);
+void world_go(void);
+
+/* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
+ * when all have. The caller is not attached. Holds: the world lock. */
+typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
+void handshake(struct gc_heap *heap, handshake_fn *action);
+
+/* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
+void thread_wait(_Atomic uint32_t *word, uint32_t value);
+void thread_wait_end(pthread_t other);
+
+/* ---- heaps -------------------------------------------------------------------------------------- */
+
+struct root_range {
+    uintptr_t start, size; /* bytes */
+    fh_gc_trace_fn *trace; /* instead of a range */
+    bool exact;
+};
+
+/* Finds items of a vector by their first word. */
+struct index {
+    struct vector slots; /* uint32_t: position + 1 */
+    size_t removed;
+};
+
+struct gc_weakness {
+    struct vector finalizers; /* struct finalizer */
+    struct vector queue;      /* struct finalizer, objects that are kept until theirs has run */
+    struct vector links;      /* struct weak_link */
+    struct vector weak;       /* struct fh_gc_weak *, all there are */
+    struct vector ephemerons; /* met by this collection whose key was not marked then */
+    struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
+    struct index finalizer_index, link_index;
+    size_t queue_next;
+};
+
+struct marking; /* mark.c */
+
+struct gc_heap {
+    struct fh_gc_heap public;
+    bool exists;
+    uint8_t number;
+    uint8_t mark;           /* state of what the last full collection found: 2 or 3 */
+    _Atomic uint32_t phase; /* enum gc_phase */
+    _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
+    bool logs;              /* the policy has a barrier */
+    struct fh_gc_options options;
+    struct lock lock;
+    struct vector blocks; /* uint32_t indexes of slices; 0: given back */
+    struct vector large;
+    size_t block_count; /* in use, free ones included */
+    size_t sweep_next;  /* blocks from here to sweep_end are to be looked at by the sweep */
+    size_t sweep_end;
+    uint32_t free_first; /* blocks without objects, by `next` */
+    size_t free_count;
+    uint32_t partial_first; /* swept, with holes, nobody's */
+    struct vector
+        young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
+    struct vector snapshots;       /* uint64_t[MAP_WORDS] */
+    struct vector remembered;      /* struct log_entry */
+    _Atomic bool remembered_lost;  /* there was no memory for one */
+    size_t live_full, target_full; /* after the last full collection */
+    size_t large_bytes;            /* whole slices */
+    uint32_t dead_large;           /* found dead, to be given back: by `next` */
+    /* size.c */
+    size_t target; /* bytes of blocks and large objects at which to collect */
+    size_t live;   /* bytes marked by the last collection */
+    size_t limit;
+    _Atomic ptrdiff_t external;
+    ptrdiff_t external_seen;
+    uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
+    uint64_t allocated_before, collected_ns; /* as of the last collection */
+    uint32_t parked, ramps;
+    _Atomic uint32_t epoch; /* collections so far */
+    pthread_t collector;
+    bool has_collector;
+    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool cycle_quit;
+    _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
+    size_t start;         /* bytes in use at which a cycle starts */
+    size_t snapshot_live; /* live when the cycle before took its snapshot, and what came after */
+    uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
+    _Atomic uint64_t moves;      /* collections that moved objects */
+    /* roots.c */
+    struct vector roots;   /* struct root_range */
+    struct vector handles; /* struct fh_gc_handle chunks */
+    struct fh_gc_handle *free_handle;
+    struct vector pins; /* struct pin */
+    struct gc_weakness weakness;
+    struct marking *marking_state;
+    _Atomic uint64_t allocated; /* bytes that threads have told */
+    struct fh_gc_stats stats;
+    fh_gc_listener_fn *listener;
+    void *listener_data;
+    _Atomic uint32_t finalizer_bell;
+    pthread_t finalizer;
+    bool has_finalizer;
+    _Atomic bool finalizer_quit;
+};
+
+/* Of a concurrent cycle; concurrent.c draws it. */
+enum gc_phase { PHASE_IDLE, PHASE_ARMED, PHASE_MARKING, PHASE_SETTLING, PHASE_WEAK };
+
+extern struct gc_heap gc_heaps[FH_GC_HEAPS];
+extern uint32_t gc_heap_count;
+
+FH_INLINE struct gc_heap *heap_of(struct fh_gc_heap *public)
+{
+    return (struct gc_heap *)public;
+}
+
+FH_INLINE struct fh_gc_context *context_of(const struct gc_thread *thread,
+                                           const struct gc_heap *heap)
+{
+    return &thread->contexts[heap->number];
+}
+
+FH_INLINE struct mutator *mutator_of(struct gc_thread *thread, const struct gc_heap *heap)
+{
+    return &thread->mutator[heap->number];
+}
+
+/* A thread's part of a heap begins and ends. Holds: the world lock. */
+void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap);
+void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap);
+
+/* The same for a thread that is not there any more: its context was in memory that is not either. */
+void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
+
+size_t gc_thread_count(void);
+
+void side_fork_prepare(void);
+void side_fork_end(void);
+void types_fork_prepare(void);
+void types_fork_end(void);
+void helpers_fork_child(void);
+void threads_fork_child(void);
+void collector_fork_child(struct gc_heap *heap);
+void blocks_fork_child(struct gc_heap *heap);
+
+/* Fork: waits for the end of cycles, then holds all locks across it. In the child other threads are gone:
+ * their holes are given up, and helpers are made anew when they are needed. */
+void gc_fork_prepare(void);
+void gc_fork_parent(void);
+void gc_fork_child(void);
+
+/* Ends the program if the caller may not allocate where it is. */
+void thread_check(struct gc_thread *thread);
+
+/* The calling thread's record, attached; ends the program with a line if memory is out. */
+struct gc_thread *thread_self(void);
+
+/* Makes and frees; the arena stands. */
+struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error);
+void gc_heap_destroy(struct gc_heap *heap);
+
+/* ---- blocks --------------------------------------------------------------------------------------- */
+
+/* The next block with holes, swept, CURRENT, and its map; NULL when there is none and the heap may not
+ * grow. *zero: it is one hole that reads as zeros. `empty`: only one without objects will do. */
+struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
+                            bool *zero, uint64_t map[MAP_WORDS]);
+
+/* A block that a thread is done with. */
+void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
+
+/* Clears the bytes of what is dead, and sets map to what is not. Returns free granules. A thread that
+ * allocates in the block stands meanwhile. */
+size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MAP_WORDS]);
+
+/* The first hole in a map from granule `from` on; false if there is none. */
+bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end);
+
+/* Sweeps what nobody has swept yet. */
+void heap_sweep_all(struct gc_heap *heap);
+
+/* The same for some blocks; false when there are no more. */
+bool heap_sweep_some(struct gc_heap *heap, unsigned blocks);
+
+/* Marking has ended: all blocks but free ones wait to be swept (of young ones only, if `young`). Threads
+ * stand, or the phase is not IDLE. */
+void heap_unsweep(struct gc_heap *heap, bool young);
+
+/* Blocks taken since the last collection get all their log bits set, but for holes in use. Threads
+ * stand. */
+void heap_arm_young(struct gc_heap *heap);
+
+/* A map of what is in use in a block, for its snapshot. */
+void block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
+
+/* Free blocks beyond what the heap may grow to go back to the arena. */
+void heap_trim(struct gc_heap *heap);
+
+/* Bytes of blocks and large objects. */
+FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
+{
+    return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
+}
+
+/* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
+bool heap_yield(struct gc_heap *heap, size_t slices);
+
+/* Calls visit for each object of a block: its first byte and granules. Outside of holes of threads. */
+typedef bool object_fn(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data);
+bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data);
+bool heap_each_object(struct gc_heap *heap, object_fn *visit, void *data);
+
+void heap_blocks_finish(struct gc_heap *heap);
+void heap_large_finish(struct gc_heap *heap);
+void roots_init(struct gc_heap *heap);
+void roots_finish(struct gc_heap *heap);
+void weak_init(struct gc_heap *heap);
+void weak_finish(struct gc_heap *heap);
+void marking_destroy(struct gc_heap *heap);
+
+/* ---- large objects ---------------------------------------------------------------------------------- */
+
+void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
+void gc_large_find_dead(struct gc_heap *heap);
+void gc_large_free_dead(struct gc_heap *heap);
+
+/* ---- objects ---------------------------------------------------------------------------------------- */
+
+/* The first byte of the object of this heap that holds p, or NULL. */
+uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
+
+/* Bytes of an object. */
+size_t object_size(const uint8_t *meta);
+
+bool object_is_new(const uint8_t *meta);
+
+/* Whether the last collection left it, or it is younger. */
+bool object_is_live(const struct gc_heap *heap, const uint8_t *meta);
+
+/* ---- allocation --------------------------------------------------------------------------------------- */
+
+/* An object of so many bytes, whose type has this `id`; NULL when memory is out. */
+void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id);
+
+/* The same at a multiple of `alignment`. */
+void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment);
+
+/* An ephemeron forgets its key and value. */
+void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
+
+/* Everything stands, is swept, and threads' holes are known; from here to there. */
+void still_begin(struct gc_heap *heap);
+void still_end(struct gc_heap *heap);
+
+/* What is in the buffer of a thread that leaves. */
+void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
+
+/* Old values go to the markers. */
+void shade_flush(struct gc_heap *heap, struct mutator *mutator);
+
+/* A reference, complemented, that the program reads from where marking does not look; NULL for one to an
+ * object that is being found dead. The thread is busy. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden);
+
+/* An object is kept though the slot it was in may not have been. The thread is busy. */
+void shade(struct gc_heap *heap, struct mutator *mutator, void *object);
+
+/* Before a slot of ours changes. The thread is busy. */
+void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slot,
+                      const void *value);
+
+/* The thread gives up its holes; what is left of them is found again by the next sweep. */
+void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
+
+/* Tells blocks which granules threads allocate in. Threads stand. */
+void mutators_note_holes(struct gc_heap *heap);
+
+/* Sweeps the blocks that threads allocate in. Threads stand. */
+void mutators_sweep_blocks(struct gc_heap *heap);
+
+/* The same for one thread, of what a cycle has left unswept. */
+void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
+
+/* Tells, and forgets again, which granules this thread allocates in. */
+void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
+void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
+
+/* ---- collection ----------------------------------------------------------------------------------------- */
+
+/* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
+void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* The thread that runs finalizers. */
+bool finalizer_start(struct gc_heap *heap);
+void finalizer_stop(struct gc_heap *heap);
+
+/* The concurrent cycle: concurrent.c. */
+bool collector_start(struct gc_heap *heap);
+void collector_stop(struct gc_heap *heap);
+uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
+void cycle_wait(struct gc_heap *heap, uint32_t number);
+void cycle_drain(struct gc_heap *heap);
+
+/* The thread marks about so many objects; false if there was nothing for it to do. */
+bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
+
+/* Bytes that the cycle has marked so far. */
+uint64_t cycle_marked(const struct gc_heap *heap);
+
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
+
+/* Whether the next collection may be a minor one. */
+bool collect_minor_is_due(struct gc_heap *heap);
+
+/* Checks everything; a line and, from inside a collection, abort. Threads stand. */
+bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity);
+void heap_verify(struct gc_heap *heap, bool marked, const char *when);
+
+/* For fh_describe: whether a live object holds p, in a span of a heap; else the span. */
+bool gc_describe(const void *p, const void **start, size_t *size);
+
+/* Whether the heap may take `slices` more without a collection; *why is what says no. */
+bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
+void size_after_collection(struct gc_heap *heap);
+size_t size_in_use(const struct gc_heap *heap);
+
+/* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
+ * is behind. */
+void size_pace(struct gc_heap *heap, struct gc_thread *thread);
+
+/* A collection did not make room for so many slices: the target is raised, up to the limit. */
+void size_grow(struct gc_heap *heap, size_t slices);
+
+/* ---- marking: mark.h -------------------------------------------------------------------------------------- */
+
+void gc_say(const char *text);
+void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
+void pause_note(struct gc_heap *heap, uint64_t ns);
+
+#endif

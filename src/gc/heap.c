@@ -1,0 +1,163 @@
+/* Heaps: made and destroyed; and the questions about one object. */
+#include <string.h>
+
+#include "gc/mark.h"
+
+struct gc_heap gc_heaps[FH_GC_HEAPS];
+uint32_t gc_heap_count;
+
+/* ---- made and destroyed -------------------------------------------------------------------------------- */
+
+static int options_check(const struct fh_gc_options *o)
+{
+    if (o->policy > FH_GC_CONCURRENT || o->sizing > FH_GC_ADAPTIVE) return EINVAL;
+    if (o->sizing == FH_GC_FIXED && o->limit == 0) return EINVAL;
+    if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
+    if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
+    if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
+    if (o->debug >= FH_GC_RANDOM_DELAY * 2) return EINVAL;
+    return 0;
+}
+
+static struct gc_heap *heap_find_free(void)
+{
+    for (unsigned i = 0; i < FH_GC_HEAPS; i++)
+        if (!gc_heaps[i].exists) return &gc_heaps[i];
+    return NULL;
+}
+
+static void heap_finish(struct gc_heap *heap)
+{
+    heap_blocks_finish(heap);
+    heap_large_finish(heap);
+    roots_finish(heap);
+    weak_finish(heap);
+    marking_destroy(heap);
+}
+
+static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
+{
+    struct marking *marking = heap->marking_state; /* its record is used again */
+    unsigned number = (unsigned)(heap - gc_heaps);
+    memset(heap, 0, sizeof *heap);
+    heap->marking_state = marking;
+    heap->number = (uint8_t)number;
+    heap->options = *options;
+    heap->limit = options->limit;
+    heap->mark = 2;
+    heap->logs = options->policy != FH_GC_MARK;
+    heap->public.context =
+        (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
+    heap->collected_ns = os_time_ns();
+    roots_init(heap);
+    weak_init(heap);
+    if (!marking_init(heap)) return false;
+    size_after_collection(heap);
+    return true;
+}
+
+static void threads_join(struct gc_heap *heap)
+{
+    for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
+    heap->exists = true;
+    gc_heap_count++;
+}
+
+struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
+{
+    static const struct fh_gc_options standard;
+    if (options == NULL) options = &standard;
+    *error = options_check(options);
+    if (*error) return NULL;
+    types_init();
+    struct gc_thread *self = thread_attach();
+    *error = ENOMEM;
+    if (self == NULL) return NULL;
+    self->busy++;
+    world_take();
+    struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
+    if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
+    if (heap && heap_init(heap, options)) {
+        world_stop();
+        threads_join(heap);
+        world_go();
+        *error = 0;
+        if (options->policy == FH_GC_CONCURRENT) collector_start(heap);
+    } else if (heap) {
+        heap_finish(heap);
+        heap = NULL;
+    }
+    world_give();
+    thread_leave(self);
+    if (heap && options->finalizer_thread) finalizer_start(heap);
+    return heap;
+}
+
+void gc_heap_destroy(struct gc_heap *heap)
+{
+    if (!heap->exists) {
+        gc_say("a heap is destroyed twice; stopping");
+        base_abort();
+    }
+    struct gc_thread *self = thread_self();
+    finalizer_stop(heap);
+    collector_stop(heap);
+    self->busy++;
+    world_take();
+    world_stop();
+    for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
+    heap->exists = false;
+    gc_heap_count--;
+    world_go();
+    heap_finish(heap);
+    world_give();
+    thread_leave(self);
+}
+
+/* ---- one object ---------------------------------------------------------------------------------------- */
+
+/* The first byte of the live object that holds p, or NULL. The answer stays true while the caller's
+ * frame holds p. */
+static uint8_t *live_object(struct gc_heap *heap, const void *p)
+{
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    uint8_t *meta = object_find(heap, (uintptr_t)p);
+    if (meta && !object_is_live(heap, meta)) meta = NULL;
+    if (meta && (size_t)((const char *)p - meta_address(meta)) >= object_size(meta)) meta = NULL;
+    thread_leave(thread);
+    return meta;
+}
+
+GC_PUBLIC void *fh_gc_base(struct fh_gc_heap *heap, const void *p)
+{
+    uint8_t *meta = live_object(heap_of(heap), p);
+    return meta ? meta_address(meta) : NULL;
+}
+
+GC_PUBLIC size_t fh_gc_size(struct fh_gc_heap *heap, const void *p)
+{
+    uint8_t *meta = live_object(heap_of(heap), p);
+    return meta ? object_size(meta) : 0;
+}
+
+GC_PUBLIC const struct fh_gc_type *fh_gc_type_of(struct fh_gc_heap *heap, const void *p)
+{
+    uint8_t *meta = live_object(heap_of(heap), p);
+    return meta ? type_at(meta)->public : NULL;
+}
+
+bool gc_describe(const void *p, const void **start, size_t *size)
+{
+    struct gc_block *block = side_holds((uintptr_t)p) ? (struct gc_block *)span_find(p) : NULL;
+    struct gc_heap *heap = block ? LOAD(&block->owner) : NULL;
+    if (heap == NULL) return false;
+    uint8_t *meta = object_find(heap, (uintptr_t)p);
+    *start = gc_block_start(block);
+    *size = (size_t)LOAD(&block->slices) << SLICE_SHIFT;
+    if (meta == NULL || !object_is_live(heap, meta)) return false;
+    if ((size_t)((const char *)p - meta_address(meta)) >= object_size(meta)) return false;
+    *start = meta_address(meta);
+    *size = object_size(meta);
+    return true;
+}

@@ -1,0 +1,111 @@
+/*
+ * Large objects: above 64 KiB, a span each. Their state is the mark byte of their first granule, as with
+ * all objects, so the marker asks no question; they never move, and go back to the arena as soon as a
+ * collection has found them dead.
+ */
+#include <string.h>
+
+#include "gc/gc.h"
+
+/* Enters the object into the heap, with its mark byte: a collection may look at it from then on. */
+static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t size, uint32_t id)
+{
+    size_t slices = LOAD(&block->slices);
+    uint8_t *meta = meta_of(gc_block_start(block));
+    uint16_t stamp = FH_GC_STAMP(id & 0xffff, 48);
+    lock_take(&heap->lock);
+    uint32_t *entry = NULL;
+    if (side_commit(gc_block_index(block) + (uint32_t)slices)) entry = vector_add(&heap->large);
+    if (entry) {
+        *entry = gc_block_index(block);
+        block->position = (uint32_t)(heap->large.count - 1);
+        block->young = true;
+        heap->large_bytes += slices << SLICE_SHIFT;
+        heap->stats.large_count++;
+        if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
+            heap->stats.heap_bytes_peak = heap_bytes(heap);
+        /* While a cycle goes on what is new is alive until its end. */
+        bool black = mutator_of(gc_local.thread, heap)->black;
+        unsigned state = black ? heap->mark : META_YOUNG;
+        if (LOAD(&heap->phase) != PHASE_IDLE && !black)
+            log_fill(gc_block_start(block), base_round_up(size, 8), true);
+        meta_store(meta + 1, (uint8_t)(stamp >> 8));
+        meta_store(meta, (uint8_t)((stamp & ~META_STATE) | state));
+        STORE(&block->bytes, size);
+        STORE(&block->owner, heap);
+        STORE(&block->state, BLOCK_CURRENT);
+        STORE_RELEASE(&block->kind, FH_SPAN_GC_LARGE);
+    }
+    lock_give(&heap->lock);
+    return entry != NULL;
+}
+
+void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
+{
+    struct span *span = span_allocate((size + SLICE_SIZE - 1) >> SLICE_SHIFT, 1, DENSE);
+    if (span == NULL) return NULL;
+    struct gc_block *block = (struct gc_block *)span;
+    char *p = gc_block_start(block);
+    if (!(span->flags & FH_SPAN_ZERO)) memset(p, 0, size);
+    if (!gc_large_enter(heap, block, size, id)) {
+        span_free(span);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
+    span_mark_body(span);
+    return p;
+}
+
+void gc_large_find_dead(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->large.count;) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
+        uint8_t *meta = meta_of(gc_block_start(block));
+        if ((meta_load(meta) & META_STATE) == heap->mark) {
+            if (heap->logs && block->young)
+                log_fill(gc_block_start(block), LOAD(&block->bytes), true);
+            block->young = false;
+            block->position = (uint32_t)i++;
+            continue;
+        }
+        vector_remove(&heap->large, i);
+        meta_store(meta, 0);
+        block->next = heap->dead_large;
+        heap->dead_large = gc_block_index(block);
+        heap->large_bytes -= (size_t)LOAD(&block->slices) << SLICE_SHIFT;
+        heap->stats.large_count--;
+    }
+}
+
+static void gc_large_destroy(struct gc_block *block)
+{
+    meta_store(meta_of(gc_block_start(block)), 0);
+    meta_store(meta_of(gc_block_start(block)) + 1, 0);
+    log_fill(gc_block_start(block), (size_t)LOAD(&block->slices) << SLICE_SHIFT, false);
+    block->position = block->next = 0;
+    STORE(&block->owner, NULL);
+    STORE(&block->kind, FH_SPAN_NONE);
+    span_free((struct span *)block);
+}
+
+void gc_large_free_dead(struct gc_heap *heap)
+{
+    lock_take(&heap->lock);
+    uint32_t index = heap->dead_large;
+    heap->dead_large = 0;
+    lock_give(&heap->lock);
+    while (index) {
+        struct gc_block *block = gc_block_at(index);
+        index = block->next;
+        gc_large_destroy(block);
+    }
+}
+
+void heap_large_finish(struct gc_heap *heap)
+{
+    gc_large_free_dead(heap);
+    for (size_t i = 0; i < heap->large.count; i++)
+        gc_large_destroy(gc_block_at(*(uint32_t *)vector_at(&heap->large, i)));
+    vector_finish(&heap->large);
+    heap->large_bytes = 0;
+}

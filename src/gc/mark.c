@@ -1,0 +1,679 @@
+/* The tracer. See gc/mark.h. */
+#include "gc/mark.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "os/os.h"
+
+#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
+
+/* ---- chunks --------------------------------------------------------------------------------------- */
+
+/* Holds: marking->lock. NULL when memory is refused. */
+static struct chunk *chunk_make(struct marking *marking)
+{
+    struct chunk *chunk = marking->spare;
+    if (chunk) {
+        marking->spare = chunk->next;
+        return chunk;
+    }
+    if (marking->chunks_used == marking->chunks_committed) {
+        size_t step = base_max(64 * KIB, marking->chunks_committed / 2);
+        step = base_round_down(base_min(step, marking->chunks_reserved - marking->chunks_used),
+                               64 * KIB);
+        if (step == 0 || !os_vm_commit(marking->chunks + marking->chunks_committed, step))
+            return NULL;
+        marking->chunks_committed += step;
+    }
+    chunk = (struct chunk *)(marking->chunks + marking->chunks_used);
+    marking->chunks_used += CHUNK_SIZE;
+    return chunk;
+}
+
+static void pool_put(struct marking *marking, struct chunk *chunk)
+{
+    chunk->next = marking->pool;
+    __atomic_store_n(&marking->pool, chunk, __ATOMIC_RELAXED);
+}
+
+/* The current chunk is full: it goes to the pool. False when there is no memory for another; the
+ * candidate at hand is then dropped. */
+static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    lock_take(&marking->lock);
+    struct chunk *fresh = chunk_make(marking);
+    if (fresh) pool_put(marking, marker->chunk);
+    lock_give(&marking->lock);
+    if (fresh == NULL) {
+        STORE(&marking->overflow, 1);
+        return false;
+    }
+    fresh->count = 0;
+    marker->chunk = fresh;
+    if (LOAD(&marking->idle)) {
+        atomic_fetch_add(&marking->bell, 1);
+        os_wake(&marking->bell);
+    }
+    return true;
+}
+
+FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
+{
+    struct chunk *chunk = marker->chunk;
+    if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
+        if (marker->short_of_memory && mark_is_set(marker->visitor.heap, word)) return;
+        if (!marker_chunk_full(marker)) return;
+        chunk = marker->chunk;
+    }
+    chunk->entry[chunk->count++] = word;
+}
+
+/* An empty chunk in exchange for one with candidates; false if the pool has none. */
+static bool marker_refill(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    if (__atomic_load_n(&marking->pool, __ATOMIC_RELAXED) == NULL) return false;
+    lock_take(&marking->lock);
+    struct chunk *chunk = marking->pool;
+    if (chunk) {
+        marking->pool = chunk->next;
+        marker->chunk->next = marking->spare;
+        marking->spare = marker->chunk;
+        marker->chunk = chunk;
+    }
+    lock_give(&marking->lock);
+    return chunk != NULL;
+}
+
+/* Others are idle: half of what this marker has goes to the pool. */
+static FH_NOINLINE void marker_share(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    struct chunk *own = marker->chunk;
+    lock_take(&marking->lock);
+    struct chunk *other = marking->pool ? NULL : chunk_make(marking);
+    if (other) {
+        size_t half = own->count / 2; /* the older half: it leads further */
+        memcpy(other->entry, own->entry, half * sizeof *own->entry);
+        memmove(own->entry, own->entry + half, (own->count - half) * sizeof *own->entry);
+        other->count = half;
+        own->count -= half;
+        pool_put(marking, other);
+    }
+    lock_give(&marking->lock);
+    if (other == NULL) return;
+    atomic_fetch_add(&marking->bell, 1);
+    os_wake(&marking->bell);
+}
+
+/* ---- scanning --------------------------------------------------------------------------------------- */
+
+FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base, size_t range)
+{
+    if (word - base < range) marker_push(marker, word);
+}
+
+NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
+{
+    uintptr_t base = gc_side.base;
+    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+    for (; at < end; at += sizeof(void *))
+        marker_word(marker, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED), base, range);
+}
+
+FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
+{
+    uintptr_t base = gc_side.base;
+    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+    for (; bits; bits &= bits - 1) {
+        uintptr_t *slot = (uintptr_t *)at + base_ctz(bits);
+        marker_word(marker, __atomic_load_n(slot, __ATOMIC_RELAXED), base, range);
+    }
+}
+
+static void marker_fields(struct marker *marker, uintptr_t at, const struct fh_gc_field *fields,
+                          uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uintptr_t start = at + fields[i].offset;
+        marker_words(marker, start, start + fields[i].count * sizeof(void *));
+    }
+}
+
+static void marker_elements(struct marker *marker, const struct type *type, uintptr_t at,
+                            uintptr_t end)
+{
+    const struct fh_gc_type *public = type->public;
+    if (public->element_field_count == 0) return;
+    if (type->element == sizeof(void *)) {
+        marker_words(marker, at, end);
+        return;
+    }
+    for (; at + type->element <= end; at += type->element) {
+        if (type->element <= 64 * sizeof(void *))
+            marker_bitmap(marker, at, type->element_bitmap);
+        else
+            marker_fields(marker, at, public->element_fields, public->element_field_count);
+    }
+}
+
+/* A part of a long object, and the rest for later. */
+static void marker_long(struct marker *marker, const struct type *type, uintptr_t at, uintptr_t end)
+{
+    size_t unit = type && type->element ? type->element : sizeof(void *);
+    size_t part = base_max(SLICE_WORDS * sizeof(void *) / unit, 1) * unit;
+    uintptr_t stop = end;
+    if (end - at > part) {
+        struct slice *rest = vector_add(&marker->slices);
+        if (rest) {
+            stop = at + part;
+            *rest = (struct slice){stop, end, type};
+        }
+    }
+    if (type)
+        marker_elements(marker, type, at, stop);
+    else
+        marker_words(marker, at, stop);
+}
+
+static FH_NOINLINE void marker_scan(struct marker *marker, const struct type *type, uintptr_t p,
+                                    size_t size)
+{
+    switch ((enum type_scan)type->scan) {
+    case SCAN_NOTHING: return;
+    case SCAN_BITMAP: marker_bitmap(marker, p, type->bitmap); return;
+    case SCAN_WORDS: marker_long(marker, NULL, p, p + base_round_down(size, 8)); return;
+    case SCAN_EPHEMERON: ephemeron_reach(marker, (void *)p); return;
+    case SCAN_TRACE:
+        marker->visitor.from = (void *)p;
+        gc_local.tracing = true;
+        type->trace((void *)p, size, &marker->visitor);
+        gc_local.tracing = false;
+        return;
+    case SCAN_FIELDS:
+        marker_fields(marker, p, type->public->fields, type->public->field_count);
+        if (type->element && size > type->size) marker_long(marker, type, p + type->size, p + size);
+    }
+}
+
+/* ---- candidates --------------------------------------------------------------------------------------- */
+
+/* The start of the object of this heap that a candidate points into, when its own byte has no state. */
+static FH_NOINLINE uint8_t *candidate_find(struct marker *marker, uintptr_t word)
+{
+    uint8_t *meta = object_find(marker->visitor.heap, word);
+    if (meta && (meta_load(meta) & META_STATE) == marker->mark) return NULL;
+    return meta;
+}
+
+static bool candidate_is_ours(struct marker *marker, uintptr_t word)
+{
+    return LOAD(&gc_block_of((void *)word)->owner) == marker->visitor.heap;
+}
+
+FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
+{
+    uint8_t *meta = meta_of((void *)word);
+    uint8_t byte = meta_load(meta);
+    unsigned state = byte & META_STATE;
+    if (state == marker->mark && LIKELY(!marker->others)) return;
+    if (UNLIKELY(state == 0)) {
+        meta = candidate_find(marker, word);
+        if (meta == NULL) return;
+        byte = meta_load(meta);
+    } else if (UNLIKELY(marker->others)) {
+        if (state == marker->mark || !candidate_is_ours(marker, word)) return;
+    }
+    meta_store(meta, (uint8_t)((byte & ~META_STATE) | marker->mark));
+    const struct type *type = type_at(meta);
+    uintptr_t p = (uintptr_t)meta_address(meta);
+    size_t granules = type->granules;
+    size_t size = granules ? granules << GC_SHIFT : object_size(meta);
+    marker->objects++;
+    marker->bytes += base_round_up(size, GC_GRANULE);
+    if (type->scan == SCAN_BITMAP)
+        marker_bitmap(marker, p, type->bitmap);
+    else if (type->scan != SCAN_NOTHING)
+        marker_scan(marker, type, p, size);
+    if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
+}
+
+/* Takes the oldest of the queue and puts `word` in its place. */
+FH_INLINE uintptr_t queue_exchange(struct marker *marker, uintptr_t word)
+{
+    unsigned at = marker->queue_at++ % QUEUE;
+    uintptr_t oldest = marker->queue[at];
+    marker->queue[at] = word;
+    return oldest;
+}
+
+static void queue_flush(struct marker *marker)
+{
+    for (unsigned i = 0; i < QUEUE; i++) {
+        uintptr_t word = queue_exchange(marker, 0);
+        if (word) marker_process(marker, word);
+    }
+}
+
+static bool marker_next_slice(struct marker *marker)
+{
+    if (marker->slices.count == 0) return false;
+    struct slice slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
+    marker_long(marker, slice.type, slice.at, slice.end);
+    return true;
+}
+
+/* Works on what this marker has, and what the pool has, up to about `most` candidates; false when there
+ * is nothing left. */
+static bool marker_work(struct marker *marker, size_t most)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    for (size_t done = 0; done < most; done++) {
+        struct chunk *chunk = marker->chunk;
+        if (UNLIKELY(chunk->count == 0)) {
+            if (marker_refill(marker)) continue;
+            queue_flush(marker);
+            if (marker->chunk->count || marker_refill(marker)) continue;
+            if (!marker_next_slice(marker)) return false;
+            continue;
+        }
+        uintptr_t word = chunk->entry[--chunk->count];
+        __builtin_prefetch(meta_of((void *)word));
+        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
+        uintptr_t oldest = queue_exchange(marker, word);
+        if (LIKELY(oldest)) marker_process(marker, oldest);
+        if (UNLIKELY(done % 256 == 0) && LOAD(&marking->idle) && marker->chunk->count > 32)
+            marker_share(marker);
+    }
+    return true;
+}
+
+/* ---- helpers -------------------------------------------------------------------------------------------- */
+
+/* Threads that mark beside the collecting one, for all heaps; made at the first collection and asleep in
+ * between. Holds: the world lock, for all but `job`. */
+static struct {
+    _Atomic uint32_t job;  /* rises with each job */
+    _Atomic uint32_t left; /* helpers that have not finished it */
+    struct gc_heap *heap;
+    unsigned count, wanted;
+    bool refused;
+} helpers;
+
+/* Works until all markers have nothing left. */
+static void marker_run(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    for (;;) {
+        while (marker_work(marker, SIZE_MAX)) {
+        }
+        uint32_t bell = LOAD_ACQUIRE(&marking->bell);
+        if (atomic_fetch_add(&marking->idle, 1) + 1 == LOAD(&marking->active) &&
+            __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL) {
+            STORE_RELEASE(&marking->done, 1);
+            atomic_fetch_add(&marking->bell, 1);
+            os_wake(&marking->bell);
+        }
+        for (unsigned spin = 0; spin < 200 && LOAD(&marking->bell) == bell; spin++) base_pause();
+        while (!LOAD_ACQUIRE(&marking->done) &&
+               __atomic_load_n(&marking->pool, __ATOMIC_RELAXED) == NULL) {
+            os_wait_long(&marking->bell, bell);
+            bell = LOAD_ACQUIRE(&marking->bell);
+        }
+        if (LOAD_ACQUIRE(&marking->done)) return;
+        atomic_fetch_sub(&marking->idle, 1);
+    }
+}
+
+static void *marker_main(void *argument)
+{
+    unsigned number = (unsigned)(uintptr_t)argument;
+    uint32_t seen = 0;
+    for (;;) {
+        uint32_t job = LOAD_ACQUIRE(&helpers.job);
+        if (job == seen) {
+            os_wait_long(&helpers.job, seen);
+            continue;
+        }
+        seen = job;
+        if (number < helpers.wanted) marker_run(&helpers.heap->marking_state->marker[number]);
+        if (atomic_fetch_sub(&helpers.left, 1) == 1) os_wake(&helpers.left);
+    }
+    return NULL;
+}
+
+static void helpers_start(unsigned wanted)
+{
+    while (!helpers.refused && helpers.count < wanted) {
+        sigset_t all, before;
+        pthread_attr_t attributes;
+        pthread_t thread;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, 256 * KIB);
+        uintptr_t number = helpers.count + 1;
+        helpers.refused = pthread_create(&thread, &attributes, marker_main, (void *)number) != 0;
+        if (!helpers.refused) helpers.count++;
+        pthread_attr_destroy(&attributes);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+}
+
+void helpers_fork_child(void)
+{
+    helpers.count = 0;
+    helpers.refused = false;
+    STORE(&helpers.left, 0);
+    STORE(&helpers.job, 0);
+}
+
+/* ---- the door -------------------------------------------------------------------------------------------- */
+
+static void visit_slot(struct fh_gc_visitor *visitor, void **slot)
+{
+    struct marker *marker = (struct marker *)visitor;
+    uintptr_t word = (uintptr_t)__atomic_load_n(slot, __ATOMIC_RELAXED);
+    marker_add(marker, word);
+}
+
+static void visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    marker_add((struct marker *)visitor, __atomic_load_n(slot, __ATOMIC_RELAXED) & mask);
+}
+
+static void visit_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    marker_words((struct marker *)visitor, (uintptr_t)start, (uintptr_t)(start + words));
+}
+
+static void marker_begin(struct gc_heap *heap, struct marker *marker)
+{
+    marker->visitor =
+        (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
+    memset(marker->queue, 0, sizeof marker->queue);
+    marker->keyed = marker->short_of_memory = false;
+    marker->others = gc_heap_count > 1;
+    marker->mark = heap->mark;
+    marker->objects = marker->bytes = 0;
+    marker->slices.item = sizeof(struct slice);
+    if (marker->chunk == NULL) marker->chunk = chunk_make(heap->marking_state);
+    if (marker->chunk) marker->chunk->count = 0;
+}
+
+bool marking_init(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    if (marking == NULL) marking = heap->marking_state = arena_record(sizeof *marking);
+    if (marking == NULL) return false;
+    memset(marking, 0, sizeof *marking);
+    marking->heap = heap;
+    marking->chunks_reserved = base_round_up(base_max(arena.size >> 7, MIB), MIB);
+    marking->chunks = os_vm_reserve(marking->chunks_reserved, MIB);
+    if (marking->chunks == NULL) return false;
+    os_vm_name(marking->chunks, marking->chunks_reserved, "freehold:gc-stack");
+    /* One chunk each is there before it is needed. */
+    for (unsigned i = 0; i < MARKERS; i++) {
+        marker_begin(heap, &marking->marker[i]);
+        if (marking->marker[i].chunk == NULL) return false;
+    }
+    return true;
+}
+
+void marking_destroy(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    if (marking == NULL || marking->chunks == NULL) return;
+    for (unsigned i = 0; i < MARKERS; i++) vector_finish(&marking->marker[i].slices);
+    os_vm_release(marking->chunks, marking->chunks_reserved);
+    marking->chunks = NULL;
+}
+
+static void marking_begin_concurrent(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    marking->count = 1;
+    STORE(&marking->overflow, 0);
+    STORE(&marking->idle, 1); /* so that markers share with threads that assist */
+    for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+void marking_begin(struct gc_heap *heap, bool concurrent)
+{
+    if (concurrent) {
+        marking_begin_concurrent(heap);
+        return;
+    }
+    struct marking *marking = heap->marking_state;
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    wanted = (unsigned)base_min(wanted, MARKERS);
+    helpers_start(wanted - 1);
+    marking->count = (unsigned)base_min(wanted, helpers.count + 1);
+    STORE(&marking->overflow, 0);
+    for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+/* The threads' buffers could not be passed on: each object is marked by this thread itself, with what it
+ * refers to left to the pass over marked objects that an overflow brings. */
+static void shade_directly(struct gc_heap *heap, struct mutator *mutator)
+{
+    for (uint32_t i = 0; i < mutator->log_count; i++) {
+        uint8_t *meta = object_find(heap, (uintptr_t)mutator->log[i].old);
+        if (meta == NULL || LOAD(&heap->phase) != PHASE_MARKING) continue;
+        meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | heap->mark));
+    }
+    STORE(&heap->marking_state->overflow, 1);
+}
+
+/* The stack was full once: all marked objects are scanned again. */
+static bool rescan(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
+{
+    (void)granules;
+    struct marker *marker = data;
+    if ((meta_load(meta) & META_STATE) != heap->mark) return true;
+    marker_scan(marker, type_at(meta), (uintptr_t)meta_address(meta), object_size(meta));
+    while (marker_work(marker, SIZE_MAX)) {
+    }
+    return true;
+}
+
+static void marking_drain_once(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    STORE(&marking->idle, 0);
+    STORE(&marking->done, 0);
+    STORE(&marking->active, marking->count);
+    if (marking->count > 1) {
+        helpers.heap = heap;
+        helpers.wanted = marking->count;
+        STORE(&helpers.left, helpers.count);
+        atomic_fetch_add(&helpers.job, 1);
+        os_wake(&helpers.job);
+    }
+    marker_run(&marking->marker[0]);
+    if (marking->count == 1) return;
+    for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
+}
+
+/* Each round marks at least what one chunk holds, so there is an end. */
+void marking_repair(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    struct marker *marker = &marking->marker[0];
+    while (atomic_exchange(&marking->overflow, 0)) {
+        heap->stats.stack_overflows++;
+        marker->short_of_memory = true;
+        roots_visit(heap, &marker->visitor);
+        while (marker_work(marker, SIZE_MAX)) {
+        }
+        heap_each_object(heap, rescan, marker);
+    }
+    marker->short_of_memory = false;
+}
+
+void marking_drain(struct gc_heap *heap)
+{
+    marking_drain_once(heap);
+    if (LOAD(&heap->phase) == PHASE_IDLE) marking_repair(heap);
+}
+
+bool marking_drain_some(struct gc_heap *heap, size_t objects)
+{
+    return marker_work(&heap->marking_state->marker[0], objects);
+}
+
+void marking_finish(struct gc_heap *heap, bool minor)
+{
+    struct marking *marking = heap->marking_state;
+    if (!minor) heap->live = 0;
+    heap->stats.objects_marked = 0;
+    unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
+    for (unsigned i = 0; i < count; i++) {
+        heap->live += marking->marker[i].bytes;
+        heap->stats.objects_marked += marking->marker[i].objects;
+    }
+}
+
+bool marker_make(struct gc_heap *heap, struct marker *marker)
+{
+    struct marking *marking = heap->marking_state;
+    memset(marker, 0, sizeof *marker);
+    lock_take(&marking->lock);
+    marker_begin(heap, marker);
+    lock_give(&marking->lock);
+    return marker->chunk != NULL;
+}
+
+void marker_give_all(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    queue_flush(marker);
+    while (marker_next_slice(marker)) {
+    }
+    bool fixed = marker >= marking->marker && marker < marking->marker + MARKERS;
+    lock_take(&marking->lock);
+    struct chunk *chunk = marker->chunk, *fresh = NULL;
+    if (chunk->count && fixed) fresh = chunk_make(marking);
+    if (chunk->count == 0) {
+        if (!fixed) {
+            chunk->next = marking->spare;
+            marking->spare = chunk;
+        }
+    } else if (!fixed || fresh) {
+        pool_put(marking, chunk);
+        if (fresh) fresh->count = 0;
+        marker->chunk = fresh;
+    }
+    lock_give(&marking->lock);
+    /* No memory for a chunk in exchange: this marker works its own off. */
+    while (marker->chunk && marker->chunk->count && fixed) marker_work(marker, SIZE_MAX);
+}
+
+bool marker_assist(struct marker *marker, size_t objects)
+{
+    if (marker->chunk->count == 0 && !marker_refill(marker)) return false;
+    marker_work(marker, objects);
+    return true;
+}
+
+bool marking_is_drained(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    return atomic_load(&marking->borrowed) == 0 &&
+           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL;
+}
+
+uint64_t marking_objects(const struct gc_heap *heap)
+{
+    const struct marking *marking = heap->marking_state;
+    uint64_t objects = 0;
+    for (unsigned i = 0; i < MARKERS; i++) objects += marking->marker[i].objects;
+    return objects;
+}
+
+/* A chunk of candidates for the pool. */
+void shade_flush(struct gc_heap *heap, struct mutator *mutator)
+{
+    struct marking *marking = heap->marking_state;
+    if (mutator->log_count == 0) return;
+    lock_take(&marking->lock);
+    struct chunk *chunk = chunk_make(marking);
+    if (chunk) {
+        chunk->count = 0;
+        for (uint32_t i = 0; i < mutator->log_count; i++) {
+            uintptr_t word = (uintptr_t)mutator->log[i].old;
+            if (side_holds(word)) chunk->entry[chunk->count++] = word;
+        }
+        pool_put(marking, chunk);
+    }
+    lock_give(&marking->lock);
+    /* The object is dropped and was no root: only a pass over everything would find it. */
+    if (chunk == NULL) shade_directly(heap, mutator);
+    mutator->log_count = 0;
+}
+
+void marker_add(struct marker *marker, uintptr_t word)
+{
+    if (side_holds(word)) marker_push(marker, word);
+}
+
+void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end)
+{
+    start = base_round_up(start, sizeof(void *));
+    if (end > start) marker_words(marker, start, base_round_down(end, sizeof(void *)));
+}
+
+bool mark_is_set(const struct gc_heap *heap, uintptr_t word)
+{
+    uint8_t *meta = object_find(heap, word);
+    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark || object_is_new(meta);
+}
+
+GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)
+{
+    visitor->slot(visitor, slot);
+}
+
+GC_PUBLIC void fh_gc_visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    visitor->tagged(visitor, slot, mask);
+}
+
+GC_PUBLIC void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *start, size_t size)
+{
+    uintptr_t at = base_round_up((uintptr_t)start, sizeof(void *));
+    uintptr_t end = ((uintptr_t)start + size) & ~(uintptr_t)(sizeof(void *) - 1);
+    if (end > at) visitor->range(visitor, (uintptr_t *)at, (end - at) / sizeof(void *));
+}
+
+/* ---- any visitor ------------------------------------------------------------------------------------------ */
+
+static void scan_fields(struct fh_gc_visitor *visitor, uintptr_t at,
+                        const struct fh_gc_field *fields, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < fields[i].count; k++)
+            visitor->slot(visitor, (void **)(at + fields[i].offset) + k);
+}
+
+void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta)
+{
+    const struct type *type = type_at(meta);
+    uintptr_t p = (uintptr_t)meta_address(meta), end = p + object_size(meta);
+    visitor->from = (void *)p;
+    switch ((enum type_scan)type->scan) {
+    case SCAN_NOTHING: return;
+    case SCAN_WORDS: visitor->range(visitor, (uintptr_t *)p, (end - p) / sizeof(void *)); return;
+    case SCAN_TRACE: type->trace((void *)p, end - p, visitor); return;
+    case SCAN_EPHEMERON: return;
+    case SCAN_BITMAP:
+    case SCAN_FIELDS:
+        scan_fields(visitor, p, type->public->fields, type->public->field_count);
+        for (p += type->size; type->element && p + type->element <= end; p += type->element)
+            scan_fields(visitor, p, type->public->element_fields,
+                        type->public->element_field_count);
+    }
+}

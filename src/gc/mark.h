@@ -1,0 +1,134 @@
+/*
+ * mark: the tracer. Markers take candidates, words that may be references, from a stack; a queue of 16
+ * between the stack and the look at the object gives the memory time to come (Cher, Hosking, Vitek
+ * 2004). A candidate is looked at when it leaves the queue: then its byte tells whether it is an object
+ * and not marked yet, so each object is scanned once per marker at most, without an atomic operation.
+ *
+ *      fields --> | stack: chunks of 4 KiB | --> | queue, prefetching | --> mark byte, then fields
+ *                     |            ^
+ *                     v full       | empty
+ *                 | the pool of chunks, shared by all markers |
+ *
+ * There is no recursion. When memory for chunks is refused a candidate is dropped, and found again by a
+ * pass over all marked objects: the stack can be of any size.
+ */
+#ifndef GC_MARK_H
+#define GC_MARK_H
+
+#include "gc/gc.h"
+
+#define QUEUE 16
+#define CHUNK_SIZE 4096
+#define CHUNK_ENTRIES ((CHUNK_SIZE - 16) / sizeof(void *))
+#define MARKERS 16
+#define SLICE_WORDS 512 /* of a long object that are scanned at a time */
+
+struct chunk {
+    struct chunk *next;
+    size_t count;
+    uintptr_t entry[CHUNK_ENTRIES];
+};
+static_assert(sizeof(struct chunk) == CHUNK_SIZE, "a page");
+
+/* The rest of a long object. */
+struct slice {
+    uintptr_t at, end;
+    const struct type *type; /* NULL: every word */
+};
+
+struct fh_gc_visitor {
+    void (*slot)(struct fh_gc_visitor *visitor, void **slot);
+    void (*tagged)(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask);
+    void (*range)(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words);
+    struct gc_heap *heap;
+    void *from; /* the object that is being scanned, or NULL */
+    void *data;
+};
+
+struct marker {
+    struct fh_gc_visitor visitor; /* first */
+    struct chunk *chunk;
+    uintptr_t queue[QUEUE];
+    unsigned queue_at;
+    bool keyed;           /* look for ephemerons of each object that is marked */
+    bool short_of_memory; /* the stack was full once: push only what is not marked */
+    bool others;          /* there are other heaps: look whose an object is */
+    uint8_t mark;
+    struct vector slices; /* struct slice */
+    uint64_t objects, bytes;
+};
+
+struct marking {
+    struct gc_heap *heap;
+    struct lock lock; /* of the pool */
+    struct chunk *pool, *spare;
+    char *chunks; /* reserved memory for chunks */
+    size_t chunks_reserved, chunks_committed, chunks_used;
+    _Atomic uint32_t idle, active, bell, done;
+    _Atomic uint32_t overflow;
+    _Atomic uint32_t borrowed; /* bit for each marker that a thread of the program uses */
+    unsigned count;
+    struct marker marker[MARKERS];
+};
+
+/* Before and after a marking. The marker of the calling thread is number 0. */
+bool marking_init(struct gc_heap *heap);
+void marking_begin(struct gc_heap *heap, bool concurrent);
+void marking_finish(struct gc_heap *heap, bool minor);
+
+/* A marker for a moment, for roots; false when there is no memory for its stack. */
+bool marker_make(struct gc_heap *heap, struct marker *marker);
+
+/* What a marker has goes to the pool. */
+void marker_give_all(struct marker *marker);
+
+/* Marks about so many objects of the pool's; false if the pool was empty. */
+bool marker_assist(struct marker *marker, size_t objects);
+
+/* Nothing is in the pool, and nobody assists. */
+bool marking_is_drained(struct gc_heap *heap);
+
+/* Objects marked so far. */
+uint64_t marking_objects(const struct gc_heap *heap);
+
+/* Candidates were dropped: roots and all marked objects are looked at again. Threads stand. */
+void marking_repair(struct gc_heap *heap);
+
+/* Gives a marker a candidate: any word. */
+void marker_add(struct marker *marker, uintptr_t word);
+void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
+
+/* Marks all that can be reached from what was added; all helpers take part. */
+void marking_drain(struct gc_heap *heap);
+
+/* The same, by the calling thread alone, for about so many objects; false when nothing is left. */
+bool marking_drain_some(struct gc_heap *heap, size_t objects);
+
+/* Whether the object that holds this word is marked; true for what is no object of the heap. */
+bool mark_is_set(const struct gc_heap *heap, uintptr_t word);
+
+/* Calls the visitor for each reference of an object. */
+void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
+
+/* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
+void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor, bool self);
+
+/* Slots of old objects that barriers have remembered. */
+void remembered_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+
+/* Reads the list of modules; not while threads stand. */
+void roots_refresh(struct gc_heap *heap);
+
+/* weak.c: an ephemeron was reached; its value when its key is marked, else later. */
+void ephemeron_reach(struct marker *marker, void *ephemeron);
+void ephemeron_key_marked(struct marker *marker, void *key);
+
+/* Objects whose finalizers wait. */
+void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+
+/* All of weakness, after marking: ephemerons, clearing, finalizers. Threads stand. */
+void weak_process(struct gc_heap *heap);
+
+#endif

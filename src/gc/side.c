@@ -1,0 +1,118 @@
+/* The side tables: reserved once, committed as the arena grows. See gc/meta.h. */
+#include <string.h>
+
+#include "gc/gc.h"
+#include "gc/vector.h"
+#include "os/os.h"
+
+struct gc_side gc_side;
+
+enum { SIDE_STEP = 64 }; /* slices; 256 KiB of mark bytes */
+
+bool side_init(void)
+{
+    if (gc_side.marks_bias) return true;
+    size_t marks = arena.size >> GC_SHIFT, logs = arena.size >> 6;
+    size_t guard = MIB;
+    char *base = os_vm_reserve(marks + guard + logs + guard, MIB);
+    if (base == NULL) return false;
+    os_vm_name(base, marks + guard + logs + guard, "freehold:gc-marks");
+    gc_side.base = arena.base + ((uintptr_t)arena.first << SLICE_SHIFT);
+    gc_side.logs_bias = (uintptr_t)base + marks + guard - (arena.base >> 6);
+    gc_side.committed = arena.first;
+    gc_side.marks_bias = (uintptr_t)base - (arena.base >> GC_SHIFT);
+    return true;
+}
+
+/* One table for slices from..to. */
+static bool side_commit_table(uintptr_t bias, unsigned shift, uint32_t from, uint32_t to)
+{
+    size_t page = os_page_size();
+    uintptr_t start = bias + ((arena.base + ((uintptr_t)from << SLICE_SHIFT)) >> shift);
+    uintptr_t end = bias + ((arena.base + ((uintptr_t)to << SLICE_SHIFT)) >> shift);
+    start = base_round_down(start, page);
+    end = base_round_up(end, page) + page; /* eight bytes are read at a time, also from the last */
+    return os_vm_commit((void *)start, end - start);
+}
+
+bool side_commit(uint32_t end)
+{
+    size_t need = (size_t)(end - arena.first) << SLICE_SHIFT;
+    if (need <= __atomic_load_n(&gc_side.range, __ATOMIC_ACQUIRE)) return true;
+    lock_take(&gc_side.lock);
+    uint32_t from = gc_side.committed;
+    /* In proportion to what there is, so that growth costs few system calls. */
+    uint32_t to = (uint32_t)base_round_up(end + (from - arena.first) / 8, SIDE_STEP);
+    to = (uint32_t)base_min(to, arena.end);
+    bool done = from >= end;
+    if (!done && side_commit_table(gc_side.marks_bias, GC_SHIFT, from, to) &&
+        side_commit_table(gc_side.logs_bias, 6, from, to)) {
+        done = true;
+        gc_side.committed = to;
+        size_t range = (size_t)(to - arena.first) << SLICE_SHIFT;
+        __atomic_store_n(&gc_side.range, range, __ATOMIC_RELEASE);
+    }
+    lock_give(&gc_side.lock);
+    return done;
+}
+
+void log_fill(const void *start, size_t size, bool set)
+{
+    uintptr_t p = (uintptr_t)start, end = p + size;
+    /* Neighbours share the first and the last byte. */
+    for (; p < end && p & 63; p += 8) {
+        if (set)
+            __atomic_fetch_or(log_byte((void *)p), log_bit((void *)p), __ATOMIC_RELAXED);
+        else
+            __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
+    }
+    size_t whole = (end - p) & ~(size_t)63;
+    if (p < end) memset(log_byte((void *)p), set ? 0xff : 0, whole >> 6);
+    for (p += p < end ? whole : 0; p < end; p += 8) {
+        if (set)
+            __atomic_fetch_or(log_byte((void *)p), log_bit((void *)p), __ATOMIC_RELAXED);
+        else
+            __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
+    }
+}
+
+void side_fork_prepare(void)
+{
+    lock_take(&gc_side.lock);
+}
+
+void side_fork_end(void)
+{
+    lock_give(&gc_side.lock);
+}
+
+/* ---- vectors ------------------------------------------------------------------------------------ */
+
+bool vector_reserve(struct vector *v, size_t items)
+{
+    size_t need = items * v->item;
+    if (need <= v->committed) return true;
+    if (v->base == NULL) {
+        v->reserved = base_round_up(base_max(arena.size >> 10, MIB), MIB);
+        v->base = os_vm_reserve(v->reserved, MIB);
+        if (v->base == NULL) return false;
+        os_vm_name(v->base, v->reserved, "freehold:gc-tables");
+    }
+    size_t size = base_round_up(base_max(need, v->committed + v->committed / 2), 64 * KIB);
+    size = base_min(size, v->reserved);
+    if (size < need || !os_vm_commit(v->base + v->committed, size - v->committed)) return false;
+    v->committed = size;
+    return true;
+}
+
+void *vector_add(struct vector *v)
+{
+    if (!vector_reserve(v, v->count + 1)) return NULL;
+    return v->base + v->item * v->count++;
+}
+
+void vector_finish(struct vector *v)
+{
+    if (v->base) os_vm_release(v->base, v->reserved);
+    *v = (struct vector){.item = v->item};
+}

@@ -1,0 +1,133 @@
+/*
+ * Verification: the whole heap read while the program stands, every invariant of the mark bytes, and
+ * every exact reference followed. What it finds ends the program if a collection asked, since nothing
+ * that follows could be trusted.
+ */
+#include <string.h>
+
+#include "base/format.h"
+#include "gc/mark.h"
+
+struct verification {
+    struct fh_gc_visitor visitor;
+    struct text what;
+    bool wrong;
+    bool marked; /* a collection has just ended: what is marked refers to what is marked */
+};
+
+static void wrong(struct verification *v, const void *object, const char *what, const void *other)
+{
+    if (v->wrong) return;
+    v->wrong = true;
+    text_str(&v->what, "object ");
+    text_hex(&v->what, (uintptr_t)object);
+    text_char(&v->what, ' ');
+    text_str(&v->what, what);
+    if (other) text_hex(&v->what, (uintptr_t)other);
+    text_char(&v->what, 0);
+}
+
+/* A reference to an address in a block of the heap at which no object is: it was freed, or never made. */
+static void verify_slot(struct fh_gc_visitor *visitor, void **slot)
+{
+    struct verification *v = (struct verification *)visitor;
+    struct gc_heap *heap = visitor->heap;
+    uintptr_t p = (uintptr_t)*slot;
+    if (!side_holds(p)) return;
+    struct gc_block *block = gc_block_of((void *)p);
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || LOAD(&block->owner) != heap) return;
+    uint8_t *meta = object_find(heap, p);
+    if (meta == NULL) {
+        wrong(v, visitor->from, "refers to memory that was freed: ", (void *)p);
+        return;
+    }
+    const uint8_t *from = meta_of(visitor->from);
+    bool from_marked = (meta_load(from) & META_STATE) == heap->mark;
+    if (v->marked && from_marked && !mark_is_set(heap, p))
+        wrong(v, visitor->from, "is marked and refers to one that is not: ", (void *)p);
+}
+
+static void verify_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    void *p = (void *)(*slot & mask);
+    verify_slot(visitor, &p);
+}
+
+static void verify_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    (void)visitor;
+    (void)start;
+    (void)words; /* ambiguous: anything may be there */
+}
+
+static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
+{
+    (void)heap;
+    struct verification *v = data;
+    const struct type *type = type_at(meta);
+    if (type->public == NULL)
+        wrong(v, meta_address(meta), "has a type that was never registered", NULL);
+    else if (type->granules && type->granules != granules)
+        wrong(v, meta_address(meta), "is not as long as its type", NULL);
+    else if (type->scan != SCAN_EPHEMERON)
+        object_scan(&v->visitor, meta);
+    return !v->wrong;
+}
+
+/* In a block that is swept, every byte with a state begins an object that ends before the next. */
+static void verify_block(struct gc_heap *heap, struct gc_block *block, struct verification *v)
+{
+    uint8_t *start = meta_of(gc_block_start(block)), *end = start + BLOCK_GRANULES;
+    (void)heap;
+    for (uint8_t *meta = start; meta < end;) {
+        size_t granule = (size_t)(meta - start);
+        if (block->busy_from <= granule && granule < block->busy_to) {
+            meta = start + block->busy_to;
+            continue;
+        }
+        if (!(meta_load(meta) & META_STATE)) {
+            if (meta_load(meta)) wrong(v, meta_address(meta), "is no object, but has a type", NULL);
+            meta++;
+            continue;
+        }
+        size_t granules = 1;
+        while (meta + granules <= end && !(meta_load(meta + granules - 1) & META_END)) {
+            if (granules > 1 && meta_load(meta + granules - 1) & META_STATE) break;
+            granules++;
+        }
+        if (meta + granules > end || !(meta_load(meta + granules - 1) & META_END)) {
+            wrong(v, meta_address(meta), "has no end", NULL);
+            return;
+        }
+        meta += granules;
+    }
+}
+
+bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity)
+{
+    struct verification v = {
+        .visitor = {verify_slot, verify_tagged, verify_range, heap, NULL, NULL},
+        .what = {what, 0, capacity},
+        .marked = marked,
+    };
+    for (size_t i = 0; i < heap->blocks.count && !v.wrong; i++) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+        if (index) verify_block(heap, gc_block_at(index), &v);
+    }
+    if (!v.wrong) heap_each_object(heap, verify_object, &v);
+    return !v.wrong;
+}
+
+void heap_verify(struct gc_heap *heap, bool marked, const char *when)
+{
+    char what[200], line[300];
+    if (heap_check(heap, marked, what, sizeof what)) return;
+    struct text t = TEXT(line);
+    text_str(&t, what);
+    text_str(&t, " (found ");
+    text_str(&t, when);
+    text_str(&t, "); stopping");
+    text_char(&t, 0);
+    gc_say(line);
+    base_abort();
+}

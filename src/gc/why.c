@@ -1,0 +1,161 @@
+/*
+ * Why is this object alive: a search through the heap, breadth first from the roots, that remembers by
+ * which reference each object was met. It marks with the bits of a table of its own, one entry for each
+ * object met, in memory that is given back afterwards; so it can be asked in any program at any time.
+ */
+#include <string.h>
+
+#include "base/format.h"
+#include "gc/mark.h"
+
+/* An object that was met, in order; `by` is the position of the one that referred to it. */
+struct met {
+    uintptr_t object;
+    uintptr_t slot; /* of a root; 0 */
+    uint32_t by;    /* position + 1; 0: a root */
+};
+
+struct search {
+    struct fh_gc_visitor visitor;
+    struct vector met;  /* struct met, and the queue */
+    struct vector seen; /* hash: position + 1 */
+    uint32_t by;
+    uintptr_t target;
+    uint32_t found; /* position + 1 */
+    bool failed;
+};
+
+static bool seen_add(struct search *s, uintptr_t object)
+{
+    uint32_t *slots = (uint32_t *)s->seen.base;
+    size_t mask = s->seen.count - 1;
+    size_t at = object * 0x9e3779b97f4a7c15ull >> 20 & mask;
+    for (; slots[at]; at = (at + 1) & mask)
+        if (((struct met *)vector_at(&s->met, slots[at] - 1))->object == object) return false;
+    slots[at] = (uint32_t)s->met.count + 1;
+    return true;
+}
+
+static bool seen_grow(struct search *s)
+{
+    if (s->met.count * 2 < s->seen.count) return true;
+    size_t size = base_max(s->seen.count * 4, 4096);
+    if (!vector_reserve(&s->seen, size)) return false;
+    s->seen.count = size;
+    memset(s->seen.base, 0, size * sizeof(uint32_t));
+    size_t count = s->met.count;
+    for (s->met.count = 0; s->met.count < count; s->met.count++)
+        seen_add(s, ((struct met *)vector_at(&s->met, s->met.count))->object);
+    return true;
+}
+
+static void meet(struct search *s, uintptr_t word, uintptr_t slot)
+{
+    if (s->found || s->failed) return;
+    uint8_t *meta = object_find(s->visitor.heap, word);
+    if (meta == NULL) return;
+    uintptr_t object = (uintptr_t)meta_address(meta);
+    if (!seen_grow(s) || !vector_reserve(&s->met, s->met.count + 1)) {
+        s->failed = true;
+        return;
+    }
+    if (!seen_add(s, object)) return;
+    struct met *met = vector_add(&s->met);
+    *met = (struct met){object, s->by ? 0 : slot, s->by};
+    if (object == s->target) s->found = (uint32_t)s->met.count;
+}
+
+static void meet_slot(struct fh_gc_visitor *visitor, void **slot)
+{
+    meet((struct search *)visitor, (uintptr_t)*slot, (uintptr_t)slot);
+}
+
+static void meet_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    meet((struct search *)visitor, *slot & mask, (uintptr_t)slot);
+}
+
+__attribute__((no_sanitize("address", "thread"))) static void meet_range(
+    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (side_holds(start[i])) meet((struct search *)visitor, start[i], (uintptr_t)(start + i));
+}
+
+/* What kind of root a word at this address is. */
+static void root_name(struct text *t, struct gc_heap *heap, uintptr_t slot)
+{
+    for (struct gc_thread *thread = gc_threads; thread; thread = thread->next) {
+        uintptr_t record = (uintptr_t)thread;
+        bool stack = slot >= thread->stack_low && slot < thread->stack_high;
+        bool registers = slot >= record && slot < record + sizeof *thread;
+        bool variable = slot >= thread->tls_low && slot < thread->tls_high;
+        if (!stack && !registers && !variable) continue;
+        text_str(t, stack       ? "the stack of thread "
+                    : registers ? "a register of thread "
+                                : "a variable of thread ");
+        text_dec(t, thread->id);
+        return;
+    }
+    const struct vector *handles = &heap->handles;
+    if (slot - (uintptr_t)handles->base < handles->committed)
+        text_str(t, "a handle");
+    else
+        text_str(t, "a static variable or registered root");
+    text_str(t, " at ");
+    text_hex(t, slot);
+}
+
+static void path_write(struct search *s, struct text *t)
+{
+    uint32_t path[64];
+    unsigned length = 0;
+    uint32_t at = s->found;
+    for (; at; at = ((struct met *)vector_at(&s->met, at - 1))->by) path[length++ % 64] = at;
+    struct met *first = vector_at(&s->met, path[(length - 1) % 64] - 1);
+    root_name(t, s->visitor.heap, first->slot);
+    text_char(t, '\n');
+    for (unsigned i = length; i-- > 0;) {
+        if (length > 64 && i == 62) text_str(t, "  ...\n");
+        if (length > 64 && i < length - 1 && i > 62) continue;
+        struct met *met = vector_at(&s->met, path[i % 64] - 1);
+        const struct fh_gc_type *type = type_at(meta_of((void *)met->object))->public;
+        text_str(t, "  -> ");
+        text_str(t, type && type->name ? type->name : "object");
+        text_str(t, " at ");
+        text_hex(t, met->object);
+        text_char(t, '\n');
+    }
+}
+
+static void search_run(struct search *s)
+{
+    roots_visit(s->visitor.heap, &s->visitor);
+    for (size_t next = 0; next < s->met.count && !s->found && !s->failed; next++) {
+        s->by = (uint32_t)next + 1;
+        object_scan(&s->visitor, meta_of((void *)((struct met *)vector_at(&s->met, next))->object));
+    }
+}
+
+GC_PUBLIC size_t fh_gc_why_alive(struct fh_gc_heap *public, const void *p, char *text,
+                                 size_t capacity)
+{
+    struct gc_heap *heap = heap_of(public);
+    if (capacity == 0) return 0;
+    struct search s = {.visitor = {meet_slot, meet_tagged, meet_range, heap, NULL, NULL},
+                       .met.item = sizeof(struct met),
+                       .seen.item = sizeof(uint32_t)};
+    struct text t = {text, 0, capacity - 1};
+    uintptr_t hidden = ~(uintptr_t)p; /* so that the caller's frames below here do not hold it */
+    p = NULL;
+    still_begin(heap);
+    uint8_t *meta = object_find(heap, ~hidden);
+    s.target = meta ? (uintptr_t)meta_address(meta) : 0;
+    if (meta) search_run(&s);
+    if (s.found) path_write(&s, &t);
+    still_end(heap);
+    vector_finish(&s.met);
+    vector_finish(&s.seen);
+    t.at[t.length] = 0;
+    return t.length;
+}

@@ -1,0 +1,43 @@
+/*
+ * Threads of the program, for who must interrupt them: their stacks, a signal to one of them, and the
+ * registers that it was interrupted with. The other half of os.h; tests over os/fake use it as it is.
+ */
+#ifndef OS_THREAD_H
+#define OS_THREAD_H
+
+#include <signal.h>
+
+#include "os/os.h"
+
+#define OS_REGISTERS 32 /* at most */
+
+/* The calling thread's stack, from its lowest to one past its highest address, thread-local storage
+ * at the top included where libc puts it there. */
+bool os_stack_bounds(uintptr_t *low, uintptr_t *high);
+
+/* Sends a signal to a thread of this process; false if there is no such thread. */
+bool os_thread_signal(uint32_t thread, int signal);
+
+/* Has `handler(context)` run for a signal, on the alternate stack if there is one, other signals
+ * masked; interrupted system calls go on where the kernel can. */
+bool os_signal_handle(int signal, void (*handler)(int, siginfo_t *, void *));
+
+/* Stack pointer and general registers from a handler's context; returns their number. */
+unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer);
+
+/* The calling thread's processor time, and monotonic time, in ns. */
+uint64_t os_thread_time_ns(void);
+uint64_t os_time_ns(void);
+
+/* The calling thread takes its share of the processor in short slices, where the kernel can (6.12): then
+ * it keeps others waiting for a tenth of a millisecond instead of three. */
+void os_thread_short_slices(void);
+
+void os_delay_us(uint64_t us);
+
+unsigned os_processors(void);
+
+/* Sleeps while *word == value, without a limit; signals may end it early. */
+void os_wait_long(_Atomic uint32_t *word, uint32_t value);
+
+#endif
