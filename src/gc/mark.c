@@ -407,7 +407,7 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
 bool marking_init(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
-    if (marking == NULL) marking = heap->marking_state = arena_record(sizeof *marking);
+    if (marking == NULL) marking = heap->marking_state = arena_record(RECORD_GC, sizeof *marking);
     if (marking == NULL) return false;
     memset(marking, 0, sizeof *marking);
     marking->heap = heap;

@@ -332,7 +332,7 @@ static struct gc_thread *thread_record(void)
     if (thread)
         thread_pool = thread->next;
     else
-        thread = arena_record(sizeof *thread);
+        thread = arena_record(RECORD_GC, sizeof *thread);
     if (thread) memset(thread, 0, sizeof *thread);
     return thread;
 }

@@ -20,7 +20,7 @@ static_assert(offsetof(struct heap, state) == offsetof(struct fh_heap, state), "
 static_assert(offsetof(struct heap, pending) == offsetof(struct fh_heap, pending), "pending");
 static_assert(offsetof(struct heap, allocated) == offsetof(struct fh_heap, allocated), "allocated");
 
-/* Records of heaps are all that arena_record gives out, so they lie one after the other, and a
+/* Records of a kind lie one after the other, and these are all of one size, so a
  * heap's place is its id. */
 #define HEAP_STRIDE base_round_up(sizeof(struct heap), 64)
 
@@ -39,7 +39,7 @@ struct heap *heap_at(uint32_t i)
 static struct heap *heap_create(void)
 {
     lock_take(&create_lock);
-    struct heap *heap = arena_record(HEAP_STRIDE);
+    struct heap *heap = arena_record(RECORD_HEAP, HEAP_STRIDE);
     if (heap) {
         heap->id = heap_count() + 1;
         heap->remote_budget = REMOTE_BUDGET;

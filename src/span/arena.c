@@ -67,8 +67,9 @@ bool arena_init(size_t reserve)
     }
     size_t descriptors = base_round_up((size >> SLICE_SHIFT) * sizeof(struct span), SLICE_SIZE);
     size_t records = base_round_up(base_max(size >> 14, MIB), SLICE_SIZE);
-    size_t meta = base_round_up(descriptors + records, ARENA_ALIGN);
-    if (!os_vm_readable(base, descriptors + records)) return false;
+    size_t all_records = records * RECORD_KINDS;
+    size_t meta = base_round_up(descriptors + all_records, ARENA_ALIGN);
+    if (!os_vm_readable(base, descriptors + all_records)) return false;
     /* Named once and whole: parts with other names would not merge as they are committed. */
     os_vm_dump(base, size, false); /* terabytes of nothing: only what is in use belongs in a core */
     os_vm_name(base, meta, "freehold:meta");
@@ -77,8 +78,12 @@ bool arena_init(size_t reserve)
     arena.first = (uint32_t)(meta >> SLICE_SHIFT);
     arena.end = (uint32_t)(size >> SLICE_SHIFT);
     arena.committed = arena.first;
-    arena.heaps = arena.heaps_next = arena.heaps_committed = (uintptr_t)base + descriptors;
+    arena.heaps = (uintptr_t)base + descriptors;
     arena.heaps_end = arena.heaps + records;
+    for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
+        uintptr_t start = arena.heaps + kind * records;
+        arena.records[kind] = (struct records){start, start, start + records};
+    }
     /* Descriptors below `first` are never used: the array's first page to be written is that of
      * the first slice. */
     size_t start = base_round_down(arena.first * sizeof(struct span), os_page_size());
@@ -114,22 +119,22 @@ static bool meta_commit(uintptr_t start, size_t size, uintptr_t end)
     return true;
 }
 
-void *arena_record(size_t size)
+void *arena_record(enum record_kind kind, size_t size)
 {
+    struct records *records = &arena.records[kind];
     size = base_round_up(size, 64);
     lock_take(&arena.lock);
-    void *record = (void *)arena.heaps_next;
-    if (arena.heaps_next + size > arena.heaps_end) record = NULL;
-    if (record && arena.heaps_next + size > arena.heaps_committed) {
+    void *record = (void *)records->next;
+    if (records->next + size > records->end) record = NULL;
+    if (record && records->next + size > records->committed) {
         size_t step = base_round_up(size, RECORD_STEP);
-        step = base_min(step, arena.heaps_end - arena.heaps_committed);
-        if (meta_commit(arena.heaps_committed, step, arena.heaps_end)) {
-            arena.heaps_committed += step;
-        } else {
+        step = base_min(step, records->end - records->committed);
+        if (meta_commit(records->committed, step, records->end))
+            records->committed += step;
+        else
             record = NULL;
-        }
     }
-    if (record) arena.heaps_next += size;
+    if (record) records->next += size;
     lock_give(&arena.lock);
     return record;
 }

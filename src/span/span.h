@@ -12,7 +12,7 @@
  * a descriptor: reserved addresses lie between. Descriptors of slices never used read as zeros.
  *
  *   base                base + meta_bytes            high                     base + size
- *    | descriptors | heaps | spans handed out ...     | reserved, faults       |
+ *    | descriptors | records | spans handed out ...     | reserved, faults       |
  *
  * Rejected: descriptors at the head of each segment (one load less, but beside the program's
  * data); a page map of two levels (a dependent load on every free); several arenas (a search).
@@ -74,6 +74,9 @@ struct span {
     _Atomic uint64_t bytes;
 };
 
+/* Records of one kind lie one after the other, whatever the other floors take. */
+enum record_kind { RECORD_HEAP, RECORD_GC, RECORD_KINDS };
+
 struct arena {
     /* Set once at the start; on the hot path. */
     uintptr_t base;
@@ -85,8 +88,10 @@ struct arena {
     uint32_t committed;           /* slices below are readable and writable */
     uint32_t debt;                /* slices taken fresh for which no dirty one was given back yet */
     size_t descriptors_committed; /* bytes */
-    uintptr_t heaps;              /* bump allocation of records */
-    uintptr_t heaps_next, heaps_committed, heaps_end;
+    uintptr_t heaps, heaps_end;   /* records of heaps: a free block names its heap by address */
+    struct records {
+        uintptr_t next, committed, end;
+    } records[RECORD_KINDS];
 };
 
 extern struct arena arena;
@@ -131,7 +136,7 @@ bool arena_init(size_t reserve);
 
 /* Memory for the library's own records, in a region of its own, zeroed, never given back; NULL
  * when the kernel refuses. `size` is rounded up to 64 bytes. */
-void *arena_record(size_t size);
+void *arena_record(enum record_kind kind, size_t size);
 
 /* DENSE: all of the span will be used, so resident pages are welcome. SPARSE: perhaps only a little
  * of it; then clean pages are better, of which only those touched will count. */

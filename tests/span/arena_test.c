@@ -44,7 +44,7 @@ static void start_with_pages_of(void *page_size)
     size_t reserve = GIB;
     start_as_asked(&reserve);
     for (int i = 0; i < 100; i++) REQUIRE(span_allocate(50, 1, DENSE) != NULL);
-    for (int i = 0; i < 100; i++) REQUIRE(arena_record(7000) != NULL);
+    for (int i = 0; i < 100; i++) REQUIRE(arena_record(RECORD_HEAP, 7000) != NULL);
 }
 
 static void test_arena__serves_any_page_size(void **state)

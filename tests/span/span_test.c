@@ -396,7 +396,7 @@ static void test_arena__records_are_apart_and_zero(void **state)
     (void)state;
     char *last = NULL;
     for (size_t size = 1; size < 20000; size += 777) {
-        char *record = arena_record(size);
+        char *record = arena_record(RECORD_HEAP, size);
         assert_non_null(record);
         assert_int_equal((uintptr_t)record % 64, 0);
         assert_true(record > last);
@@ -406,12 +406,15 @@ static void test_arena__records_are_apart_and_zero(void **state)
         memset(record, 1, size);
         last = record + size - 1;
     }
-    assert_null(arena_record(arena.heaps_end - arena.heaps));
+    char *apart = arena_record(RECORD_GC, 100);
+    assert_true((uintptr_t)apart >= arena.heaps_end);
+    assert_true((char *)arena_record(RECORD_HEAP, 64) == last + 1 + (63 & -(uintptr_t)(last + 1)));
+    assert_null(arena_record(RECORD_HEAP, arena.heaps_end - arena.heaps));
     os_fake_refuse(1, OS_FAKE_ALL);
-    while (arena_record(4096)) {
+    while (arena_record(RECORD_HEAP, 4096)) {
     }
     os_fake_reset();
-    assert_non_null(arena_record(4096));
+    assert_non_null(arena_record(RECORD_HEAP, 4096));
 }
 
 /* ---- at random ----------------------------------------------------------------------------------------- */
