@@ -178,13 +178,16 @@ PUBLIC struct mallinfo mallinfo(void)
 
 static void info_sizes(FILE *file)
 {
-    for (unsigned c = 1; c < CLASSES; c++) {
-        uint64_t allocated = 0;
-        for (uint32_t i = 0; i < heap_count(); i++) allocated += heap_allocated(heap_at(i), c);
-        if (allocated)
-            fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
-                    class_facts[c].size, (unsigned long long)allocated);
+    uint64_t allocated[CLASSES] = {0};
+    for (uint32_t i = 0; i < heap_count(); i++) {
+        uint64_t blocks[CLASSES];
+        heap_allocated(heap_at(i), blocks);
+        for (unsigned c = 1; c < CLASSES; c++) allocated[c] += blocks[c];
     }
+    for (unsigned c = 1; c < CLASSES; c++)
+        if (allocated[c])
+            fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
+                    class_facts[c].size, (unsigned long long)allocated[c]);
 }
 
 PUBLIC int malloc_info(int flags, FILE *file)

@@ -99,8 +99,10 @@ static void slot_count_all(struct fh_run_slot *s)
         slot_count(s, bucket, &shard->allocated, &shard->allocated_bytes);
     }
     for (uint32_t i = 0; i < heap_count(); i++) {
+        uint64_t blocks[CLASSES];
+        heap_allocated(heap_at(i), blocks);
         for (unsigned c = 1; c < CLASSES; c++) {
-            uint64_t n = heap_allocated(heap_at(i), c);
+            uint64_t n = blocks[c];
             s->allocated += n;
             s->allocated_bytes += n * class_facts[c].size;
             bucket[base_log2(class_facts[c].size - 1)] += n;

@@ -133,8 +133,8 @@ bool heap_sweep(bool force);
 /* Walks everything; other threads go on meanwhile. */
 void heap_usage(struct fh_usage *usage);
 
-/* Blocks of a class that this heap handed out so far: what went into its list less what lies there. */
-uint64_t heap_allocated(struct heap *heap, unsigned size_class);
+/* Blocks of each class that this heap handed out so far: what went into its lists less what lies there. */
+void heap_allocated(struct heap *heap, uint64_t blocks[CLASSES]);
 
 /* Block starts at p, or p is in none: index of the block, blocks if it is in the slack. */
 unsigned slab_block_of(const struct span *slab, const void *p);

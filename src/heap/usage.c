@@ -1,31 +1,35 @@
 /* Where the bytes of all heaps are: a walk over every span while the program goes on. */
 #include "heap/slab.h"
 
-struct list_facts {
-    uint64_t blocks, bytes;
-};
-
 /* A thread's list, which its thread may be changing: every step is checked to be a free block of a
- * slab, so that one that was handed out meanwhile ends the walk, whatever is in it. */
-static struct list_facts list_count(struct heap *heap, unsigned size_class)
+ * slab, so that one that was handed out meanwhile ends the walk, whatever is in it. Blocks are counted
+ * by the class of their slab, which may have been borrowed. */
+static void list_count(struct heap *heap, unsigned list, uint64_t blocks[CLASSES])
 {
-    struct list_facts facts = {0};
-    struct block *block = LOAD(&heap->head[size_class]);
-    while (block && facts.blocks < SLICE_SIZE / 16) {
+    struct block *block = LOAD(&heap->head[list]);
+    for (unsigned n = 0; block && n < SLICE_SIZE / 16; n++) {
         struct span *slab = arena_holds(block) ? span_find(block) : NULL;
         if (slab == NULL || LOAD(&slab->kind) != FH_SPAN_SLAB || (uintptr_t)block % 16) break;
         if (!slab_block_is_free(slab, block)) break;
-        facts.blocks++;
-        facts.bytes += class_facts[slab->size_class].size;
+        blocks[slab->size_class]++;
         block = LOAD(&block->next);
     }
-    return facts;
 }
 
-uint64_t heap_allocated(struct heap *heap, unsigned size_class)
+static void lists_count(struct heap *heap, uint64_t blocks[CLASSES])
 {
-    uint64_t listed = __atomic_load_n(&heap->allocated[size_class], __ATOMIC_RELAXED);
-    return listed - base_min(listed, list_count(heap, size_class).blocks);
+    for (unsigned c = 0; c < CLASSES; c++) blocks[c] = 0;
+    for (unsigned c = 1; c < CLASSES; c++) list_count(heap, c, blocks);
+}
+
+void heap_allocated(struct heap *heap, uint64_t blocks[CLASSES])
+{
+    uint64_t listed[CLASSES];
+    lists_count(heap, listed);
+    for (unsigned c = 0; c < CLASSES; c++) {
+        uint64_t taken = __atomic_load_n(&heap->allocated[c], __ATOMIC_RELAXED);
+        blocks[c] = taken - base_min(taken, listed[c]);
+    }
 }
 
 static void span_add(struct span *span, void *context)
@@ -52,7 +56,9 @@ static void span_add(struct span *span, void *context)
 
 static void heap_add(struct heap *heap, struct fh_usage *usage)
 {
-    for (unsigned c = 1; c < CLASSES; c++) usage->thread_lists += list_count(heap, c).bytes;
+    uint64_t listed[CLASSES];
+    lists_count(heap, listed);
+    for (unsigned c = 1; c < CLASSES; c++) usage->thread_lists += listed[c] * class_facts[c].size;
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];
         uint32_t slab = __atomic_load_n(&set->slab, __ATOMIC_RELAXED);
