@@ -4,13 +4,17 @@
  *
  * What could break: a fault on an address that nobody owns, and an answer that names a neighbour.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <freehold/freehold.h>
 #include <freehold/registry.h>
@@ -205,6 +209,45 @@ static void test_describe__what_cannot_be_looked_up_is_not_claimed(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+static void test_describe__a_mapping_ends_before_its_end(void **state)
+{
+    (void)state;
+    char *mapped = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(mapped != MAP_FAILED);
+    munmap(mapped + 4096, 4096);
+    expect_text(mapped + 4095, "anonymous memory");
+    expect_text(mapped + 4096, "not mapped");
+    munmap(mapped, 4096);
+}
+
+/* A line of /proc/self/maps that is longer than any buffer here hides none of those behind it. */
+static void test_describe__names_of_any_length_are_passed_over(void **state)
+{
+    (void)state;
+    enum { FOLDERS = 4 };
+    char path[1000] = "/tmp/describe_test.XXXXXX";
+    size_t length[FOLDERS + 1] = {strlen(path)};
+    assert_non_null(mkdtemp(path));
+    for (int i = 0; i < FOLDERS; i++) {
+        length[i + 1] =
+            length[i] + (size_t)snprintf(path + length[i], sizeof path - length[i], "/%0200d", i);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    strcat(path, "/file");
+    int local, fd = open(path, O_CREAT | O_RDWR, 0600);
+    assert_true(fd >= 0);
+    void *mapped = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0); /* below the stack */
+    assert_true(mapped != MAP_FAILED);
+    unlink(path);
+    for (int i = FOLDERS; i >= 0; i--) {
+        path[length[i]] = 0;
+        rmdir(path);
+    }
+    expect_text(&local, "memory of [stack]");
+    munmap(mapped, 4096);
+    close(fd);
+}
+
 static void test_describe__text_fits_any_buffer(void **state)
 {
     (void)state;
@@ -283,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_describe__any_word_has_an_answer),
         cmocka_unit_test(test_describe__says_it_in_words),
         cmocka_unit_test(test_describe__what_cannot_be_looked_up_is_not_claimed),
+        cmocka_unit_test(test_describe__a_mapping_ends_before_its_end),
+        cmocka_unit_test(test_describe__names_of_any_length_are_passed_over),
         cmocka_unit_test(test_describe__text_fits_any_buffer),
         cmocka_unit_test(test_describe__answers_from_a_signal_handler),
     };

@@ -115,6 +115,7 @@ static void test_options__wrong_values_are_refused_and_change_nothing(void **sta
         {"purge_delay", "0x10"},
         {"purge_delay", "99999999999999999999999"},
         {"purge_delay", "18446744073709551616"},
+        {"purge_delay", "18446744073709552616"}, /* 2^64 + 1000 */
         {"purge_delay", "10K"},
         {"bad_free", ""},
         {"bad_free", "abor"},
@@ -241,6 +242,28 @@ static void test_options__a_mistake_is_one_clear_line(void **state)
                                  "use a path of at most 255 bytes; ignored\n");
 }
 
+static void test_options__what_overflows_is_no_value(void **state)
+{
+    (void)state;
+    /* 2^64 + 2^40 */
+    expect_complaint("reserve=16777217T", "freehold: FREEHOLD_OPTIONS: 'reserve=16777217T' has a "
+                                          "bad value: use 16M to 64T; ignored\n");
+}
+
+static void test_options__a_path_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    char entry[300] = "run_file=", line[300];
+    size_t name = strlen(entry);
+    memset(entry + name, 'x', 256);
+    entry[name + 256] = 0;
+    snprintf(line, sizeof line,
+             "freehold: FREEHOLD_OPTIONS: '%.80s' has a bad value: "
+             "use a path of at most 255 bytes; ignored\n",
+             entry);
+    expect_complaint(entry, line);
+}
+
 /* ---- run_file names a file that is something else --------------------------------------------------------- */
 
 enum { FOREIGN_SIZE = sizeof(struct fh_run_slot) * FH_RUN_SLOTS };
@@ -345,6 +368,8 @@ int main(void)
         cmocka_unit_test(test_options__the_environment_overrides_the_symbol),
         cmocka_unit_test(test_options__a_setuid_program_does_not_listen),
         cmocka_unit_test(test_options__a_mistake_is_one_clear_line),
+        cmocka_unit_test(test_options__what_overflows_is_no_value),
+        cmocka_unit_test(test_options__a_path_that_is_too_long_is_refused),
         cmocka_unit_test(test_options__the_right_ones_count_beside_the_wrong),
         cmocka_unit_test(test_options__very_long_ones_are_cut),
         cmocka_unit_test(test_options__strict_ends_the_program),

@@ -77,6 +77,40 @@ static void test_groups__wait_till_the_group_is_large(void **state)
     for (unsigned i = 0; i < FEW; i++) fh_free(p[i]);
 }
 
+/* 256 serves 80 as long as its first page has blocks; then it is 96, one of two to a doubling. */
+static void test_groups__part_with_the_first_page(void **state)
+{
+    (void)state;
+    enum { PAGE = CARVE_SIZE / 256 };
+    void *p[PAGE + 1];
+    for (unsigned i = 0; i <= PAGE; i++) {
+        p[i] = fh_malloc(80);
+        assert_int_equal(fh_malloc_usable_size(p[i]), i < PAGE ? 256 : 96);
+    }
+    for (unsigned i = 0; i <= PAGE; i++) fh_free(p[i]);
+}
+
+/* The table in slab.c: two to a doubling while there are 8 slabs, four while there are 16. */
+static void test_groups__part_at_the_numbers_said(void **state)
+{
+    (void)state;
+    enum { MOST = 4000 };
+    static void *p[MOST];
+    static const struct {
+        size_t usable;
+        uint32_t slabs;
+    } step[] = {{768, 8}, {640, 16}};
+    unsigned n = 0;
+    p[n++] = fh_malloc(520);
+    while (fh_malloc_usable_size(p[n - 1]) > 768) p[n++] = fh_malloc(520);
+    for (size_t i = 0; i < COUNT_OF(step); i++) {
+        while (fh_malloc_usable_size(p[n - 1]) == step[i].usable) p[n++] = fh_malloc(520);
+        assert_int_equal(heap_self->bin[class_of(step[i].usable)].slabs, step[i].slabs);
+    }
+    assert_int_equal(fh_malloc_usable_size(p[n - 1]), 528);
+    while (n > 0) fh_free(p[--n]);
+}
+
 static void test_groups__keep_alignment(void **state)
 {
     for (size_t alignment = 16; alignment <= 4096; alignment *= 2) {
@@ -108,6 +142,8 @@ int main(void)
         cmocka_unit_test_setup(test_groups__the_first_page_of_each_serves_three_sizes, fresh),
         cmocka_unit_test_setup(test_groups__a_class_of_many_parts_from_its_group, fresh),
         cmocka_unit_test_setup(test_groups__wait_till_the_group_is_large, fresh),
+        cmocka_unit_test_setup(test_groups__part_with_the_first_page, fresh),
+        cmocka_unit_test_setup(test_groups__part_at_the_numbers_said, fresh),
         cmocka_unit_test_setup(test_groups__keep_alignment, fresh),
         cmocka_unit_test_setup(test_groups__realloc_stays_where_it_would_get_no_less, fresh),
     };

@@ -57,6 +57,41 @@ static void test_large__shrinks_in_place_and_gives_back_slices(void **state)
     fh_free(q);
 }
 
+static void test_large__realloc_to_nothing_frees(void **state)
+{
+    (void)state;
+    assert_null(fh_realloc(fh_malloc(MIB), 0));
+    assert_int_equal(fh_registry.large_count, 0);
+}
+
+/* The descriptors it grows over still name an earlier block, which began elsewhere. */
+static void test_large__one_that_grew_is_found_from_every_slice(void **state)
+{
+    (void)state;
+    char *earlier = fh_malloc(20 * MIB);
+    fh_free(earlier);
+    char *before = fh_malloc(100000), *p = fh_malloc(100000);
+    assert_ptr_equal(before, earlier);
+    for (size_t size = 200000; size < 10 * MIB; size *= 2) {
+        assert_ptr_equal(fh_realloc(p, size), p);
+        for (size_t at = 0; at < size; at += SLICE_SIZE)
+            assert_ptr_equal(span_find(p + at), span_at(span_index_of(p)));
+    }
+    fh_free(p);
+    fh_free(before);
+}
+
+static void test_large__each_is_counted_once(void **state)
+{
+    (void)state;
+    uint64_t before = fh_registry.large_allocated, bytes = fh_registry.large_allocated_bytes;
+    char *p = fh_malloc(MIB), *q = fh_malloc(2 * MIB);
+    fh_free(p);
+    fh_free(q);
+    assert_int_equal(fh_registry.large_allocated - before, 2);
+    assert_int_equal(fh_registry.large_allocated_bytes - bytes, 3 * MIB);
+}
+
 static void test_large__moves_by_page_tables_or_by_copying(void **state)
 {
     (void)state;
@@ -149,6 +184,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_large__is_rounded_to_the_page),
         CASE(test_large__shrinks_in_place_and_gives_back_slices),
+        CASE(test_large__realloc_to_nothing_frees),
+        CASE(test_large__one_that_grew_is_found_from_every_slice),
+        CASE(test_large__each_is_counted_once),
         CASE(test_large__moves_by_page_tables_or_by_copying),
         CASE(test_large__what_a_move_leaves_behind_is_clean),
         CASE(test_large__numbers_add_up_whatever_happens),

@@ -11,6 +11,7 @@
 #include <freehold/freehold.h>
 
 #include "heap/heap.h"
+#include "kit/expect.h"
 #include "kit/pattern.h"
 #include "kit/random.h"
 #include "kit/unit.h"
@@ -110,6 +111,7 @@ static void test_run__grows_and_shrinks_in_place(void **state)
     assert_ptr_equal(fh_realloc(p, 60 * KIB), p);
     pattern_expect(p, 16 * KIB, 16 * KIB, 1);
     assert_int_equal(run_bytes(), 60 * KIB);
+    assert_ptr_equal(fh_realloc(p, 64 * KIB), p); /* up to the end of the slice */
     assert_ptr_equal(fh_realloc(p, 20 * KIB), p);
     assert_int_equal(fh_malloc_usable_size(p), 20 * KIB);
     assert_int_equal(run_bytes(), 20 * KIB);
@@ -146,6 +148,24 @@ static void test_run__zeroed_means_zero(void **state)
     for (size_t i = 0; i < COUNT_OF(p); i++) fh_free(p[i]);
 }
 
+/* A block that grew over pages never used has used them. */
+static void test_run__what_was_grown_over_is_not_zero(void **state)
+{
+    (void)state;
+    fh_malloc_trim(0);
+    char *p = take(9 * KIB), *grown = fh_realloc(p, 40 * KIB), *held = take(9 * KIB);
+    assert_ptr_equal(grown, p);
+    memset(grown, 1, 40 * KIB);
+    fh_free(grown);
+    char *front = take(12 * KIB), *zero = fh_calloc(1, 28 * KIB);
+    assert_ptr_equal(front, p);
+    assert_ptr_equal(zero, p + 12 * KIB); /* none of it was in the block before it grew */
+    pattern_expect_zero(zero, 28 * KIB);
+    fh_free(zero);
+    fh_free(front);
+    fh_free(held);
+}
+
 static void test_run__free_pages_go_back(void **state)
 {
     (void)state;
@@ -154,7 +174,8 @@ static void test_run__free_pages_go_back(void **state)
     memset(held, 2, 10 * KIB);
     fh_free(p);
     uint64_t before = fh_registry.purged_bytes;
-    heap_sweep(false);
+    assert_true(heap_sweep(false)); /* notes what it sees, and wants to come again */
+    assert_int_equal(fh_registry.purged_bytes, before);
     heap_sweep(false); /* left alone in between */
     assert_true(fh_registry.purged_bytes - before >= 36 * KIB);
     for (size_t i = 0; i < 10 * KIB; i++) assert_int_equal(held[i], 2);
@@ -162,6 +183,49 @@ static void test_run__free_pages_go_back(void **state)
     pattern_expect_zero(again, 40 * KIB);
     fh_free(again);
     fh_free(held);
+}
+
+/* ---- the lock is taken ------------------------------------------------------------------------------- */
+
+static unsigned bad_count;
+
+static void record_bad(const char *caller, const void *p)
+{
+    (void)caller;
+    (void)p;
+    EXPECT(++bad_count < 10, "told for ever"); /* and the lock is held, so no way back */
+}
+
+/* Frees that find it taken are done by whoever takes it next. */
+static void test_run__a_free_does_not_wait_for_the_lock(void **state)
+{
+    (void)state;
+    char *p[3];
+    for (int i = 0; i < 3; i++) p[i] = take(10 * KIB);
+    run_fork_prepare(); /* takes all locks */
+    for (int i = 0; i < 3; i++) fh_free(p[i]);
+    assert_int_equal(run_bytes(), 30 * KIB);
+    run_fork_parent();
+    char *next = take(10 * KIB);
+    assert_int_equal(run_bytes(), 10 * KIB);
+    fh_free(next);
+}
+
+/* The list of such frees is a circle then. */
+static void test_run__a_double_free_under_the_lock_is_told(void **state)
+{
+    (void)state;
+    void (*standard)(const char *, const void *) = heap_config.bad_pointer;
+    heap_config.bad_pointer = record_bad;
+    char *p = take(10 * KIB), *held = take(10 * KIB);
+    run_fork_prepare();
+    fh_free(p);
+    fh_free(p);
+    run_fork_parent();
+    fh_free(held);
+    assert_int_equal(bad_count, 1);
+    assert_int_equal(run_bytes(), 0);
+    heap_config.bad_pointer = standard;
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, empty, empty)
@@ -174,7 +238,10 @@ int main(void)
         CASE(test_run__alignment_up_to_the_slice),
         CASE(test_run__grows_and_shrinks_in_place),
         CASE(test_run__zeroed_means_zero),
+        CASE(test_run__what_was_grown_over_is_not_zero),
         CASE(test_run__free_pages_go_back),
+        CASE(test_run__a_free_does_not_wait_for_the_lock),
+        CASE(test_run__a_double_free_under_the_lock_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

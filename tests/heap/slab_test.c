@@ -153,6 +153,44 @@ static void test_slab__all_blocks_of_all_classes_can_be_had(void **state)
     }
 }
 
+/* Of 3072 bytes the second block lies in two pages. Its second page goes back when it is free, and
+ * again when it was used once more meanwhile. */
+static void test_slab__a_page_that_a_block_reaches_into_goes_back(void **state)
+{
+    (void)state;
+    span_purge(0, NULL);
+    char *first = memset(fh_malloc(3072), 1, 3072);
+    char *start = span_start(slab_of(first));
+    assert_ptr_equal(first, start);
+    for (int round = 0; round < 3; round++) {
+        char *second = memset(fh_malloc(3072), 1, 3072);
+        assert_ptr_equal(second, first + 3072);
+        assert_int_equal(resident_bytes(start, SLICE_SIZE), 2 * CARVE_SIZE);
+        fh_free(second);
+        heap_sweep(true);
+        assert_int_equal(resident_bytes(start, SLICE_SIZE), CARVE_SIZE);
+    }
+    fh_free(first);
+}
+
+/* A slice that comes with another's pages keeps those it needs, though no block is free in its list. */
+static void test_slab__pages_that_came_with_it_go_back(void **state)
+{
+    (void)state;
+    unsigned blocks = fill_slabs(64, 1);
+    struct span *slab = slab_of(block[0]);
+    for (unsigned i = 0; i < blocks; i++) memset(block[i], 1, 64);
+    for (unsigned i = 0; i < blocks; i++) fh_free(block[i]);
+    heap_flush(heap_self);
+    char *p = fh_malloc(64);
+    assert_ptr_equal(slab_of(p), slab);
+    assert_null(LOAD(&slab->free));
+    assert_int_equal(resident_bytes(span_start(slab), SLICE_SIZE), SLICE_SIZE);
+    heap_sweep(true);
+    assert_int_equal(resident_bytes(span_start(slab), SLICE_SIZE), 4 * CARVE_SIZE);
+    fh_free(p);
+}
+
 /* ---- alignment -------------------------------------------------------------------------------------------- */
 
 static void test_slab__alignment_of_every_size(void **state)
@@ -191,6 +229,58 @@ static void test_slab__alignment_where_slabs_are_borrowed(void **state)
     for (unsigned c = 1; c < CLASSES; c++) fh_free(hole[c][0]);
 }
 
+/* Counted is what a block is, not what it was asked for as. */
+static void test_slab__borrowed_blocks_count_as_of_their_own_class(void **state)
+{
+    (void)state;
+    unsigned small = class_of(160), large = class_of(256), blocks = fill_slabs(256, 2);
+    for (unsigned i = 0; i < blocks - 1; i++) fh_free(block[i]);
+    uint64_t small_before = heap_allocated(heap_self, small);
+    uint64_t large_before = heap_allocated(heap_self, large);
+    void *p = fh_malloc(160);
+    assert_int_equal(fh_malloc_usable_size(p), 256);
+    fh_malloc_trim(0); /* no list hides a block now */
+    assert_int_equal(heap_allocated(heap_self, small), small_before);
+    assert_int_equal(heap_allocated(heap_self, large), large_before + 1);
+    fh_free(p);
+    for (unsigned i = blocks - 1; i < 2 * blocks; i++) fh_free(block[i]);
+}
+
+/* A current slab, borrowed, of which all blocks are free again goes back; and who borrowed it must not
+ * allocate from it any more. */
+static void test_slab__a_borrowed_one_that_is_free_goes_back(void **state)
+{
+    (void)state;
+    unsigned small = class_of(160), blocks = fill_slabs(256, 2);
+    struct span *borrowed = slab_of(block[0]);
+    for (unsigned i = 0; i < blocks - 1; i++) fh_free(block[i]);
+    for (unsigned i = 0; i < blocks - 1; i++) {
+        block[i] = fh_malloc(160);
+        assert_ptr_equal(slab_of(block[i]), borrowed);
+    }
+    assert_null(LOAD(&heap_self->head[small]));
+    assert_int_equal(heap_self->bin[small].current, span_index(borrowed));
+    for (unsigned i = 0; i < blocks; i++) fh_free(block[i]);
+    assert_int_equal(LOAD(&borrowed->state), FH_SLAB_CURRENT);
+    heap_sweep(true);
+    assert_int_not_equal(LOAD(&borrowed->kind), FH_SPAN_SLAB);
+    assert_int_equal(heap_self->bin[small].current, 0);
+    for (unsigned i = blocks; i < 2 * blocks; i++) fh_free(block[i]);
+}
+
+static void test_slab__allocated_is_what_was_handed_out(void **state)
+{
+    (void)state;
+    uint64_t before = heap_allocated(heap_self, class_of(512));
+    for (unsigned i = 0; i < 20; i++) {
+        block[i] = fh_malloc(512);
+        assert_int_equal(heap_allocated(heap_self, class_of(512)), before + i + 1);
+    }
+    for (unsigned i = 0; i < 20; i++) fh_free(block[i]);
+    fh_malloc_trim(0);
+    assert_int_equal(heap_allocated(heap_self, class_of(512)), before + 20);
+}
+
 /* ---- what is no block ----------------------------------------------------------------------------------------- */
 
 static void expect_bad(const void *p)
@@ -205,6 +295,7 @@ static void test_slab__what_is_no_block_is_told(void **state)
 {
     (void)state;
     char local, *p = fh_malloc(100), *large = fh_malloc(1 << 20), *run = fh_malloc(20000);
+    char *slack = fh_malloc(3072); /* of these a slab holds 21, and 1024 bytes are left */
     expect_bad(&local);
     expect_bad(&bad);
     expect_bad((void *)16);
@@ -217,7 +308,9 @@ static void test_slab__what_is_no_block_is_told(void **state)
     expect_bad(large + 65536);
     expect_bad(run + 1);
     expect_bad(run + 1024);
-    assert_int_equal(bad_count, 24);
+    expect_bad(span_start(slab_of(slack)) + 21 * 3072);
+    assert_int_equal(bad_count, 26);
+    fh_free(slack);
     fh_free(run);
     expect_bad(run);
     fh_free(large);
@@ -247,8 +340,13 @@ int main(void)
         CASE(test_slab__freed_blocks_are_handed_out_before_new_memory),
         CASE(test_slab__is_touched_a_page_at_a_time),
         CASE(test_slab__all_blocks_of_all_classes_can_be_had),
+        CASE(test_slab__a_page_that_a_block_reaches_into_goes_back),
+        CASE(test_slab__pages_that_came_with_it_go_back),
         CASE(test_slab__alignment_of_every_size),
         CASE(test_slab__alignment_where_slabs_are_borrowed),
+        CASE(test_slab__borrowed_blocks_count_as_of_their_own_class),
+        CASE(test_slab__a_borrowed_one_that_is_free_goes_back),
+        CASE(test_slab__allocated_is_what_was_handed_out),
         CASE(test_slab__what_is_no_block_is_told),
         CASE(test_slab__double_frees_of_runs_and_large_blocks_are_told),
     };

@@ -28,10 +28,20 @@ static int set_up(void **state)
     return heap_self == &heap_none;
 }
 
+/* Not 0 if any heap takes a slab for its own, whoever had it before. */
+static uint32_t slabs_of_heaps(void)
+{
+    uint32_t slabs = 0;
+    for (uint32_t i = 0; i < heap_count(); i++)
+        for (unsigned c = 1; c < CLASSES; c++) slabs |= heap_at(i)->bin[c].slabs;
+    return slabs;
+}
+
 static int empty(void **state)
 {
     (void)state;
     fh_malloc_trim(0);
+    if (slabs_of_heaps() != 0) return 1;
     return fh_registry.slabs != 0 || fh_registry.runs != 0 || fh_registry.large_count != 0;
 }
 
@@ -128,6 +138,60 @@ static void test_remote__a_thread_that_only_frees_needs_no_heap(void **state)
     free_blocks(NULL);
 }
 
+static enum fh_kind kind_of(const void *p)
+{
+    struct fh_description description;
+    return fh_describe(p, &description);
+}
+
+static void *free_one_and_look(void *own_heap)
+{
+    if (own_heap) fh_free(fh_malloc(1));
+    assert_int_equal(kind_of(block[0]), FH_BLOCK);
+    fh_free(block[0]);
+    assert_int_equal(kind_of(block[0]), FH_BLOCK_FREE);
+    return NULL;
+}
+
+static void test_remote__a_block_is_free_as_soon_as_it_is_freed(void **state)
+{
+    (void)state;
+    for (int own_heap = 0; own_heap < 2; own_heap++) {
+        block[0] = fh_malloc(SIZE);
+        void *beside = fh_malloc(SIZE);
+        run_thread(free_one_and_look, own_heap ? block : NULL);
+        block[0] = NULL;
+        fh_free(beside);
+    }
+}
+
+static sem_t ready, go_on;
+
+static void *allocate_and_sleep(void *unused)
+{
+    allocate_blocks(unused);
+    sem_post(&ready);
+    sem_wait(&go_on);
+    return NULL;
+}
+
+/* Of a thread that sleeps; what it allocates from next stays. */
+static void test_remote__slabs_that_others_emptied_go_back(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    sem_init(&ready, 0, 0);
+    sem_init(&go_on, 0, 0);
+    assert_int_equal(pthread_create(&thread, NULL, allocate_and_sleep, NULL), 0);
+    sem_wait(&ready);
+    assert_true(fh_registry.slabs >= BLOCKS * SIZE / SLICE_SIZE);
+    free_blocks(NULL);
+    fh_malloc_trim(0);
+    assert_in_range(fh_registry.slabs, 0, 2);
+    sem_post(&go_on);
+    pthread_join(thread, NULL);
+}
+
 /* ---- threads that end ------------------------------------------------------------------------------------- */
 
 static void *use_a_little(void *unused)
@@ -144,6 +208,51 @@ static void test_detach__one_heap_serves_one_thread_after_the_other(void **state
     uint32_t heaps = heap_count();
     for (int i = 0; i < 200; i++) run_thread(use_a_little, NULL);
     assert_int_equal(heap_count(), heaps);
+}
+
+static uint32_t heaps_that_wait_as_they_are(void)
+{
+    uint32_t warm = 0;
+    for (uint32_t i = 0; i < heap_count(); i++)
+        warm += LOAD(&heap_at(i)->state) == FH_HEAP_IDLE && !heap_at(i)->settled;
+    return warm;
+}
+
+static void test_detach__its_lists_wait_for_the_next_thread(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        run_thread(use_a_little, NULL);
+        assert_int_equal(heaps_that_wait_as_they_are(), 1);
+    }
+    fh_malloc_trim(0);
+    assert_int_equal(heaps_that_wait_as_they_are(), 0);
+}
+
+static void *use_a_little_and_sleep(void *unused)
+{
+    use_a_little(unused);
+    sem_post(&ready);
+    sem_wait(&go_on);
+    return NULL;
+}
+
+/* First of all tests, since others have more. */
+static void test_attach__the_peak_is_of_threads_at_the_same_time(void **state)
+{
+    (void)state;
+    pthread_t thread[5];
+    sem_init(&ready, 0, 0);
+    sem_init(&go_on, 0, 0);
+    for (int i = 0; i < 10; i++) run_thread(use_a_little, NULL);
+    assert_int_equal(fh_registry.threads_peak, 2);
+    for (uint32_t i = 0; i < COUNT_OF(thread); i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, use_a_little_and_sleep, NULL), 0);
+        sem_wait(&ready);
+    }
+    assert_int_equal(fh_registry.threads_peak, 1 + COUNT_OF(thread));
+    for (uint32_t i = 0; i < COUNT_OF(thread); i++) sem_post(&go_on);
+    for (uint32_t i = 0; i < COUNT_OF(thread); i++) pthread_join(thread[i], NULL);
 }
 
 static void test_adopt__what_a_thread_left_half_free_is_used(void **state)
@@ -346,6 +455,64 @@ static void test_sweep__the_page_of_the_block_freed_last_goes_back(void **state)
     refill_and_free();
 }
 
+/* All blocks of the slab that can still be had, into block[] from `from` on. Returns how many. */
+static unsigned allocate_from(const struct span *slab, int from)
+{
+    unsigned had = 0;
+    for (int i = from; i < BLOCKS; i++) {
+        block[i] = fh_malloc(SIZE);
+        pattern_write(block[i], SIZE, (uint64_t)i);
+        had += span_at(span_index_of(block[i])) == slab;
+    }
+    return had;
+}
+
+/* Frees all but the first block of a slab, sweeps, and ends. */
+static void *leave_a_lone_block(void *first)
+{
+    allocate_blocks(NULL);
+    struct span *slab = span_at(span_index_of(block[0]));
+    for (int i = 1; i < BLOCKS; i++) {
+        fh_free(block[i]);
+        block[i] = NULL;
+    }
+    heap_sweep(true);
+    assert_true(slab_lone(slab) & LONE_LISTED);
+    *(struct span **)first = slab;
+    return NULL;
+}
+
+/* Its page was given back and it stayed; when nobody can be pushing any more, it goes like the others. */
+static void test_sweep__the_block_that_stayed_is_not_lost(void **state)
+{
+    (void)state;
+    struct span *slab;
+    run_thread(leave_a_lone_block, &slab);
+    heap_sweep(true);
+    assert_int_equal(slab_lone(slab), 0);
+    assert_int_equal(allocate_from(slab, 1), class_facts[class_of(SIZE)].blocks - 1);
+    free_blocks(NULL);
+}
+
+/* Pages that the process has locked are not given back, and are offered again when it has unlocked them. */
+static void test_sweep__locked_pages_are_offered_again(void **state)
+{
+    (void)state;
+    allocate_blocks(NULL);
+    size_t before = resident_arena();
+    int freed = free_every_fourth_page();
+    os_fake.refuse_purge = true;
+    heap_sweep(true);
+    heap_sweep(true);
+    assert_true(resident_arena() >= before);
+    for (int i = 0; i < BLOCKS; i++)
+        if (block[i]) pattern_expect(block[i], SIZE, SIZE, (uint64_t)i);
+    os_fake.refuse_purge = false;
+    heap_sweep(true);
+    assert_true(before - resident_arena() >= (size_t)freed * SIZE / 2);
+    refill_and_free();
+}
+
 /* The owner frees on while another thread sweeps, a step of each in turn. */
 static sem_t turn_sweeper, turn_owner;
 static bool owner_done;
@@ -433,10 +600,14 @@ static void test_trim__memory_of_threads_that_sleep_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_attach__the_peak_is_of_threads_at_the_same_time),
         CASE(test_remote__blocks_come_home),
         CASE(test_remote__a_thread_sits_on_little),
         CASE(test_remote__a_thread_that_only_frees_needs_no_heap),
+        CASE(test_remote__a_block_is_free_as_soon_as_it_is_freed),
+        CASE(test_remote__slabs_that_others_emptied_go_back),
         CASE(test_detach__one_heap_serves_one_thread_after_the_other),
+        CASE(test_detach__its_lists_wait_for_the_next_thread),
         CASE(test_adopt__what_a_thread_left_half_free_is_used),
         CASE(test_detach__what_a_thread_freed_itself_is_used),
         CASE(test_detach__a_thread_that_ends_can_still_allocate),
@@ -444,6 +615,8 @@ int main(void)
         CASE(test_sweep__free_pages_inside_slabs_go_back),
         CASE(test_sweep__leaves_alone_what_changes),
         CASE(test_sweep__the_page_of_the_block_freed_last_goes_back),
+        CASE(test_sweep__the_block_that_stayed_is_not_lost),
+        CASE(test_sweep__locked_pages_are_offered_again),
         CASE(test_sweep__another_thread_sweeps_while_the_owner_frees),
         CASE(test_trim__memory_of_threads_that_sleep_goes_back),
     };

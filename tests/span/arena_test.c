@@ -4,6 +4,7 @@
  * What could break: a process that has few addresses, or a kernel that refuses large reservations;
  * both must get a smaller arena, and only if nothing at all can be had, one line and no crash.
  */
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ static void start_as_asked(void *reserve)
     REQUIRE((size_t)arena.first << SLICE_SHIFT < arena.size / 2);
     struct span *span = span_allocate(1, 1, DENSE);
     REQUIRE(span != NULL && span_start(span)[0] == 0);
+    REQUIRE(fh_registry.committed == (uint64_t)(arena.committed - arena.first) << SLICE_SHIFT);
 }
 
 static void test_arena__has_the_size_that_was_asked_for(void **state)
@@ -66,6 +68,133 @@ static void test_arena__takes_less_when_much_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(fine(start_refused_thrice, NULL), 0);
+}
+
+/* It would take more at once than it needs; but what it needs is to be had. */
+static void grow_where_overcommit_is_strict(void *unused)
+{
+    (void)unused;
+    REQUIRE(arena_init(GIB));
+    do REQUIRE(span_allocate(1, 1, DENSE) != NULL);
+    while (fh_registry.high < arena.committed);
+    uint32_t before = arena.committed;
+    os_fake_refuse(1, 1); /* the request, and the one that is made with all in core dumps */
+    REQUIRE(span_allocate(1, 1, DENSE) != NULL);
+    REQUIRE(os_fake.refused == 2);
+    REQUIRE(arena.committed == before + 1);
+}
+
+static void test_arena__takes_no_more_than_it_needs_if_that_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(fine(grow_where_overcommit_is_strict, NULL), 0);
+}
+
+/* ---- what is held for reuse ----------------------------------------------------------------------- */
+
+static struct span *take(size_t slices)
+{
+    struct span *span = span_allocate(slices, 1, DENSE);
+    REQUIRE(span != NULL);
+    STORE_RELEASE(&span->kind, FH_SPAN_LARGE);
+    return span;
+}
+
+/* `clean` slices of clean memory behind 60 single ones that are dirty, each between two in use. */
+static void start_with_dirty_slices(size_t clean)
+{
+    struct span *dirty[60];
+    REQUIRE(arena_init(GIB));
+    for (int i = 0; i < 60; i++) {
+        dirty[i] = take(1);
+        take(1);
+    }
+    span_free(take(clean));
+    span_purge(0, NULL);
+    for (int i = 0; i < 60; i++) span_free(dirty[i]);
+    REQUIRE(fh_registry.dirty_slices == 60);
+}
+
+static void take_where_much_is_dirty(void *unused)
+{
+    (void)unused;
+    start_with_dirty_slices(200);
+    uint64_t before = os_fake.purged_bytes;
+    take(10);
+    REQUIRE(os_fake.purged_bytes == before); /* less than it is worth a call for */
+    take(10);
+    REQUIRE(os_fake.purged_bytes - before == 5 * SLICE_SIZE);
+    REQUIRE(arena.debt == 15);
+    take(80);
+    REQUIRE(os_fake.purged_bytes - before ==
+            5 * SLICE_SIZE); /* no longer much, beside what is used */
+}
+
+static void test_arena__other_memory_is_paid_for_with_what_lies_about(void **state)
+{
+    (void)state;
+    assert_int_equal(fine(take_where_much_is_dirty, NULL), 0);
+}
+
+static void pay_all(void *unused)
+{
+    (void)unused;
+    start_with_dirty_slices(200);
+    take(150);
+    REQUIRE(fh_registry.dirty_slices == 0);
+    REQUIRE(arena.debt == 0); /* there is nothing more to pay with */
+}
+
+static void test_arena__debts_end_with_what_could_pay_them(void **state)
+{
+    (void)state;
+    assert_int_equal(fine(pay_all, NULL), 0);
+}
+
+static void pay_with_locked_memory(void *unused)
+{
+    (void)unused;
+    start_with_dirty_slices(200);
+    os_fake.refuse_purge = true;
+    take(150); /* and does not try for ever */
+    REQUIRE(fh_registry.dirty_slices == 60);
+}
+
+static void test_arena__locked_memory_pays_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(fine(pay_with_locked_memory, NULL), 0);
+}
+
+static _Atomic bool finished;
+
+static void *purge_all_the_time(void *unused)
+{
+    while (!finished) span_purge(0, NULL);
+    return unused;
+}
+
+/* Everything is taken, given back, and meanwhile purged by another thread: it is there all the same. */
+static void take_what_is_being_purged(void *unused)
+{
+    (void)unused;
+    REQUIRE(arena_init(16 * MIB));
+    size_t all = arena.end - arena.first;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, purge_all_the_time, NULL) == 0);
+    for (int i = 0; i < 3000; i++) {
+        struct span *span = take(all);
+        for (size_t at = 0; at < all; at += 16) span_start(span + at)[0] = 1;
+        span_free(span);
+    }
+    finished = true;
+    pthread_join(thread, NULL);
+}
+
+static void test_arena__memory_on_its_way_back_is_waited_for(void **state)
+{
+    (void)state;
+    assert_int_equal(fine(take_what_is_being_purged, NULL), 0);
 }
 
 static void start_under_limit(void *unused)
@@ -107,6 +236,11 @@ int main(void)
         cmocka_unit_test(test_arena__has_the_size_that_was_asked_for),
         cmocka_unit_test(test_arena__serves_any_page_size),
         cmocka_unit_test(test_arena__takes_less_when_much_is_refused),
+        cmocka_unit_test(test_arena__takes_no_more_than_it_needs_if_that_is_refused),
+        cmocka_unit_test(test_arena__other_memory_is_paid_for_with_what_lies_about),
+        cmocka_unit_test(test_arena__debts_end_with_what_could_pay_them),
+        cmocka_unit_test(test_arena__locked_memory_pays_nothing),
+        cmocka_unit_test(test_arena__memory_on_its_way_back_is_waited_for),
         cmocka_unit_test(test_arena__leaves_a_quarter_of_a_limit_to_others),
         cmocka_unit_test(test_arena__says_so_when_there_is_nothing_at_all),
     };

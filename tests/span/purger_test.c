@@ -95,6 +95,20 @@ static void test_purger__is_started_by_a_free_that_leaves_much(void **state)
     assert_int_equal(fh_registry.dirty_slices, 0);
 }
 
+static void test_purger__is_started_by_many_small_ones_too(void **state)
+{
+    (void)state;
+    struct span *span[PURGER_WORTH];
+    for (size_t i = 0; i < COUNT_OF(span); i++) span[i] = take(1);
+    for (size_t i = 0; i < COUNT_OF(span); i++) {
+        assert_int_equal(fh_registry.helper_running, 0);
+        span_free(span[i]);
+    }
+    assert_int_equal(fh_registry.helper_running, 1);
+    run_out();
+    assert_int_equal(fh_registry.dirty_slices, 0);
+}
+
 static void test_purger__goes_on_while_the_sweep_asks_for_it(void **state)
 {
     (void)state;
@@ -190,6 +204,7 @@ static void test_purger__does_without_when_the_kernel_refuses(void **state)
     os_fake.helper = OS_FAKE_HELPER_REFUSED;
     span_free(take(64));
     for (int i = 0; i < 3; i++) purger_note();
+    assert_false(purger.enabled);
     assert_false(os_fake_run_helper());
     assert_int_equal(fh_registry.helper_running, 0);
     assert_int_equal(purger_run_now(), 64 * SLICE_SIZE);
@@ -201,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup(test_purger__gives_back_what_is_old_and_ends, fresh),
         cmocka_unit_test_setup(test_purger__starts_again_for_the_next, fresh),
         cmocka_unit_test_setup(test_purger__is_started_by_a_free_that_leaves_much, fresh),
+        cmocka_unit_test_setup(test_purger__is_started_by_many_small_ones_too, fresh),
         cmocka_unit_test_setup(test_purger__goes_on_while_the_sweep_asks_for_it, fresh),
         cmocka_unit_test_setup(test_purger__delay_is_kept, fresh),
         cmocka_unit_test_setup(test_purger__switched_off_has_no_helper, fresh),

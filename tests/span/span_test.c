@@ -183,6 +183,33 @@ static void test_span__shrinking_untouched_memory_keeps_it_clean(void **state)
     span_purge(0, NULL);
 }
 
+/* Dirty memory that nobody touched since is dirty all the same. */
+static void test_span__shrinking_makes_nothing_clean(void **state)
+{
+    (void)state;
+    span_purge(0, NULL);
+    struct span *span = take_dense(10), *behind = take_dense(1);
+    span_free(span);
+    struct span *again = span_allocate(10, 1, DENSE);
+    assert_ptr_equal(again, span);
+    span_shrink(again, 4, true);
+    assert_int_equal(fh_registry.dirty_slices, 6);
+    span_free(again);
+    span_free(behind);
+}
+
+/* What is cut off for the alignment keeps its condition. */
+static void test_span__alignment_makes_nothing_dirty(void **state)
+{
+    (void)state;
+    span_purge(0, NULL);
+    struct span *shift = take_dense(1), *span = span_allocate(1, 64, SPARSE);
+    assert_true(span->flags & FH_SPAN_ZERO);
+    assert_int_equal(fh_registry.dirty_slices, 0);
+    span_free(span);
+    span_free(shift);
+}
+
 static void test_span__alignment_to_any_power_of_two(void **state)
 {
     (void)state;
@@ -310,6 +337,23 @@ static void test_span__goes_back_when_it_is_old_enough(void **state)
     assert_int_equal(fh_registry.dirty_slices, 0);
     assert_int_equal(span_purge(0, NULL), 0);
     span_free(between);
+    span_free(behind);
+}
+
+static void test_span__what_is_left_of_one_keeps_its_age(void **state)
+{
+    (void)state;
+    span_purge(0, NULL);
+    struct span *span = take_dense(10), *behind = take_dense(1);
+    span_free(span);
+    os_fake.clock_ms += 600;
+    struct span *front = take_dense(4);
+    assert_ptr_equal(front, span);
+    os_fake.clock_ms += 399;
+    assert_int_equal(span_purge(1000, NULL), 0);
+    os_fake.clock_ms += 1;
+    assert_int_equal(span_purge(1000, NULL), 6 * SLICE_SIZE);
+    span_free(front);
     span_free(behind);
 }
 
@@ -515,12 +559,15 @@ int main(void)
         BY_HAND(test_span__a_span_grows_over_what_is_free),
         BY_HAND(test_span__growth_tells_what_is_zero),
         BY_HAND(test_span__shrinking_untouched_memory_keeps_it_clean),
+        BY_HAND(test_span__shrinking_makes_nothing_clean),
+        BY_HAND(test_span__alignment_makes_nothing_dirty),
         BY_HAND(test_span__alignment_to_any_power_of_two),
         BY_HAND(test_span__what_is_too_much_is_refused),
         BY_HAND(test_span__is_found_from_every_slice),
         BY_HAND(test_span__nothing_is_found_where_nothing_is),
         BY_HAND(test_span__each_one_is_visited_once),
         BY_HAND(test_span__goes_back_when_it_is_old_enough),
+        BY_HAND(test_span__what_is_left_of_one_keeps_its_age),
         BY_HAND(test_span__a_very_large_one_goes_back_at_once),
         BY_HAND(test_span__locked_memory_stays_and_is_not_taken_for_zero),
         BY_HAND(test_span__pieces_go_back_alone),
