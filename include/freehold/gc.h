@@ -99,7 +99,9 @@ struct fh_gc_options {
     uint32_t growth_percent; /* of what was live; 0: 100 */
     uint32_t markers;        /* threads that mark, the collecting one included; 0: by processors */
     bool no_static_data;     /* static variables of program and libraries are not roots */
-    bool exact_stacks;     /* stacks and registers are not searched: only frames, handles, roots */
+    /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
+     * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
+    bool exact_stacks;
     bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
     uint32_t debug;        /* enum fh_gc_debug, or-ed */
     uint32_t stress;       /* collect at every n-th allocation; 0 never */
@@ -503,6 +505,7 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_END = 7,
     FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
     FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
+    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
 };
 struct fh_gc_event {
     uint32_t kind;
@@ -615,7 +618,7 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
     if (granules == 1) {
         *meta = (uint8_t)type->stamp;
     } else {
-        *(uint16_t __attribute__((may_alias)) *)meta = type->stamp;
+        __builtin_memcpy(meta, &type->stamp, 2);
         if (granules > 2) meta[granules - 1] = FH_GC_END;
     }
     fh_gc_advance(context, meta, granules);
@@ -623,6 +626,12 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
 }
 
 void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t barrier);
+
+#ifdef __has_feature
+#define FH_GC_HAS_FEATURE_(x) __has_feature(x)
+#else
+#define FH_GC_HAS_FEATURE_(x) 0
+#endif
 
 /* The slot's address is in a register from the test to the store: a thread that is interrupted there
  * has its slot looked at (docs/gc-concurrent.md). */
@@ -635,7 +644,9 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
         fh_gc_store_slow(heap, slot, value, barrier);
         return;
     }
-#if defined(__x86_64__)
+#if defined(__SANITIZE_THREAD__) || FH_GC_HAS_FEATURE_(thread_sanitizer)
+    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE); /* seen by it */
+#elif defined(__x86_64__)
     __asm__ volatile("movq %1, (%0)" ::"r"(slot), "r"(value) : "memory");
 #elif defined(__aarch64__)
     __asm__ volatile("stlr %1, [%0]" ::"r"(slot), "r"(value) : "memory");

@@ -105,12 +105,25 @@ static size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *s
     return live;
 }
 
+static void block_poison(struct gc_block *block, const uint64_t before[MAP_WORDS],
+                         const uint64_t after[MAP_WORDS])
+{
+    char *start = gc_block_start(block);
+    for (size_t g = 0; g < BLOCK_GRANULES; g++)
+        if ((before[g / 64] & ~after[g / 64]) >> g % 64 & 1)
+            memset(start + (g << GC_SHIFT), 0xdb, GC_GRANULE);
+}
+
 /* In a block that was in use while marking went on, objects where there was none when it joined are
  * younger than the snapshot, and alive. */
 size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MAP_WORDS])
 {
+    uint64_t before[MAP_WORDS];
+    bool poison = heap->options.debug & FH_GC_POISON;
+    if (UNLIKELY(poison)) block_map(block, 0, NULL, before);
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
-    block->live = (uint32_t)live;
+    __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
+    if (UNLIKELY(poison)) block_poison(block, before, map);
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
@@ -227,31 +240,32 @@ static void block_destroy(struct gc_block *block)
     span_free((struct span *)block);
 }
 
-/* The next block that waits to be swept, swept. Holds: heap->lock. */
+/* The next block that waits to be swept, swept: its state keeps others away meanwhile, and a cycle cannot
+ * begin while somebody is at it (a thread that sweeps is busy). Gives up heap->lock for it. */
 static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS], size_t *room)
 {
     while (heap->sweep_next < heap->sweep_end) {
         uint32_t index = *(uint32_t *)vector_at(&heap->blocks, heap->sweep_next++);
         struct gc_block *block = index ? gc_block_at(index) : NULL;
         if (block == NULL || !block_is_unswept(heap, block)) continue;
+        STORE(&block->state, BLOCK_CURRENT);
+        lock_give(&heap->lock);
         *room = block_sweep(heap, block, map);
+        lock_take(&heap->lock);
         return block;
     }
     return NULL;
 }
 
-static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, uint64_t map[MAP_WORDS])
+/* Sweeps up to `most` blocks for one with room. */
+static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigned most,
+                                       uint64_t map[MAP_WORDS])
 {
-    enum { AT_A_TIME = 8 }; /* sweeps before others get the lock */
     size_t room;
     struct gc_block *block;
-    for (unsigned n = 0; (block = sweep_next(heap, map, &room)); n++) {
+    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--) {
         if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
         block_put_swept(heap, block, room);
-        if (n % AT_A_TIME == AT_A_TIME - 1) {
-            lock_give(&heap->lock);
-            lock_take(&heap->lock);
-        }
     }
     return NULL;
 }
@@ -261,25 +275,37 @@ static const uint64_t map_empty[MAP_WORDS];
 /* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
 void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
+    if (LOAD(&block->snapshot)) return; /* its first in this cycle counts */
     uint64_t *map = vector_add(&heap->snapshots);
     if (map) block_map(block, 0, NULL, map);
-    STORE(&block->snapshot, map ? map : map_empty);
+    for (size_t word = 0; map && word < MAP_WORDS; word++)
+        map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
+    STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
 }
 
+static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
+{
+    struct gc_block *block = list_pop(heap, &heap->partial_first);
+    if (block) block_map(block, 0, NULL, map);
+    return block;
+}
+
+/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else. */
 static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero,
                                         uint64_t map[MAP_WORDS])
 {
+    enum { A_FEW = 6 };
     enum fh_gc_why why;
     *zero = false;
-    struct gc_block *block = empty ? NULL : list_pop(heap, &heap->partial_first);
-    if (block) {
-        block->live = (uint32_t)block_map(block, 0, NULL, map);
-        return block;
-    }
+    struct gc_block *block = empty ? NULL : block_take_partial(heap, map);
+    if (block) return block;
     if (empty) block = list_pop(heap, &heap->free_first);
-    if (!block && (block = sweep_for_room(heap, empty, map))) return block;
+    if (!block && (block = sweep_for_room(heap, empty, A_FEW, map))) return block;
     if (!block) block = list_pop(heap, &heap->free_first);
     if (!block && size_allows(heap, 1, &why)) block = block_create(heap, zero);
+    if (!block && (block = sweep_for_room(heap, empty, UINT32_MAX, map))) return block;
+    if (!block && !empty && (block = block_take_partial(heap, map))) return block;
+    if (!block) block = list_pop(heap, &heap->free_first);
     if (block) memset(map, 0, MAP_WORDS * sizeof *map);
     return block;
 }
@@ -287,6 +313,7 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
+    size_pace(heap, gc_local.thread);
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) {
@@ -341,6 +368,7 @@ static void unsweep_young(struct gc_heap *heap)
 {
     for (size_t i = 0; i < heap->young.count; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
         STORE(&block->cycle, LOAD(&heap->cycle) - 1);
     }
     /* Those of them that wait in the list of blocks with holes leave it. */
@@ -382,20 +410,50 @@ void heap_arm_young(struct gc_heap *heap)
     heap->young.count = 0;
 }
 
+/* One free block goes back to the arena. */
+static bool block_yield(struct gc_heap *heap)
+{
+    lock_take(&heap->lock);
+    struct gc_block *block = list_pop(heap, &heap->free_first);
+    if (block) {
+        heap->block_count--;
+        *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
+    }
+    lock_give(&heap->lock);
+    if (block) block_destroy(block);
+    return block != NULL;
+}
+
 void heap_trim(struct gc_heap *heap)
 {
-    for (;;) {
-        lock_take(&heap->lock);
-        struct gc_block *block = NULL;
-        if (heap_bytes(heap) > heap->target) block = list_pop(heap, &heap->free_first);
-        if (block) {
-            heap->block_count--;
-            *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
-        }
-        lock_give(&heap->lock);
-        if (block == NULL) return;
-        block_destroy(block);
+    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
     }
+}
+
+bool heap_yield(struct gc_heap *heap, size_t slices)
+{
+    enum fh_gc_why why;
+    bool more = true;
+    while (!size_allows(heap, slices, &why)) {
+        if (block_yield(heap)) continue;
+        if (!more) return false;
+        more = heap_sweep_some(heap, 16);
+    }
+    return true;
+}
+
+/* Blocks that somebody who is not there was sweeping, or about to take, are swept again. */
+void blocks_fork_child(struct gc_heap *heap)
+{
+    const struct mutator *own = gc_local.thread ? mutator_of(gc_local.thread, heap) : NULL;
+    for (size_t i = 0; i < heap->blocks.count; i++) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+        if (index == 0 || (own && (index == own->block || index == own->medium_block))) continue;
+        struct gc_block *block = gc_block_at(index);
+        if (LOAD(&block->state) == BLOCK_CURRENT) STORE(&block->state, BLOCK_FULL);
+    }
+    heap->sweep_end = heap->blocks.count;
+    heap->sweep_next = 0;
 }
 
 void heap_blocks_finish(struct gc_heap *heap)
@@ -450,12 +508,23 @@ size_t object_size(const uint8_t *meta)
     return meta_granules(meta) << GC_SHIFT;
 }
 
+/* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */
+bool object_is_new(const uint8_t *meta)
+{
+    struct gc_block *block = gc_block_of(meta_address(meta));
+    const uint64_t *snapshot = LOAD_ACQUIRE(&block->snapshot);
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || snapshot == NULL) return false;
+    size_t granule = (size_t)(meta - meta_of(gc_block_start(block)));
+    return !(snapshot[granule / 64] >> granule % 64 & 1);
+}
+
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     unsigned state = meta_load(meta) & META_STATE;
-    bool unswept = LOAD(&block->kind) == FH_SPAN_GC_BLOCK && block_is_unswept(heap, block);
-    return state == heap->mark || (state != 0 && !unswept);
+    if (state == 0 || state == heap->mark) return state != 0;
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK) return true;
+    return LOAD(&block->cycle) == LOAD(&heap->cycle) || object_is_new(meta);
 }
 
 bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data)

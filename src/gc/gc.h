@@ -29,6 +29,8 @@
 #ifndef GC_GC_H
 #define GC_GC_H
 
+#include <pthread.h>
+
 #include "base/registers.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
@@ -144,7 +146,7 @@ struct mutator {
     bool medium_zero;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
-    bool black;             /* what it allocates now is alive until the cycle ends */
+    _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
     uint32_t log_count;
     struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
@@ -177,6 +179,7 @@ struct gc_thread {
 struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
+    bool tracing; /* in a trace function */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -207,6 +210,15 @@ void world_give(void);
 /* All attached threads but the caller's stand from here to there. Holds: the world lock. */
 void world_stop(void);
 void world_go(void);
+
+/* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
+ * when all have. The caller is not attached. Holds: the world lock. */
+typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
+void handshake(struct gc_heap *heap, handshake_fn *action);
+
+/* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
+void thread_wait(_Atomic uint32_t *word, uint32_t value);
+void thread_wait_end(pthread_t other);
 
 /* ---- heaps -------------------------------------------------------------------------------------- */
 
@@ -239,7 +251,7 @@ struct gc_heap {
     struct fh_gc_heap public;
     bool exists;
     uint8_t number;
-    uint8_t mark;           /* state of what the last full collection found: 2 or 3 */
+    _Atomic uint8_t mark;   /* state of what the last full collection found: 2 or 3 */
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
@@ -247,31 +259,40 @@ struct gc_heap {
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
     struct vector large;
-    size_t block_count; /* in use, free ones included */
-    size_t sweep_next;  /* blocks from here to sweep_end are to be looked at by the sweep */
+    _Atomic size_t block_count; /* in use, free ones included */
+    size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
     size_t sweep_end;
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
-    struct vector snapshots;       /* uint64_t[MAP_WORDS] */
-    struct vector remembered;      /* struct log_entry */
-    _Atomic bool remembered_lost;  /* there was no memory for one */
-    size_t live_full, target_full; /* after the last full collection */
-    size_t large_bytes;            /* whole slices */
-    uint32_t dead_large;           /* found dead, to be given back: by `next` */
+    struct vector snapshots;               /* uint64_t[MAP_WORDS] */
+    struct vector remembered;              /* struct log_entry */
+    _Atomic bool remembered_lost;          /* there was no memory for one */
+    _Atomic size_t live_full, target_full; /* after the last full collection */
+    _Atomic size_t large_bytes;            /* whole slices */
+    uint32_t dead_large;                   /* found dead, to be given back: by `next` */
     /* size.c */
-    size_t target; /* bytes of blocks and large objects at which to collect */
-    size_t live;   /* bytes marked by the last collection */
-    size_t limit;
+    _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
+    _Atomic size_t live;   /* bytes marked by the last collection */
+    _Atomic size_t limit;
     _Atomic ptrdiff_t external;
-    ptrdiff_t external_seen;
+    _Atomic ptrdiff_t external_seen;
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
-    uint32_t parked, ramps;
+    _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
-    _Atomic uint64_t moves; /* collections that moved objects */
+    pthread_t collector;
+    bool has_collector;
+    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool cycle_quit;
+    _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
+    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t
+        snapshot_live; /* live when the cycle before took its snapshot, and what came after */
+    _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
+    _Atomic uint64_t moves;              /* collections that moved objects */
     /* roots.c */
     struct vector roots;   /* struct root_range */
     struct vector handles; /* struct fh_gc_handle chunks */
@@ -284,7 +305,9 @@ struct gc_heap {
     fh_gc_listener_fn *listener;
     void *listener_data;
     _Atomic uint32_t finalizer_bell;
-    _Atomic uint32_t finalizer_thread; /* 0 none, 1 runs, 2 to end, 3 ended */
+    pthread_t finalizer;
+    bool has_finalizer;
+    _Atomic bool finalizer_quit;
 };
 
 /* Of a concurrent cycle; concurrent.c draws it. */
@@ -313,7 +336,28 @@ FH_INLINE struct mutator *mutator_of(struct gc_thread *thread, const struct gc_h
 void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap);
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap);
 
+/* The same for a thread that is not there any more: its context was in memory that is not either. */
+void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
+
 size_t gc_thread_count(void);
+
+void side_fork_prepare(void);
+void side_fork_end(void);
+void types_fork_prepare(void);
+void types_fork_end(void);
+void helpers_fork_child(void);
+void threads_fork_child(void);
+void collector_fork_child(struct gc_heap *heap);
+void blocks_fork_child(struct gc_heap *heap);
+
+/* Fork: waits for the end of cycles, then holds all locks across it. In the child other threads are gone:
+ * their holes are given up, and helpers are made anew when they are needed. */
+void gc_fork_prepare(void);
+void gc_fork_parent(void);
+void gc_fork_child(void);
+
+/* Ends the program if the caller may not allocate where it is. */
+void thread_check(struct gc_thread *thread);
 
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
 struct gc_thread *thread_self(void);
@@ -365,6 +409,9 @@ FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
     return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
 }
 
+/* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
+bool heap_yield(struct gc_heap *heap, size_t slices);
+
 /* Calls visit for each object of a block: its first byte and granules. Outside of holes of threads. */
 typedef bool object_fn(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data);
 bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data);
@@ -392,6 +439,8 @@ uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 /* Bytes of an object. */
 size_t object_size(const uint8_t *meta);
 
+bool object_is_new(const uint8_t *meta);
+
 /* Whether the last collection left it, or it is younger. */
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta);
 
@@ -416,8 +465,16 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
-/* A reference that the program reads from where marking does not look. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, void *target);
+/* A reference, complemented, that the program reads from where marking does not look; NULL for one to an
+ * object that is being found dead. The thread is busy. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden);
+
+/* An object is kept though the slot it was in may not have been. The thread is busy. */
+void shade(struct gc_heap *heap, struct mutator *mutator, void *object);
+
+/* Before a slot of ours changes. The thread is busy. */
+void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slot,
+                      const void *value);
 
 /* The thread gives up its holes; what is left of them is found again by the next sweep. */
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
@@ -428,10 +485,36 @@ void mutators_note_holes(struct gc_heap *heap);
 /* Sweeps the blocks that threads allocate in. Threads stand. */
 void mutators_sweep_blocks(struct gc_heap *heap);
 
+/* The same for one thread, of what a cycle has left unswept. */
+void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
+
+/* Tells, and forgets again, which granules this thread allocates in. */
+void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
+void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
+
 /* ---- collection ----------------------------------------------------------------------------------------- */
 
 /* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* The thread that runs finalizers. */
+bool finalizer_start(struct gc_heap *heap);
+void finalizer_stop(struct gc_heap *heap);
+
+/* The concurrent cycle: concurrent.c. */
+bool collector_start(struct gc_heap *heap);
+void collector_stop(struct gc_heap *heap);
+uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
+void cycle_wait(struct gc_heap *heap, uint32_t number);
+void cycle_drain(struct gc_heap *heap);
+
+/* The thread marks about so many objects; false if there was nothing for it to do. */
+bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
+
+/* Bytes that the cycle has marked so far. */
+uint64_t cycle_marked(const struct gc_heap *heap);
+
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
 
 /* Whether the next collection may be a minor one. */
 bool collect_minor_is_due(struct gc_heap *heap);
@@ -446,6 +529,11 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+size_t size_in_use(const struct gc_heap *heap);
+
+/* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
+ * is behind. */
+void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);

@@ -57,17 +57,30 @@ FH_INLINE char *meta_address(const uint8_t *meta)
     return (char *)(((uintptr_t)meta - gc_side.marks_bias) << GC_SHIFT);
 }
 
-FH_INLINE uint8_t meta_load(const uint8_t *meta)
+/* Words and bytes that other threads may be writing, plainly and on purpose: each is whole, and no reader
+ * cares which of two values it gets. The thread sanitizer would. */
+#ifdef FH_TSAN
+#define FH_RACY __attribute__((noinline, unused, no_sanitize("thread"))) static
+#else
+#define FH_RACY FH_INLINE
+#endif
+
+FH_RACY uint8_t meta_load(const uint8_t *meta)
 {
-    return __atomic_load_n(meta, __ATOMIC_RELAXED);
+    return *(const volatile uint8_t *)meta;
 }
 
-FH_INLINE void meta_store(uint8_t *meta, uint8_t byte)
+FH_RACY void meta_store(uint8_t *meta, uint8_t byte)
 {
-    __atomic_store_n(meta, byte, __ATOMIC_RELAXED);
+    *(volatile uint8_t *)meta = byte;
 }
 
-FH_INLINE uint64_t meta_load8(const uint8_t *meta)
+FH_RACY uintptr_t word_load(const void *at)
+{
+    return *(const volatile uintptr_t *)at;
+}
+
+FH_RACY uint64_t meta_load8(const uint8_t *meta)
 {
     uint64_t word;
     __builtin_memcpy(&word, meta, sizeof word);
@@ -93,7 +106,10 @@ FH_INLINE size_t meta_granules(const uint8_t *meta)
     const uint8_t *at = meta;
     for (;; at += 8) {
         uint64_t ends = meta_load8(at) & BYTES_OF(META_END);
-        if (ends) return (size_t)(at - meta) + (base_ctz(ends) >> 3) + 1;
+        if (LIKELY(ends)) return (size_t)(at - meta) + (base_ctz(ends) >> 3) + 1;
+        /* One that is just being made has no end yet. */
+        size_t left = BLOCK_GRANULES - ((uintptr_t)meta & (BLOCK_GRANULES - 1));
+        if (NEVER((size_t)(at - meta) >= left)) return left;
     }
 }
 

@@ -1,7 +1,7 @@
 /* The side tables: reserved once, committed as the arena grows. See gc/meta.h. */
 #include <string.h>
 
-#include "gc/meta.h"
+#include "gc/gc.h"
 #include "gc/vector.h"
 #include "os/os.h"
 
@@ -13,11 +13,12 @@ bool side_init(void)
 {
     if (gc_side.marks_bias) return true;
     size_t marks = arena.size >> GC_SHIFT, logs = arena.size >> 6;
-    char *base = os_vm_reserve(marks + logs, MIB);
+    size_t guard = MIB;
+    char *base = os_vm_reserve(marks + guard + logs + guard, MIB);
     if (base == NULL) return false;
-    os_vm_name(base, marks + logs, "freehold:gc-marks");
+    os_vm_name(base, marks + guard + logs + guard, "freehold:gc-marks");
     gc_side.base = arena.base + ((uintptr_t)arena.first << SLICE_SHIFT);
-    gc_side.logs_bias = (uintptr_t)base + marks - (arena.base >> 6);
+    gc_side.logs_bias = (uintptr_t)base + marks + guard - (arena.base >> 6);
     gc_side.committed = arena.first;
     gc_side.marks_bias = (uintptr_t)base - (arena.base >> GC_SHIFT);
     return true;
@@ -30,7 +31,7 @@ static bool side_commit_table(uintptr_t bias, unsigned shift, uint32_t from, uin
     uintptr_t start = bias + ((arena.base + ((uintptr_t)from << SLICE_SHIFT)) >> shift);
     uintptr_t end = bias + ((arena.base + ((uintptr_t)to << SLICE_SHIFT)) >> shift);
     start = base_round_down(start, page);
-    end = base_round_up(end, page);
+    end = base_round_up(end, page) + page; /* eight bytes are read at a time, also from the last */
     return os_vm_commit((void *)start, end - start);
 }
 
@@ -55,6 +56,16 @@ bool side_commit(uint32_t end)
     return done;
 }
 
+/* The bytes of whole words; other threads read them meanwhile. */
+static void log_set(uint8_t *byte, size_t count, uint8_t value)
+{
+#ifdef FH_TSAN
+    for (size_t i = 0; i < count; i++) __atomic_store_n(byte + i, value, __ATOMIC_RELAXED);
+#else
+    memset(byte, value, count);
+#endif
+}
+
 void log_fill(const void *start, size_t size, bool set)
 {
     uintptr_t p = (uintptr_t)start, end = p + size;
@@ -66,13 +77,23 @@ void log_fill(const void *start, size_t size, bool set)
             __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
     }
     size_t whole = (end - p) & ~(size_t)63;
-    if (p < end) memset(log_byte((void *)p), set ? 0xff : 0, whole >> 6);
+    if (p < end) log_set(log_byte((void *)p), whole >> 6, set ? 0xff : 0);
     for (p += p < end ? whole : 0; p < end; p += 8) {
         if (set)
             __atomic_fetch_or(log_byte((void *)p), log_bit((void *)p), __ATOMIC_RELAXED);
         else
             __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
     }
+}
+
+void side_fork_prepare(void)
+{
+    lock_take(&gc_side.lock);
+}
+
+void side_fork_end(void)
+{
+    lock_give(&gc_side.lock);
 }
 
 /* ---- vectors ------------------------------------------------------------------------------------ */
