@@ -48,6 +48,7 @@
 #include "gc/weak.c"
 #include "gc/barrier.c"
 #include "gc/collect.c"
+#include "gc/concurrent.c"
 #include "gc/heap.c"
 #include "gc/verify.c"
 #include "gc/walk.c"

@@ -99,7 +99,9 @@ struct fh_gc_options {
     uint32_t growth_percent; /* of what was live; 0: 100 */
     uint32_t markers;        /* threads that mark, the collecting one included; 0: by processors */
     bool no_static_data;     /* static variables of program and libraries are not roots */
-    bool exact_stacks;     /* stacks and registers are not searched: only frames, handles, roots */
+    /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
+     * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
+    bool exact_stacks;
     bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
     uint32_t debug;        /* enum fh_gc_debug, or-ed */
     uint32_t stress;       /* collect at every n-th allocation; 0 never */
@@ -503,6 +505,7 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_END = 7,
     FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
     FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
+    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
 };
 struct fh_gc_event {
     uint32_t kind;

@@ -64,7 +64,7 @@ static void logs_begin(struct gc_heap *heap, const struct mutator *mutator, uint
                        uintptr_t end)
 {
     if (!heap->logs) return;
-    bool set = LOAD(&heap->phase) == PHASE_ARMED && !mutator->black;
+    bool set = LOAD(&heap->phase) != PHASE_IDLE && !mutator->black;
     log_fill((void *)start, end - start, set);
 }
 
@@ -195,29 +195,55 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
     return p;
 }
 
-/* Nothing was found: collect, grow, collect fully, ask the program. False: give up. `tries` counts. */
-static bool make_room(struct gc_heap *heap, size_t size, unsigned *tries)
+/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
+ * stands against it, goes on at once. False: `tries` cycles brought nothing. */
+static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
+                                 enum fh_gc_why why, unsigned *tries)
 {
-    enum fh_gc_why why = FH_GC_WHY_NONE;
-    uint32_t epoch = LOAD(&heap->epoch);
-    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    bool allowed = size_allows(heap, slices, &why);
-    switch ((*tries)++) {
-    case 0:
-        if (allowed) why = FH_GC_WHY_ALLOCATION; /* the arena had nothing */
-        if (why != FH_GC_WHY_NONE && heap->parked == 0) gc_collect(heap, FH_GC_MINOR, why, epoch);
+    enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
+    uint32_t number = cycle_request(heap, why, false);
+    bool helped = cycle_assist(heap, thread, QUANTUM);
+    if (why != FH_GC_WHY_LIMIT) {
+        size_grow(heap, slices);
         return true;
-    case 1: size_grow(heap, slices); return true;
-    case 2: gc_collect(heap, FH_GC_FULL, FH_GC_WHY_LIMIT, epoch); return true;
+    }
+    if (helped) return true;
+    cycle_wait(heap, number);
+    return ++*tries < 4;
+}
+
+/* Nothing was found: collect, collect fully, grow. False: that is of no use. */
+static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
+                              unsigned *tries)
+{
+    uint32_t epoch = LOAD(&heap->epoch);
+    bool limited = why == FH_GC_WHY_LIMIT;
+    switch ((*tries)++) {
+    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
+    case 1:
+        if (limited || (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
+            gc_collect(heap, FH_GC_FULL, why, epoch);
+        else
+            size_grow(heap, slices);
+        return true;
     default:
         /* Other threads may have taken what was found. */
-        if (*tries < 20 && why != FH_GC_WHY_LIMIT) {
-            size_grow(heap, slices);
-            return true;
-        }
-        if (!heap->options.on_limit) return false;
-        return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+        if (!limited) size_grow(heap, slices);
+        return *tries < (limited ? 4 : 20);
     }
+}
+
+static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
+{
+    enum fh_gc_why why = FH_GC_WHY_NONE;
+    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    bool again = false;
+    if (heap->parked == 0)
+        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
+                                    : make_room_stopped(heap, slices, why, tries);
+    if (again || !heap->options.on_limit) return again;
+    return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
 }
 
 static void stress(struct gc_heap *heap, struct gc_thread *thread)
@@ -234,18 +260,33 @@ static FH_COLD void *allocate_failed(void)
     return NULL;
 }
 
+static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
+                           size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                               : large_try(heap, thread, size, id);
+}
+
+static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
+                                          size_t size, uint32_t id, size_t alignment)
+{
+    uint64_t start = os_time_ns();
+    void *p = NULL;
+    for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
+        p = allocate_once(heap, thread, size, id, alignment);
+    uint64_t waited = os_time_ns() - start;
+    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    return p ? p : allocate_failed();
+}
+
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)
 {
     struct gc_thread *thread = thread_self();
     if (UNLIKELY(size > arena.size)) return allocate_failed();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
-    size_t bytes = base_round_up(size + !size, GC_GRANULE);
-    for (unsigned tries = 0;;) {
-        void *p = bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
-                                      : large_try(heap, thread, size, id);
-        if (LIKELY(p)) return p;
-        if (!make_room(heap, bytes, &tries)) return allocate_failed();
-    }
+    void *p = allocate_once(heap, thread, size, id, alignment);
+    return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
 }
 
 void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id)
@@ -275,7 +316,7 @@ static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
 /* A thread that stands between the step of its cursor and that of its byte's address has an object half
  * made: where it begins is the end of what is allocated, and it gets its end bit, so that it is whole to
  * whoever meets it. */
-static void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
+void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     struct fh_gc_context *context = context_of(thread, heap);
@@ -295,6 +336,27 @@ static void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
 void mutators_note_holes(struct gc_heap *heap)
 {
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_note_hole(heap, t);
+}
+
+void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    uint32_t block[] = {mutator->block, mutator->medium_block};
+    for (unsigned i = 0; i < 2; i++)
+        if (block[i]) gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
+}
+
+/* Its own map stays: what was in use when it took the block is spared, though some of it was freed. */
+void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    uint32_t block[] = {mutator->block, mutator->medium_block};
+    uint64_t map[MAP_WORDS];
+    mutator_note_hole(heap, thread);
+    for (unsigned i = 0; i < 2; i++)
+        if (block[i] && LOAD(&gc_block_at(block[i])->cycle) != LOAD(&heap->cycle))
+            block_sweep(heap, gc_block_at(block[i]), map);
+    mutator_unnote_hole(heap, thread);
 }
 
 void mutators_sweep_blocks(struct gc_heap *heap)
@@ -320,6 +382,10 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
+    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
+        mutator->black = true;
+    }
 }
 
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap)

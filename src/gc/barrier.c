@@ -38,6 +38,11 @@ static void log_add(struct gc_heap *heap, struct mutator *mutator, void **slot, 
     mutator->log[mutator->log_count++] = (struct log_entry){slot, old};
 }
 
+void shade(struct gc_heap *heap, struct mutator *mutator, void *object)
+{
+    log_add(heap, mutator, NULL, object);
+}
+
 /* Remembers a slot before it changes. */
 static void slot_log(struct gc_heap *heap, struct mutator *mutator, void **slot)
 {
@@ -48,7 +53,8 @@ static void slot_log(struct gc_heap *heap, struct mutator *mutator, void **slot)
     log_add(heap, mutator, slot, old);
 }
 
-static void barrier(struct gc_heap *heap, struct gc_thread *thread, void **slot, const void *value)
+void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slot,
+                      const void *value)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     uint32_t mode = context_of(thread, heap)->barrier;
@@ -60,14 +66,24 @@ static void barrier(struct gc_heap *heap, struct gc_thread *thread, void **slot,
     }
 }
 
-GC_PUBLIC void fh_gc_store_slow(struct fh_gc_heap *public, void *slot, void *value, uint32_t mode)
+static FH_NOINLINE void store_remembering(struct fh_gc_heap *public, void *slot, void *value)
 {
-    (void)mode; /* as of a moment ago */
     struct gc_thread *thread = gc_local.thread;
     thread_enter(thread);
-    barrier(heap_of(public), thread, slot, value);
+    slot_will_change(heap_of(public), thread, slot, value);
     __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
     thread_leave(thread);
+}
+
+/* `mode` is as of a moment ago; if it lets the store pass, that is as if the inline half had. */
+GC_PUBLIC void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t mode)
+{
+    bool clear = !side_holds((uintptr_t)slot) ||
+                 !(__atomic_load_n(log_byte(slot), __ATOMIC_RELAXED) & log_bit(slot));
+    if (mode == FH_GC_BARRIER_LOG && LIKELY(clear))
+        __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+    else
+        store_remembering(heap, slot, value);
 }
 
 /* The slot is noted for handshakes that come before the program's own store. */
@@ -76,7 +92,7 @@ GC_PUBLIC void fh_gc_will_store(struct fh_gc_heap *public, void *slot, const voi
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     thread->will_store = slot;
-    barrier(heap_of(public), thread, slot, value);
+    slot_will_change(heap_of(public), thread, slot, value);
     thread_leave(thread);
 }
 
@@ -124,8 +140,8 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator)
 {
     if (heap->options.policy == FH_GC_GENERATIONAL)
         log_flush(heap, mutator);
-    else
-        mutator->log_count = 0;
+    else if (LOAD(&heap->phase) != PHASE_IDLE)
+        shade_flush(heap, mutator);
 }
 
 /* ---- when a minor collection will do ------------------------------------------------------------------------ */
@@ -138,17 +154,4 @@ bool collect_minor_is_due(struct gc_heap *heap)
     size_t room = heap->target_full - base_min(heap->live_full, heap->target_full);
     size_t left = heap->target_full - base_min(heap->live, heap->target_full);
     return left > room / 3;
-}
-
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, void *target)
-{
-    (void)heap;
-    (void)thread;
-    return target;
-}
-
-void shade_flush(struct gc_heap *heap, struct mutator *mutator)
-{
-    (void)heap;
-    mutator->log_count = 0;
 }

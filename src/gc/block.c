@@ -227,31 +227,32 @@ static void block_destroy(struct gc_block *block)
     span_free((struct span *)block);
 }
 
-/* The next block that waits to be swept, swept. Holds: heap->lock. */
+/* The next block that waits to be swept, swept: its state keeps others away meanwhile, and a cycle cannot
+ * begin while somebody is at it (a thread that sweeps is busy). Gives up heap->lock for it. */
 static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS], size_t *room)
 {
     while (heap->sweep_next < heap->sweep_end) {
         uint32_t index = *(uint32_t *)vector_at(&heap->blocks, heap->sweep_next++);
         struct gc_block *block = index ? gc_block_at(index) : NULL;
         if (block == NULL || !block_is_unswept(heap, block)) continue;
+        STORE(&block->state, BLOCK_CURRENT);
+        lock_give(&heap->lock);
         *room = block_sweep(heap, block, map);
+        lock_take(&heap->lock);
         return block;
     }
     return NULL;
 }
 
-static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, uint64_t map[MAP_WORDS])
+/* Sweeps up to `most` blocks for one with room. */
+static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigned most,
+                                       uint64_t map[MAP_WORDS])
 {
-    enum { AT_A_TIME = 8 }; /* sweeps before others get the lock */
     size_t room;
     struct gc_block *block;
-    for (unsigned n = 0; (block = sweep_next(heap, map, &room)); n++) {
+    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--) {
         if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
         block_put_swept(heap, block, room);
-        if (n % AT_A_TIME == AT_A_TIME - 1) {
-            lock_give(&heap->lock);
-            lock_take(&heap->lock);
-        }
     }
     return NULL;
 }
@@ -261,25 +262,37 @@ static const uint64_t map_empty[MAP_WORDS];
 /* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
 void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
+    if (LOAD(&block->snapshot)) return; /* its first in this cycle counts */
     uint64_t *map = vector_add(&heap->snapshots);
     if (map) block_map(block, 0, NULL, map);
+    for (size_t word = 0; map && word < MAP_WORDS; word++)
+        map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
     STORE(&block->snapshot, map ? map : map_empty);
 }
 
+static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
+{
+    struct gc_block *block = list_pop(heap, &heap->partial_first);
+    if (block) block->live = (uint32_t)block_map(block, 0, NULL, map);
+    return block;
+}
+
+/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else. */
 static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero,
                                         uint64_t map[MAP_WORDS])
 {
+    enum { A_FEW = 6 };
     enum fh_gc_why why;
     *zero = false;
-    struct gc_block *block = empty ? NULL : list_pop(heap, &heap->partial_first);
-    if (block) {
-        block->live = (uint32_t)block_map(block, 0, NULL, map);
-        return block;
-    }
+    struct gc_block *block = empty ? NULL : block_take_partial(heap, map);
+    if (block) return block;
     if (empty) block = list_pop(heap, &heap->free_first);
-    if (!block && (block = sweep_for_room(heap, empty, map))) return block;
+    if (!block && (block = sweep_for_room(heap, empty, A_FEW, map))) return block;
     if (!block) block = list_pop(heap, &heap->free_first);
     if (!block && size_allows(heap, 1, &why)) block = block_create(heap, zero);
+    if (!block && (block = sweep_for_room(heap, empty, UINT32_MAX, map))) return block;
+    if (!block && !empty && (block = block_take_partial(heap, map))) return block;
+    if (!block) block = list_pop(heap, &heap->free_first);
     if (block) memset(map, 0, MAP_WORDS * sizeof *map);
     return block;
 }
@@ -287,6 +300,7 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
+    size_pace(heap, gc_local.thread);
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) {
@@ -450,12 +464,23 @@ size_t object_size(const uint8_t *meta)
     return meta_granules(meta) << GC_SHIFT;
 }
 
+/* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */
+bool object_is_new(const uint8_t *meta)
+{
+    struct gc_block *block = gc_block_of(meta_address(meta));
+    const uint64_t *snapshot = LOAD(&block->snapshot);
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || snapshot == NULL) return false;
+    size_t granule = (size_t)(meta - meta_of(gc_block_start(block)));
+    return !(snapshot[granule / 64] >> granule % 64 & 1);
+}
+
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     unsigned state = meta_load(meta) & META_STATE;
-    bool unswept = LOAD(&block->kind) == FH_SPAN_GC_BLOCK && block_is_unswept(heap, block);
-    return state == heap->mark || (state != 0 && !unswept);
+    if (state == 0 || state == heap->mark) return state != 0;
+    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK) return true;
+    return LOAD(&block->cycle) == LOAD(&heap->cycle) || object_is_new(meta);
 }
 
 bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data)

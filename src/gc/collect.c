@@ -25,7 +25,7 @@ static void mark_turn(struct gc_heap *heap, bool minor)
 static void mark_all(struct gc_heap *heap, bool minor)
 {
     mark_turn(heap, minor);
-    marking_begin(heap);
+    marking_begin(heap, false);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
@@ -69,7 +69,7 @@ static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
     gc_event(heap, FH_GC_EVENT_RESUMED, end - start);
 }
 
-static void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
 {
     uint64_t allocated = LOAD(&heap->allocated);
     uint64_t between = start - heap->collected_ns + 1, within = end - start + 1;
@@ -84,6 +84,11 @@ static void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    if (heap->has_collector) {
+        if (LOAD(&heap->epoch) == seen)
+            cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
+        return;
+    }
     uint64_t start = os_time_ns();
     self->busy++;
     world_take();

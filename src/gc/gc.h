@@ -29,6 +29,8 @@
 #ifndef GC_GC_H
 #define GC_GC_H
 
+#include <pthread.h>
+
 #include "base/registers.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
@@ -208,6 +210,15 @@ void world_give(void);
 void world_stop(void);
 void world_go(void);
 
+/* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
+ * when all have. The caller is not attached. Holds: the world lock. */
+typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
+void handshake(struct gc_heap *heap, handshake_fn *action);
+
+/* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
+void thread_wait(_Atomic uint32_t *word, uint32_t value);
+void thread_wait_end(pthread_t other);
+
 /* ---- heaps -------------------------------------------------------------------------------------- */
 
 struct root_range {
@@ -271,7 +282,14 @@ struct gc_heap {
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
-    _Atomic uint64_t moves; /* collections that moved objects */
+    pthread_t collector;
+    bool has_collector;
+    _Atomic bool cycle_quit;
+    _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
+    size_t start;         /* bytes in use at which a cycle starts */
+    size_t snapshot_live; /* live when the cycle before took its snapshot, and what came after */
+    uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
+    _Atomic uint64_t moves;      /* collections that moved objects */
     /* roots.c */
     struct vector roots;   /* struct root_range */
     struct vector handles; /* struct fh_gc_handle chunks */
@@ -392,6 +410,8 @@ uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 /* Bytes of an object. */
 size_t object_size(const uint8_t *meta);
 
+bool object_is_new(const uint8_t *meta);
+
 /* Whether the last collection left it, or it is younger. */
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta);
 
@@ -416,8 +436,16 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
-/* A reference that the program reads from where marking does not look. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, void *target);
+/* A reference, complemented, that the program reads from where marking does not look; NULL for one to an
+ * object that is being found dead. The thread is busy. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden);
+
+/* An object is kept though the slot it was in may not have been. The thread is busy. */
+void shade(struct gc_heap *heap, struct mutator *mutator, void *object);
+
+/* Before a slot of ours changes. The thread is busy. */
+void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slot,
+                      const void *value);
 
 /* The thread gives up its holes; what is left of them is found again by the next sweep. */
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
@@ -428,10 +456,32 @@ void mutators_note_holes(struct gc_heap *heap);
 /* Sweeps the blocks that threads allocate in. Threads stand. */
 void mutators_sweep_blocks(struct gc_heap *heap);
 
+/* The same for one thread, of what a cycle has left unswept. */
+void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
+
+/* Tells, and forgets again, which granules this thread allocates in. */
+void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
+void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
+
 /* ---- collection ----------------------------------------------------------------------------------------- */
 
 /* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* The concurrent cycle: concurrent.c. */
+bool collector_start(struct gc_heap *heap);
+void collector_stop(struct gc_heap *heap);
+uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
+void cycle_wait(struct gc_heap *heap, uint32_t number);
+void cycle_drain(struct gc_heap *heap);
+
+/* The thread marks about so many objects; false if there was nothing for it to do. */
+bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
+
+/* Bytes that the cycle has marked so far. */
+uint64_t cycle_marked(const struct gc_heap *heap);
+
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
 
 /* Whether the next collection may be a minor one. */
 bool collect_minor_is_due(struct gc_heap *heap);
@@ -446,6 +496,11 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+size_t size_in_use(const struct gc_heap *heap);
+
+/* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
+ * is behind. */
+void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);

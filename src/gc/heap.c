@@ -14,6 +14,7 @@ static int options_check(const struct fh_gc_options *o)
     if (o->sizing == FH_GC_FIXED && o->limit == 0) return EINVAL;
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
+    if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
     if (o->debug >= FH_GC_RANDOM_DELAY * 2) return EINVAL;
     return 0;
 }
@@ -81,6 +82,7 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
         threads_join(heap);
         world_go();
         *error = 0;
+        if (options->policy == FH_GC_CONCURRENT) collector_start(heap);
     } else if (heap) {
         heap_finish(heap);
         heap = NULL;
@@ -97,6 +99,7 @@ void gc_heap_destroy(struct gc_heap *heap)
         base_abort();
     }
     struct gc_thread *self = thread_self();
+    collector_stop(heap);
     self->busy++;
     world_take();
     world_stop();

@@ -25,7 +25,10 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
         if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
             heap->stats.heap_bytes_peak = heap_bytes(heap);
         /* While a cycle goes on what is new is alive until its end. */
-        unsigned state = LOAD(&heap->phase) == PHASE_IDLE ? META_YOUNG : heap->mark;
+        bool black = mutator_of(gc_local.thread, heap)->black;
+        unsigned state = black ? heap->mark : META_YOUNG;
+        if (LOAD(&heap->phase) != PHASE_IDLE && !black)
+            log_fill(gc_block_start(block), base_round_up(size, 8), true);
         meta_store(meta + 1, (uint8_t)(stamp >> 8));
         meta_store(meta, (uint8_t)((stamp & ~META_STATE) | state));
         STORE(&block->bytes, size);

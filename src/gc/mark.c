@@ -63,6 +63,7 @@ FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
 {
     struct chunk *chunk = marker->chunk;
     if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
+        if (marker->short_of_memory && mark_is_set(marker->visitor.heap, word)) return;
         if (!marker_chunk_full(marker)) return;
         chunk = marker->chunk;
     }
@@ -392,7 +393,7 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     marker->visitor =
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
-    marker->keyed = false;
+    marker->keyed = marker->short_of_memory = false;
     marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
     marker->objects = marker->bytes = 0;
@@ -429,8 +430,21 @@ void marking_destroy(struct gc_heap *heap)
     marking->chunks = NULL;
 }
 
-void marking_begin(struct gc_heap *heap)
+static void marking_begin_concurrent(struct gc_heap *heap)
 {
+    struct marking *marking = heap->marking_state;
+    marking->count = 1;
+    STORE(&marking->overflow, 0);
+    STORE(&marking->idle, 1); /* so that markers share with threads that assist */
+    for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+void marking_begin(struct gc_heap *heap, bool concurrent)
+{
+    if (concurrent) {
+        marking_begin_concurrent(heap);
+        return;
+    }
     struct marking *marking = heap->marking_state;
     unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
     wanted = (unsigned)base_min(wanted, MARKERS);
@@ -438,6 +452,18 @@ void marking_begin(struct gc_heap *heap)
     marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+/* The threads' buffers could not be passed on: each object is marked by this thread itself, with what it
+ * refers to left to the pass over marked objects that an overflow brings. */
+static void shade_directly(struct gc_heap *heap, struct mutator *mutator)
+{
+    for (uint32_t i = 0; i < mutator->log_count; i++) {
+        uint8_t *meta = object_find(heap, (uintptr_t)mutator->log[i].old);
+        if (meta == NULL || LOAD(&heap->phase) != PHASE_MARKING) continue;
+        meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | heap->mark));
+    }
+    STORE(&heap->marking_state->overflow, 1);
 }
 
 /* The stack was full once: all marked objects are scanned again. */
@@ -470,14 +496,26 @@ static void marking_drain_once(struct gc_heap *heap)
     for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
 }
 
-void marking_drain(struct gc_heap *heap)
+/* Each round marks at least what one chunk holds, so there is an end. */
+void marking_repair(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
-    marking_drain_once(heap);
-    while (UNLIKELY(atomic_exchange(&marking->overflow, 0))) {
+    struct marker *marker = &marking->marker[0];
+    while (atomic_exchange(&marking->overflow, 0)) {
         heap->stats.stack_overflows++;
-        heap_each_object(heap, rescan, &marking->marker[0]);
+        marker->short_of_memory = true;
+        roots_visit(heap, &marker->visitor);
+        while (marker_work(marker, SIZE_MAX)) {
+        }
+        heap_each_object(heap, rescan, marker);
     }
+    marker->short_of_memory = false;
+}
+
+void marking_drain(struct gc_heap *heap)
+{
+    marking_drain_once(heap);
+    if (LOAD(&heap->phase) == PHASE_IDLE) marking_repair(heap);
 }
 
 bool marking_drain_some(struct gc_heap *heap, size_t objects)
@@ -490,10 +528,89 @@ void marking_finish(struct gc_heap *heap, bool minor)
     struct marking *marking = heap->marking_state;
     if (!minor) heap->live = 0;
     heap->stats.objects_marked = 0;
-    for (unsigned i = 0; i < marking->count; i++) {
+    unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
+    for (unsigned i = 0; i < count; i++) {
         heap->live += marking->marker[i].bytes;
         heap->stats.objects_marked += marking->marker[i].objects;
     }
+}
+
+bool marker_make(struct gc_heap *heap, struct marker *marker)
+{
+    struct marking *marking = heap->marking_state;
+    memset(marker, 0, sizeof *marker);
+    lock_take(&marking->lock);
+    marker_begin(heap, marker);
+    lock_give(&marking->lock);
+    return marker->chunk != NULL;
+}
+
+void marker_give_all(struct marker *marker)
+{
+    struct marking *marking = marker->visitor.heap->marking_state;
+    queue_flush(marker);
+    while (marker_next_slice(marker)) {
+    }
+    bool fixed = marker >= marking->marker && marker < marking->marker + MARKERS;
+    lock_take(&marking->lock);
+    struct chunk *chunk = marker->chunk, *fresh = NULL;
+    if (chunk->count && fixed) fresh = chunk_make(marking);
+    if (chunk->count == 0) {
+        if (!fixed) {
+            chunk->next = marking->spare;
+            marking->spare = chunk;
+        }
+    } else if (!fixed || fresh) {
+        pool_put(marking, chunk);
+        if (fresh) fresh->count = 0;
+        marker->chunk = fresh;
+    }
+    lock_give(&marking->lock);
+    /* No memory for a chunk in exchange: this marker works its own off. */
+    while (marker->chunk && marker->chunk->count && fixed) marker_work(marker, SIZE_MAX);
+}
+
+bool marker_assist(struct marker *marker, size_t objects)
+{
+    if (marker->chunk->count == 0 && !marker_refill(marker)) return false;
+    marker_work(marker, objects);
+    return true;
+}
+
+bool marking_is_drained(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    return atomic_load(&marking->borrowed) == 0 &&
+           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL;
+}
+
+uint64_t marking_objects(const struct gc_heap *heap)
+{
+    const struct marking *marking = heap->marking_state;
+    uint64_t objects = 0;
+    for (unsigned i = 0; i < MARKERS; i++) objects += marking->marker[i].objects;
+    return objects;
+}
+
+/* A chunk of candidates for the pool. */
+void shade_flush(struct gc_heap *heap, struct mutator *mutator)
+{
+    struct marking *marking = heap->marking_state;
+    if (mutator->log_count == 0) return;
+    lock_take(&marking->lock);
+    struct chunk *chunk = chunk_make(marking);
+    if (chunk) {
+        chunk->count = 0;
+        for (uint32_t i = 0; i < mutator->log_count; i++) {
+            uintptr_t word = (uintptr_t)mutator->log[i].old;
+            if (side_holds(word)) chunk->entry[chunk->count++] = word;
+        }
+        pool_put(marking, chunk);
+    }
+    lock_give(&marking->lock);
+    /* The object is dropped and was no root: only a pass over everything would find it. */
+    if (chunk == NULL) shade_directly(heap, mutator);
+    mutator->log_count = 0;
 }
 
 void marker_add(struct marker *marker, uintptr_t word)
@@ -510,7 +627,7 @@ void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end)
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word)
 {
     uint8_t *meta = object_find(heap, word);
-    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
+    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark || object_is_new(meta);
 }
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)

@@ -50,8 +50,9 @@ struct marker {
     struct chunk *chunk;
     uintptr_t queue[QUEUE];
     unsigned queue_at;
-    bool keyed;  /* look for ephemerons of each object that is marked */
-    bool others; /* there are other heaps: look whose an object is */
+    bool keyed;           /* look for ephemerons of each object that is marked */
+    bool short_of_memory; /* the stack was full once: push only what is not marked */
+    bool others;          /* there are other heaps: look whose an object is */
     uint8_t mark;
     struct vector slices; /* struct slice */
     uint64_t objects, bytes;
@@ -65,14 +66,33 @@ struct marking {
     size_t chunks_reserved, chunks_committed, chunks_used;
     _Atomic uint32_t idle, active, bell, done;
     _Atomic uint32_t overflow;
+    _Atomic uint32_t borrowed; /* bit for each marker that a thread of the program uses */
     unsigned count;
     struct marker marker[MARKERS];
 };
 
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
-void marking_begin(struct gc_heap *heap);
+void marking_begin(struct gc_heap *heap, bool concurrent);
 void marking_finish(struct gc_heap *heap, bool minor);
+
+/* A marker for a moment, for roots; false when there is no memory for its stack. */
+bool marker_make(struct gc_heap *heap, struct marker *marker);
+
+/* What a marker has goes to the pool. */
+void marker_give_all(struct marker *marker);
+
+/* Marks about so many objects of the pool's; false if the pool was empty. */
+bool marker_assist(struct marker *marker, size_t objects);
+
+/* Nothing is in the pool, and nobody assists. */
+bool marking_is_drained(struct gc_heap *heap);
+
+/* Objects marked so far. */
+uint64_t marking_objects(const struct gc_heap *heap);
+
+/* Candidates were dropped: roots and all marked objects are looked at again. Threads stand. */
+void marking_repair(struct gc_heap *heap);
 
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);
@@ -92,6 +112,7 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
 
 /* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor, bool self);
 
 /* Slots of old objects that barriers have remembered. */

@@ -93,7 +93,10 @@ FH_INLINE size_t meta_granules(const uint8_t *meta)
     const uint8_t *at = meta;
     for (;; at += 8) {
         uint64_t ends = meta_load8(at) & BYTES_OF(META_END);
-        if (ends) return (size_t)(at - meta) + (base_ctz(ends) >> 3) + 1;
+        if (LIKELY(ends)) return (size_t)(at - meta) + (base_ctz(ends) >> 3) + 1;
+        /* One that is just being made has no end yet. */
+        size_t left = BLOCK_GRANULES - ((uintptr_t)meta & (BLOCK_GRANULES - 1));
+        if (NEVER((size_t)(at - meta) >= left)) return left;
     }
 }
 

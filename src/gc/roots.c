@@ -121,8 +121,13 @@ static void visit_registered(struct gc_heap *heap, struct fh_gc_visitor *visitor
 
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
-    visitor->from = NULL;
     for (struct gc_thread *t = gc_threads; t; t = t->next) roots_visit_thread(t, visitor, false);
+    roots_visit_shared(heap, visitor);
+}
+
+void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor)
+{
+    visitor->from = NULL;
     visit_registered(heap, visitor);
     weak_visit_queue(heap, visitor);
     if (heap->options.no_static_data) return;
@@ -196,7 +201,10 @@ GC_PUBLIC struct fh_gc_handle *fh_gc_handle_new(struct fh_gc_heap *public, void 
         heap->free_handle = handle->object;
     else
         handle = vector_add(&heap->handles);
-    if (handle) *handle = (struct fh_gc_handle){object, heap};
+    if (handle) {
+        slot_will_change(heap, thread, &handle->object, object);
+        *handle = (struct fh_gc_handle){object, heap};
+    }
     lock_give(&heap->lock);
     thread_leave(thread);
     if (handle == NULL) errno = ENOMEM;

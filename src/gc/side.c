@@ -13,11 +13,12 @@ bool side_init(void)
 {
     if (gc_side.marks_bias) return true;
     size_t marks = arena.size >> GC_SHIFT, logs = arena.size >> 6;
-    char *base = os_vm_reserve(marks + logs, MIB);
+    size_t guard = MIB;
+    char *base = os_vm_reserve(marks + guard + logs + guard, MIB);
     if (base == NULL) return false;
-    os_vm_name(base, marks + logs, "freehold:gc-marks");
+    os_vm_name(base, marks + guard + logs + guard, "freehold:gc-marks");
     gc_side.base = arena.base + ((uintptr_t)arena.first << SLICE_SHIFT);
-    gc_side.logs_bias = (uintptr_t)base + marks - (arena.base >> 6);
+    gc_side.logs_bias = (uintptr_t)base + marks + guard - (arena.base >> 6);
     gc_side.committed = arena.first;
     gc_side.marks_bias = (uintptr_t)base - (arena.base >> GC_SHIFT);
     return true;
@@ -30,7 +31,7 @@ static bool side_commit_table(uintptr_t bias, unsigned shift, uint32_t from, uin
     uintptr_t start = bias + ((arena.base + ((uintptr_t)from << SLICE_SHIFT)) >> shift);
     uintptr_t end = bias + ((arena.base + ((uintptr_t)to << SLICE_SHIFT)) >> shift);
     start = base_round_down(start, page);
-    end = base_round_up(end, page);
+    end = base_round_up(end, page) + page; /* eight bytes are read at a time, also from the last */
     return os_vm_commit((void *)start, end - start);
 }
 

@@ -12,6 +12,33 @@
 
 #define INITIAL (8 * MIB)
 
+/* What the last cycle marked, and what was allocated since its snapshot. */
+size_t size_in_use(const struct gc_heap *heap)
+{
+    return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated);
+}
+
+/* Allocation since the snapshot may use up the room no faster than marking gets done; what is to be marked
+ * is what was live last time, and half of what came since. */
+static bool cycle_is_behind(const struct gc_heap *heap)
+{
+    size_t room = heap->target - base_min(heap->snapshot_live, heap->target) + 1;
+    size_t used = LOAD(&heap->allocated) - heap->snapshot_allocated;
+    size_t work =
+        heap->live + (heap->snapshot_live - base_min(heap->live, heap->snapshot_live)) / 2;
+    return (double)used * 1.25 * (double)work > (double)cycle_marked(heap) * (double)room;
+}
+
+void size_pace(struct gc_heap *heap, struct gc_thread *thread)
+{
+    enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
+    if (LOAD(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
+        cycle_assist(heap, thread, QUANTUM);
+    if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
+        size_in_use(heap) > heap->start)
+        cycle_request(heap, FH_GC_WHY_ALLOCATION, false);
+}
+
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)
 {
     size_t bytes = heap_bytes(heap) + (slices << SLICE_SHIFT);
@@ -52,6 +79,20 @@ static size_t size_bounded(const struct gc_heap *heap, size_t target)
     return heap->limit ? base_min(target, heap->limit) : target;
 }
 
+/* A cycle starts when what is left is what will be allocated while it marks, and half as much again for
+ * luck. Of the room, a tenth counts for holes that are too small. */
+static size_t size_start(const struct gc_heap *heap)
+{
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    size_t need = room / 2;
+    if (heap->mark_rate > MIB) {
+        double seconds = (double)heap->live / (double)heap->mark_rate;
+        need = (size_t)(seconds * 1.5 * (double)heap->allocation_rate) + room / 10;
+    }
+    need = base_max(base_min(need, room / 4 * 3), room / 4);
+    return heap->target - need;
+}
+
 void size_after_collection(struct gc_heap *heap)
 {
     size_t initial = heap->options.initial ? heap->options.initial : INITIAL;
@@ -62,6 +103,7 @@ void size_after_collection(struct gc_heap *heap)
     heap->stats.target_bytes = heap->target;
     heap->live_full = live;
     heap->target_full = heap->target;
+    heap->start = size_start(heap);
 }
 
 void size_grow(struct gc_heap *heap, size_t slices)

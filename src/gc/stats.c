@@ -23,10 +23,13 @@ static uint64_t bucket_limit(unsigned bucket)
 void pause_note(struct gc_heap *heap, uint64_t ns)
 {
     struct fh_gc_pauses *pauses = &heap->stats.pauses;
-    pauses->count++;
-    pauses->total_ns += ns;
-    if (ns > pauses->max_ns) pauses->max_ns = ns;
-    pauses->bucket[bucket_of(ns)]++;
+    __atomic_fetch_add(&pauses->count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&pauses->total_ns, ns, __ATOMIC_RELAXED);
+    uint64_t most = __atomic_load_n(&pauses->max_ns, __ATOMIC_RELAXED);
+    while (ns > most && !__atomic_compare_exchange_n(&pauses->max_ns, &most, ns, true,
+                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    __atomic_fetch_add(&pauses->bucket[bucket_of(ns)], 1, __ATOMIC_RELAXED);
 }
 
 GC_PUBLIC uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses,

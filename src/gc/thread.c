@@ -36,23 +36,34 @@ static _Atomic uint32_t handler_state; /* 0 not installed, 1 in progress, 2 inst
 /* Counts threads that came to stand; who stops them sleeps on it. */
 static _Atomic uint32_t safe_bell;
 
+enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
+
+/* What WANTED_ACTION asks for; the world lock's. */
+static struct gc_heap *action_heap;
+static handshake_fn *action_function;
+
 /* ---- SAFE ---------------------------------------------------------------------------------------- */
+
+static void bell_ring(void)
+{
+    atomic_fetch_add(&safe_bell, 1);
+    os_wake(&safe_bell);
+}
 
 static void safe_publish(struct gc_thread *thread)
 {
     if (LOAD(&thread->wanted)) thread->paused_ns = os_time_ns();
-    STORE_RELEASE(&thread->state, THREAD_SAFE); /* partner: thread_hold */
-    if (LOAD(&thread->wanted)) {
-        atomic_fetch_add(&safe_bell, 1);
-        os_wake(&safe_bell);
-    }
+    /* In one order with the look at `wanted`; partner: world_stop, handshake. */
+    atomic_store(&thread->state, THREAD_SAFE);
+    if (atomic_load(&thread->wanted)) bell_ring();
 }
 
-/* Becomes RUNS, as soon as nobody wants or holds it. */
+/* Becomes RUNS, as soon as nobody stops or holds it. */
 static void safe_leave(struct gc_thread *thread)
 {
     for (;;) {
-        while (LOAD_ACQUIRE(&thread->wanted)) os_wait_long(&thread->wanted, 1);
+        while (LOAD_ACQUIRE(&thread->wanted) == WANTED_STOP)
+            os_wait_long(&thread->wanted, WANTED_STOP);
         uint32_t safe = THREAD_SAFE;
         if (atomic_compare_exchange_strong(&thread->state, &safe, THREAD_RUNS)) break;
         os_wait_long(&thread->state, THREAD_HELD);
@@ -71,11 +82,38 @@ static FH_NOINLINE void safe_enter(struct gc_thread *thread)
     safe_publish(thread);
 }
 
+/* The thread does what a handshake asks of it; its stack and registers are noted. */
+static void action_run(struct gc_thread *thread)
+{
+    uint64_t start = os_time_ns();
+    struct gc_heap *heap = action_heap;
+    action_function(heap, thread);
+    STORE_RELEASE(&thread->wanted, 0); /* partner: handshake */
+    bell_ring();
+    pause_note(heap, os_time_ns() - start);
+}
+
+static FH_NOINLINE void action_here(struct gc_thread *thread)
+{
+    base_registers_save(thread->registers);
+    thread->register_count = BASE_REGISTERS;
+    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    action_run(thread);
+}
+
 FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
 {
     int error = errno;
-    safe_enter(thread);
-    safe_leave(thread);
+    thread->busy++; /* a signal that comes now finds its work being done */
+    while (LOAD_ACQUIRE(&thread->wanted)) {
+        if (LOAD(&thread->wanted) == WANTED_ACTION) {
+            action_here(thread);
+        } else {
+            safe_enter(thread);
+            safe_leave(thread);
+        }
+    }
+    thread->busy--;
     errno = error;
 }
 
@@ -84,15 +122,43 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)info;
     struct gc_thread *thread = gc_local.thread;
-    if (thread == NULL || thread->busy || !LOAD(&thread->wanted)) return;
+    if (thread == NULL || thread->busy || !LOAD_ACQUIRE(&thread->wanted)) return;
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
     uintptr_t pointer;
     thread->register_count = os_context_registers(context, thread->registers, &pointer);
     thread->stack_pointer = pointer - BASE_RED_ZONE;
-    safe_publish(thread);
-    safe_leave(thread);
+    if (LOAD(&thread->wanted) == WANTED_ACTION) {
+        action_run(thread);
+    } else {
+        safe_publish(thread);
+        safe_leave(thread);
+    }
     errno = error;
+}
+
+void thread_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    struct gc_thread *self = gc_local.thread;
+    if (self == NULL) {
+        os_wait_long(word, value);
+        return;
+    }
+    self->busy++;
+    safe_enter(self);
+    os_wait_long(word, value);
+    safe_leave(self);
+    thread_leave(self);
+}
+
+void thread_wait_end(pthread_t other)
+{
+    struct gc_thread *self = gc_local.thread;
+    if (self) self->busy++;
+    if (self) safe_enter(self);
+    pthread_join(other, NULL);
+    if (self) safe_leave(self);
+    if (self) thread_leave(self);
 }
 
 /* ---- the world ------------------------------------------------------------------------------------- */
@@ -138,7 +204,8 @@ void world_stop(void)
     struct gc_thread *self = gc_local.thread;
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (t == self) continue;
-        atomic_store(&t->wanted, 1); /* before the look at its state; partner: safe_publish */
+        atomic_store(&t->wanted,
+                     WANTED_STOP); /* before the look at its state; partner: safe_publish */
         if (!thread_hold(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
     }
     for (;;) {
@@ -148,6 +215,44 @@ void world_stop(void)
         os_wait(&safe_bell, bell, 20);
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (t != self && LOAD(&t->state) == THREAD_RUNS && LOAD(&safe_bell) == bell)
+                os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+}
+
+/* Does a thread's part for it, if it is SAFE; true once it is done, by whomever. */
+static bool action_for(struct gc_thread *thread)
+{
+    uint32_t safe = THREAD_SAFE;
+    if (LOAD_ACQUIRE(&thread->wanted) == 0) return true;
+    if (!atomic_compare_exchange_strong(&thread->state, &safe, THREAD_HELD)) return false;
+    if (LOAD_ACQUIRE(&thread->wanted)) action_function(action_heap, thread);
+    STORE_RELEASE(&thread->wanted, 0);
+    STORE_RELEASE(&thread->state, THREAD_SAFE);
+    os_wake(&thread->state);
+    return true;
+}
+
+void handshake(struct gc_heap *heap, handshake_fn *action)
+{
+    struct gc_thread *self = gc_local.thread;
+    action_heap = heap;
+    action_function = action;
+    ASSERT(self == NULL);
+    (void)self;
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        if (heap->options.debug & FH_GC_RANDOM_DELAY) os_delay_us(os_random() % 200);
+        atomic_store(&t->wanted, WANTED_ACTION);
+        if (!action_for(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&safe_bell);
+        bool all = true;
+        for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
+        if (all) return;
+        os_wait(&safe_bell, bell, 5);
+        if (LOAD(&safe_bell) != bell) continue;
+        for (struct gc_thread *t = gc_threads; t; t = t->next)
+            if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
                 os_thread_signal(t->id, FH_GC_SIGNAL);
     }
 }

@@ -43,7 +43,7 @@ static void verify_slot(struct fh_gc_visitor *visitor, void **slot)
     }
     const uint8_t *from = meta_of(visitor->from);
     bool from_marked = (meta_load(from) & META_STATE) == heap->mark;
-    if (v->marked && from_marked && (meta_load(meta) & META_STATE) != heap->mark)
+    if (v->marked && from_marked && !mark_is_set(heap, p))
         wrong(v, visitor->from, "is marked and refers to one that is not: ", (void *)p);
 }
 

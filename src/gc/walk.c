@@ -22,16 +22,13 @@ void still_begin(struct gc_heap *heap)
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
     world_stop();
     mutators_note_holes(heap);
+    if (LOAD(&heap->phase) == PHASE_IDLE)
+        for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_sweep_blocks(heap, t);
 }
 
 void still_end(struct gc_heap *heap)
 {
-    for (struct gc_thread *t = gc_threads; t; t = t->next) {
-        struct mutator *mutator = mutator_of(t, heap);
-        uint32_t both[] = {mutator->block, mutator->medium_block};
-        for (unsigned i = 0; i < 2; i++)
-            if (both[i]) gc_block_at(both[i])->busy_from = gc_block_at(both[i])->busy_to = 0;
-    }
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
     thread_leave(thread_self());

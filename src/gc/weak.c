@@ -153,8 +153,7 @@ GC_PUBLIC void *fh_gc_weak_get(struct fh_gc_heap *public, struct fh_gc_weak *wea
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *target = (void *)~__atomic_load_n(&weak->hidden, __ATOMIC_RELAXED);
-    target = weak_read(heap, thread, target);
+    void *target = weak_read(heap, thread, &weak->hidden);
     thread_leave(thread);
     return target;
 }
@@ -174,20 +173,23 @@ GC_PUBLIC struct fh_gc_ephemeron *fh_gc_ephemeron_new(struct fh_gc_heap *public,
     if (ephemeron == NULL) return NULL;
     void *base = fh_gc_base(public, key);
     if (base) key = base; /* the marker knows objects by their start */
-    ephemeron->value = value;
+    fh_gc_store(public, &ephemeron->value, value);
     __atomic_store_n(&ephemeron->key, ~(uintptr_t)key, __ATOMIC_RELEASE);
     return ephemeron;
 }
 
+/* The value is loaded before the key is looked at again: if the key is alive then, the value was, too. */
 static void *ephemeron_read(struct fh_gc_heap *public, struct fh_gc_ephemeron *ephemeron, bool key)
 {
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    uintptr_t hidden = __atomic_load_n(&ephemeron->key, __ATOMIC_ACQUIRE);
-    void *result = hidden == 0 ? NULL : weak_read(heap, thread, (void *)~hidden);
-    if (result && !key)
-        result = weak_read(heap, thread, __atomic_load_n(&ephemeron->value, __ATOMIC_RELAXED));
+    void *value = __atomic_load_n(&ephemeron->value, __ATOMIC_ACQUIRE);
+    void *result = weak_read(heap, thread, &ephemeron->key);
+    if (result && !key) {
+        result = value;
+        if (LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), value);
+    }
     thread_leave(thread);
     return result;
 }
@@ -328,6 +330,7 @@ static void weak_clear(struct gc_heap *heap)
     struct vector *weak = &heap->weakness.weak;
     struct fh_gc_weak **entry = (struct fh_gc_weak **)weak->base;
     size_t kept = 0;
+    lock_take(&heap->lock);
     for (size_t i = 0; i < weak->count; i++) {
         struct fh_gc_weak *reference = entry[i];
         if (!mark_is_set(heap, (uintptr_t)reference)) continue;
@@ -338,11 +341,13 @@ static void weak_clear(struct gc_heap *heap)
         entry[kept++] = reference;
     }
     weak->count = kept;
+    lock_give(&heap->lock);
 }
 
 static void links_clear(struct gc_heap *heap)
 {
     struct vector *links = &heap->weakness.links;
+    lock_take(&heap->lock);
     size_t before = links->count;
     for (size_t i = 0; i < links->count;) {
         struct weak_link *link = vector_at(links, i);
@@ -357,6 +362,7 @@ static void links_clear(struct gc_heap *heap)
         vector_remove(links, i);
     }
     if (links->count != before) index_build(&heap->weakness.link_index, links);
+    lock_give(&heap->lock);
 }
 
 GC_PUBLIC int fh_gc_link_add(struct fh_gc_heap *public, void *slot, void *target)
@@ -426,12 +432,14 @@ static void finalizers_mark_below(struct gc_heap *heap)
 {
     struct vector *finalizers = &heap->weakness.finalizers;
     struct marker *marker = &heap->marking_state->marker[0];
+    lock_take(&heap->lock);
     for (size_t i = 0; i < finalizers->count; i++) {
         struct finalizer *finalizer = vector_at(finalizers, i);
         if (finalizer->flags & FH_GC_UNORDERED) continue;
         if (!mark_is_set(heap, (uintptr_t)finalizer->object))
             object_scan(&marker->visitor, meta_of(finalizer->object));
     }
+    lock_give(&heap->lock);
     marking_drain(heap);
 }
 
@@ -439,6 +447,7 @@ static void finalizers_mark_below(struct gc_heap *heap)
 static bool finalizers_queue(struct gc_heap *heap, bool unordered)
 {
     struct gc_weakness *weakness = &heap->weakness;
+    lock_take(&heap->lock);
     size_t before = weakness->finalizers.count;
     for (size_t i = 0; i < weakness->finalizers.count;) {
         struct finalizer *finalizer = vector_at(&weakness->finalizers, i);
@@ -454,7 +463,10 @@ static bool finalizers_queue(struct gc_heap *heap, bool unordered)
         heap->stats.finalizers_queued++;
         vector_remove(&weakness->finalizers, i);
     }
-    return weakness->finalizers.count != before;
+    bool some = weakness->finalizers.count != before;
+    if (some) index_build(&weakness->finalizer_index, &weakness->finalizers);
+    lock_give(&heap->lock);
+    return some;
 }
 
 static void finalizers_process(struct gc_heap *heap)
@@ -464,10 +476,11 @@ static void finalizers_process(struct gc_heap *heap)
     bool queued = finalizers_queue(heap, true);
     finalizers_mark_below(heap);
     queued |= finalizers_queue(heap, false);
+    lock_take(&heap->lock);
     weak_visit_queue(heap, &heap->marking_state->marker[0].visitor);
+    lock_give(&heap->lock);
     marking_drain(heap);
     if (!queued) return;
-    index_build(&weakness->finalizer_index, &weakness->finalizers);
     atomic_fetch_add(&heap->finalizer_bell, 1);
 }
 
@@ -486,6 +499,8 @@ static bool queue_pop(struct gc_heap *heap, struct finalizer *finalizer)
     if (weakness->queue_next == weakness->queue.count)
         weakness->queue_next = weakness->queue.count = 0;
     heap->stats.finalizers_run += some;
+    if (some && LOAD(&heap->phase) != PHASE_IDLE)
+        shade(heap, mutator_of(gc_local.thread, heap), finalizer->object);
     return some;
 }
 

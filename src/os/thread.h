@@ -29,8 +29,11 @@ unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr
 uint64_t os_thread_time_ns(void);
 uint64_t os_time_ns(void);
 
-/* The calling thread yields to everything else. */
-void os_thread_be_nice(void);
+/* The calling thread takes its share of the processor in short slices, where the kernel can (6.12): then
+ * it keeps others waiting for a tenth of a millisecond instead of three. */
+void os_thread_short_slices(void);
+
+void os_delay_us(uint64_t us);
 
 unsigned os_processors(void);
 

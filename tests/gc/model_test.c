@@ -5,9 +5,9 @@
  *
  *      model_test STEPS SEED THREADS policy=N debug=N stress=N limit=BYTES
  *
- * With one thread stacks are exact, and after each full collection the heap must hold exactly the
- * objects that the model can reach. With more each thread has a graph of its own in a common heap, and
- * stacks are searched: nothing may be missing, and little may be left over.
+ * With one thread stacks are exact (but under FH_GC_CONCURRENT), and after each full collection the heap
+ * must hold exactly the objects that the model can reach. With more each thread has a graph of its own in
+ * a common heap, and stacks are searched: nothing may be missing, and little may be left over.
  */
 #include <freehold/gc.h>
 
@@ -90,7 +90,8 @@ struct world {
 };
 
 static struct fh_gc_heap *heap;
-static bool exact;
+static bool exact; /* nothing but what the model reaches is kept */
+static bool alone;
 static struct fh_gc_options options;
 
 static void **fields_of(void *object, enum kind kind)
@@ -377,10 +378,13 @@ static void check_exactly(struct world *w)
         EXPECT(!exact || !thing->finalizable || thing->finalized || thing->reached,
                "object %d is not finalized", i);
     }
-    if (!exact) return;
+    if (!alone) return;
     for (int i = 0; i < WEAK; i++) expected += w->weak[i].handle != NULL;
     fh_gc_walk(heap, count_object, &found);
-    EXPECT(found == expected, "%d objects, the model has %d", found, expected);
+    /* What lies about on the stack keeps a little. */
+    EXPECT(found >= expected && (!exact || found == expected), "%d objects, the model has %d",
+           found, expected);
+    EXPECT(found < expected + 300, "%d objects, the model has %d", found, expected);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------------------------------ */
@@ -401,7 +405,7 @@ static void world_step(struct world *w)
     if (what < 99) return step_finalizer(w);
     if (random_chance(&w->random, 4)) fh_gc_step(heap, 200);
     if (random_chance(&w->random, 8)) fh_gc_collect(heap, FH_GC_MINOR);
-    if (exact && random_chance(&w->random, 30)) check_exactly(w);
+    if (alone && random_chance(&w->random, 30)) check_exactly(w);
 }
 
 static int steps;
@@ -457,7 +461,8 @@ int main(int argc, char **argv)
         options.markers += (uint32_t)number_after(argv[i], "markers=");
         options.sizing += (uint32_t)number_after(argv[i], "sizing=");
     }
-    exact = threads == 1;
+    alone = threads == 1;
+    exact = alone && options.policy != FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;
     heap = fh_gc_create(&options);

@@ -71,9 +71,22 @@ uint64_t os_time_ns(void)
     return time_ns(CLOCK_MONOTONIC);
 }
 
-void os_thread_be_nice(void)
+void os_thread_short_slices(void)
 {
-    setpriority(PRIO_PROCESS, os_thread_id(), 10);
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attributes = {.size = 48, .runtime = 100000};
+    SYS3(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void os_delay_us(uint64_t us)
+{
+    struct timespec time = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+    SYS2(SYS_nanosleep, &time, NULL);
 }
 
 unsigned os_processors(void)

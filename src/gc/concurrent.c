@@ -1,0 +1,387 @@
+/*
+ * The concurrent cycle: a thread of the heap marks while the program runs. docs/gc-concurrent.md states
+ * the protocol and why it is right; this is its order.
+ *
+ *   IDLE --> sweep what is left
+ *   ARMED    handshake 1: each thread remembers every store from now on (SNOOP)
+ *            all log bits are set: every slot of the snapshot may have to be remembered
+ *   MARKING  handshake 2: each thread's own roots are found; what it allocates from here on is alive
+ *            the other roots; then stores are remembered once a slot (LOG)
+ *            mark; handshake: what threads remember; again, until a round brings nothing new
+ *   SETTLING who reads a weak reference waits; one more round
+ *   WEAK     weak references to unmarked objects read as NULL, and are cleared; finalizers
+ *   IDLE     the number of the cycle rises: everything is unswept
+ *
+ * Only the handshakes touch a thread, and each but the scan of its stack takes a few microseconds.
+ *
+ * Rejected: allocating with the mark already set (an instruction more in the fast path): instead a block
+ * that is used during a cycle keeps a map of what was in it, and the sweep spares what is not.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include "gc/mark.h"
+#include "os/os.h"
+
+/* Markers other than the collector's own are borrowed by threads that assist. */
+static struct marker *marker_borrow(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    for (unsigned i = 1; i < MARKERS; i++) {
+        uint32_t bit = 1u << i, before = atomic_fetch_or(&marking->borrowed, bit);
+        if (!(before & bit)) return &marking->marker[i];
+    }
+    return NULL;
+}
+
+static void marker_return(struct gc_heap *heap, struct marker *marker)
+{
+    struct marking *marking = heap->marking_state;
+    marker_give_all(marker);
+    atomic_fetch_and(&marking->borrowed, ~(1u << (marker - marking->marker)));
+}
+
+/* ---- what threads do in handshakes ------------------------------------------------------------------------ */
+
+static uintptr_t hole_made(const struct fh_gc_context *context)
+{
+    return (uintptr_t)meta_address(context->meta);
+}
+
+/* What an interrupted store may be about to overwrite: the words at addresses in registers. */
+static void registers_shade(struct gc_heap *heap, struct gc_thread *thread, struct mutator *mutator)
+{
+    for (unsigned i = 0; i <= thread->register_count; i++) {
+        uintptr_t slot =
+            i < thread->register_count ? thread->registers[i] : (uintptr_t)thread->will_store;
+        if (slot % sizeof(void *) || !object_find(heap, slot)) continue;
+        shade(heap, mutator, __atomic_load_n((void **)slot, __ATOMIC_RELAXED));
+    }
+}
+
+static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    struct fh_gc_context *context = context_of(thread, heap);
+    mutator_sweep_blocks(heap, thread);
+    mutator->log_count = 0;
+    context->barrier = FH_GC_BARRIER_SNOOP;
+    registers_shade(heap, thread, mutator);
+}
+
+/* From here on what the thread allocates is no part of the snapshot. */
+static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    mutator_note_hole(heap, thread);
+    lock_take(&heap->lock);
+    uint32_t block[] = {mutator->block, mutator->medium_block};
+    for (unsigned i = 0; i < 2; i++) {
+        if (block[i] == 0) continue;
+        block_note_snapshot(heap, gc_block_at(block[i]));
+        gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
+    }
+    mutator->black = true;
+    lock_give(&heap->lock);
+    if (mutator->block) {
+        uintptr_t made = hole_made(context_of(thread, heap));
+        log_fill((void *)made, mutator->hole_end - made, false);
+    }
+}
+
+static void action_scan(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    registers_shade(heap, thread, mutator);
+    struct marker marker;
+    if (marker_make(heap, &marker)) {
+        roots_visit_thread(thread, &marker.visitor, false);
+        marker_give_all(&marker);
+    } else {
+        STORE(&heap->marking_state->overflow, 1);
+    }
+    mutator_blacken(heap, thread);
+    shade_flush(heap, mutator);
+}
+
+static void action_flush(struct gc_heap *heap, struct gc_thread *thread)
+{
+    shade_flush(heap, mutator_of(thread, heap));
+}
+
+static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
+{
+    uint64_t start = os_time_ns();
+    handshake(heap, action);
+    heap->stats.handshakes++;
+    gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
+}
+
+/* ---- the cycle ------------------------------------------------------------------------------------------------ */
+
+static void barriers_set(struct gc_heap *heap, enum fh_gc_barrier barrier)
+{
+    for (struct gc_thread *t = gc_threads; t; t = t->next)
+        __atomic_store_n(&context_of(t, heap)->barrier, barrier, __ATOMIC_RELAXED);
+}
+
+/* Every slot of an object of the snapshot. */
+static void slots_arm(struct gc_heap *heap)
+{
+    lock_take(&heap->lock);
+    for (size_t i = 0; i < heap->blocks.count; i++) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+        if (index == 0) continue;
+        log_fill(gc_block_start(gc_block_at(index)), BLOCK_SIZE, true);
+        if (i % 64 != 63) continue;
+        lock_give(&heap->lock);
+        lock_take(&heap->lock);
+    }
+    for (size_t i = 0; i < heap->large.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
+        log_fill(gc_block_start(block), LOAD(&block->bytes), true);
+    }
+    lock_give(&heap->lock);
+}
+
+static void cycle_snapshot(struct gc_heap *heap)
+{
+    world_take();
+    roots_refresh(heap);
+    heap->snapshot_live = size_in_use(heap);
+    heap->snapshot_allocated = LOAD(&heap->allocated);
+    STORE(&heap->phase, PHASE_ARMED);
+    handshake_noted(heap, action_arm);
+    slots_arm(heap);
+    lock_take(&heap->lock);
+    heap->snapshots.count = 0; /* all swept: nobody has one */
+    heap->mark ^= 1;
+    marking_begin(heap, true);
+    STORE_RELEASE(&heap->phase, PHASE_MARKING);
+    lock_give(&heap->lock);
+    handshake_noted(heap, action_scan);
+    lock_take(&heap->lock);
+    roots_visit_shared(heap, &heap->marking_state->marker[0].visitor);
+    lock_give(&heap->lock);
+    barriers_set(heap, FH_GC_BARRIER_LOG);
+    world_give();
+}
+
+static bool cycle_round(struct gc_heap *heap)
+{
+    uint64_t before = marking_objects(heap);
+    world_take();
+    handshake_noted(heap, action_flush);
+    world_give();
+    cycle_drain(heap);
+    return marking_objects(heap) != before;
+}
+
+void cycle_drain(struct gc_heap *heap)
+{
+    enum { QUANTUM = 4096 };
+    while (marking_drain_some(heap, QUANTUM) || !marking_is_drained(heap)) {
+    }
+}
+
+static void cycle_settle(struct gc_heap *heap)
+{
+    while (cycle_round(heap)) {
+    }
+    atomic_store(&heap->phase, PHASE_SETTLING); /* partner: weak_read */
+    while (cycle_round(heap)) {
+    }
+    atomic_store(&heap->phase, PHASE_WEAK);
+    os_wake(&heap->phase);
+}
+
+/* The stack overflowed for want of memory: the rest is done while the program stands. */
+static void cycle_finish_stopped(struct gc_heap *heap)
+{
+    world_take();
+    world_stop();
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        mutator_note_hole(heap, t);
+        action_flush(heap, t);
+    }
+    marking_repair(heap);
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
+    world_go();
+    world_give();
+    heap->stats.stack_overflows++;
+}
+
+static void cycle_end(struct gc_heap *heap, uint64_t start)
+{
+    world_take();
+    lock_take(&heap->lock);
+    gc_large_find_dead(heap);
+    heap_unsweep(heap, false);
+    heap->young.count = 0;
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_of(t, heap)->black = false;
+    marking_finish(heap, false);
+    rates_note(heap, start, os_time_ns());
+    size_after_collection(heap);
+    heap->stats.collections++;
+    STORE_RELEASE(&heap->phase, PHASE_IDLE);
+    lock_give(&heap->lock);
+    barriers_set(heap, FH_GC_BARRIER_OFF);
+    atomic_fetch_add(&heap->epoch, 1);
+    world_give();
+    gc_large_free_dead(heap);
+}
+
+static void cycle_verify(struct gc_heap *heap)
+{
+    world_take();
+    world_stop();
+    mutators_note_holes(heap);
+    heap_verify(heap, true, "at the end of a cycle");
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
+    world_go();
+    world_give();
+}
+
+static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
+{
+    uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
+    heap->stats.last_why = why;
+    gc_event(heap, FH_GC_EVENT_START, why);
+    heap_sweep_all(heap);
+    cycle_snapshot(heap);
+    gc_event(heap, FH_GC_EVENT_ROOTS, 0);
+    cycle_drain(heap);
+    cycle_settle(heap);
+    if (LOAD(&heap->marking_state->overflow)) cycle_finish_stopped(heap);
+    gc_event(heap, FH_GC_EVENT_MARKED, marking_objects(heap));
+    weak_process(heap);
+    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
+    cycle_end(heap, start);
+    heap->stats.mark_ns += os_thread_time_ns() - cpu;
+    gc_event(heap, FH_GC_EVENT_END, 0);
+    heap_sweep_all(heap);
+    heap_trim(heap);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+static void *collector_main(void *argument)
+{
+    struct gc_heap *heap = argument;
+    os_thread_short_slices();
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&heap->cycle_bell);
+        if (LOAD_ACQUIRE(&heap->cycle_quit)) return NULL;
+        uint32_t wanted = LOAD_ACQUIRE(&heap->cycles_wanted);
+        if (LOAD(&heap->cycles_started) >= wanted) {
+            os_wait_long(&heap->cycle_bell, bell);
+            continue;
+        }
+        atomic_fetch_add(&heap->cycles_started, 1);
+        cycle_run(heap, LOAD(&heap->cycle_why));
+        atomic_fetch_add(&heap->cycles_done, 1);
+        os_wake(&heap->cycles_done);
+    }
+}
+
+/* Asks for a cycle that begins after now; returns its number. */
+uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
+{
+    uint32_t started = LOAD(&heap->cycles_started), want = started + 1;
+    if (!another && LOAD(&heap->cycles_done) != started) return started;
+    uint32_t wanted = LOAD(&heap->cycles_wanted);
+    while (wanted < want && !atomic_compare_exchange_weak(&heap->cycles_wanted, &wanted, want)) {
+    }
+    if (wanted < want) {
+        STORE(&heap->cycle_why, why);
+        atomic_fetch_add(&heap->cycle_bell, 1);
+        os_wake(&heap->cycle_bell);
+    }
+    return want;
+}
+
+/* The calling thread stands until that cycle has ended. */
+void cycle_wait(struct gc_heap *heap, uint32_t number)
+{
+    uint64_t start = os_time_ns();
+    for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
+        thread_wait(&heap->cycles_done, done);
+    pause_note(heap, os_time_ns() - start);
+}
+
+bool collector_start(struct gc_heap *heap)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 512 * KIB);
+    bool started = pthread_create(&heap->collector, &attributes, collector_main, heap) == 0;
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    heap->has_collector = started;
+    return started;
+}
+
+void collector_stop(struct gc_heap *heap)
+{
+    if (!heap->has_collector) return;
+    STORE_RELEASE(&heap->cycle_quit, true);
+    atomic_fetch_add(&heap->cycle_bell, 1);
+    os_wake(&heap->cycle_bell);
+    thread_wait_end(heap->collector);
+    heap->has_collector = false;
+}
+
+/* ---- threads of the program help ---------------------------------------------------------------------------------- */
+
+uint64_t cycle_marked(const struct gc_heap *heap)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < MARKERS; i++)
+        bytes += __atomic_load_n(&heap->marking_state->marker[i].bytes, __ATOMIC_RELAXED);
+    return bytes;
+}
+
+bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects)
+{
+    if (LOAD(&heap->phase) != PHASE_MARKING) return false;
+    thread_enter(thread);
+    bool worked = false;
+    struct marker *marker = marker_borrow(heap);
+    /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
+    if (marker && mutator_of(thread, heap)->black && LOAD(&heap->phase) == PHASE_MARKING) {
+        uint64_t start = os_time_ns();
+        worked = marker_assist(marker, objects);
+        pause_note(heap, os_time_ns() - start);
+        __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
+    }
+    if (marker) marker_return(heap, marker);
+    thread_leave(thread);
+    return worked;
+}
+
+/* ---- weak references ------------------------------------------------------------------------------------------------ */
+
+/* Called with the thread busy; `hidden` is read between two looks at the phase. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden)
+{
+    for (;;) {
+        uint32_t phase = atomic_load(&heap->phase); /* partner: cycle_settle */
+        uintptr_t word = __atomic_load_n(hidden, __ATOMIC_ACQUIRE);
+        if (word == 0) return NULL;
+        switch (phase) {
+        case PHASE_IDLE: return (void *)~word;
+        case PHASE_ARMED:
+        case PHASE_MARKING:
+            shade(heap, mutator_of(thread, heap), (void *)~word);
+            return (void *)~word;
+        case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
+        default:
+            thread_leave(thread);
+            thread_wait(&heap->phase, phase);
+            thread_enter(thread);
+        }
+    }
+}
