@@ -11,7 +11,7 @@ double median(const double *values, unsigned count);
 // The median of one field of an array of structures.
 #define MEDIAN_OF(samples, count, field)                                                           \
     ({                                                                                             \
-        double values_[REPS_MAX];                                                                  \
+        double values_[REPS_MAX] = {0};                                                            \
         for (unsigned at_ = 0; at_ < (count); at_++) values_[at_] = (double)(samples)[at_].field;  \
         median(values_, count);                                                                    \
     })
@@ -21,7 +21,7 @@ double spread(const double *values, unsigned count);
 
 #define SPREAD_OF(samples, count, field)                                                           \
     ({                                                                                             \
-        double values_[REPS_MAX];                                                                  \
+        double values_[REPS_MAX] = {0};                                                            \
         for (unsigned at_ = 0; at_ < (count); at_++) values_[at_] = (double)(samples)[at_].field;  \
         spread(values_, count);                                                                    \
     })
