@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "face/face.h"
+#include "gc/gc.h"
 #include "os/os.h"
 #include "span/purger.h"
 
@@ -28,6 +29,7 @@ static void thread_attached(struct heap *heap)
  * handlers allocate, they do it with the heap in order. Lock order: heaps, then the arena. */
 static void fork_prepare(void)
 {
+    gc_fork_prepare();
     heap_fork_prepare();
     span_fork_prepare();
 }
@@ -36,6 +38,7 @@ static void fork_parent(void)
 {
     span_fork_parent();
     heap_fork_parent();
+    gc_fork_parent();
 }
 
 static void fork_child(void)
@@ -45,6 +48,7 @@ static void fork_child(void)
     heap_fork_child();
     fh_registry.pid = os_process_id();
     run_slot_fork_child();
+    gc_fork_child();
 }
 
 struct heap_config heap_config = {

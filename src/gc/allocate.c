@@ -388,6 +388,16 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     }
 }
 
+/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
+ * clears it. */
+void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
+{
+    struct mutator *mutator = mutator_of(thread, heap);
+    mutator_flush_log(heap, mutator);
+    block_leave(heap, mutator);
+    medium_leave(heap, mutator);
+}
+
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     mutator_flush_log(heap, mutator_of(thread, heap));

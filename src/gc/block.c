@@ -105,12 +105,25 @@ static size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *s
     return live;
 }
 
+static void block_poison(struct gc_block *block, const uint64_t before[MAP_WORDS],
+                         const uint64_t after[MAP_WORDS])
+{
+    char *start = gc_block_start(block);
+    for (size_t g = 0; g < BLOCK_GRANULES; g++)
+        if ((before[g / 64] & ~after[g / 64]) >> g % 64 & 1)
+            memset(start + (g << GC_SHIFT), 0xdb, GC_GRANULE);
+}
+
 /* In a block that was in use while marking went on, objects where there was none when it joined are
  * younger than the snapshot, and alive. */
 size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MAP_WORDS])
 {
+    uint64_t before[MAP_WORDS];
+    bool poison = heap->options.debug & FH_GC_POISON;
+    if (UNLIKELY(poison)) block_map(block, 0, NULL, before);
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
     block->live = (uint32_t)live;
+    if (UNLIKELY(poison)) block_poison(block, before, map);
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
@@ -410,6 +423,20 @@ void heap_trim(struct gc_heap *heap)
         if (block == NULL) return;
         block_destroy(block);
     }
+}
+
+/* Blocks that somebody who is not there was sweeping, or about to take, are swept again. */
+void blocks_fork_child(struct gc_heap *heap)
+{
+    const struct mutator *own = gc_local.thread ? mutator_of(gc_local.thread, heap) : NULL;
+    for (size_t i = 0; i < heap->blocks.count; i++) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+        if (index == 0 || (own && (index == own->block || index == own->medium_block))) continue;
+        struct gc_block *block = gc_block_at(index);
+        if (LOAD(&block->state) == BLOCK_CURRENT) STORE(&block->state, BLOCK_FULL);
+    }
+    heap->sweep_end = heap->blocks.count;
+    heap->sweep_next = 0;
 }
 
 void heap_blocks_finish(struct gc_heap *heap)

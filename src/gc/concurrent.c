@@ -284,9 +284,26 @@ static void *collector_main(void *argument)
     }
 }
 
+/* Cycles that were asked for are asked for again by whoever needs them. */
+void collector_fork_child(struct gc_heap *heap)
+{
+    if (!heap->exists || !heap->has_collector) return;
+    STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
+    STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
+    heap->collector_lost = true;
+}
+
+static void collector_find(struct gc_heap *heap)
+{
+    bool lost = true;
+    if (LIKELY(!LOAD(&heap->collector_lost))) return;
+    if (atomic_compare_exchange_strong(&heap->collector_lost, &lost, false)) collector_start(heap);
+}
+
 /* Asks for a cycle that begins after now; returns its number. */
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 {
+    collector_find(heap);
     uint32_t started = LOAD(&heap->cycles_started), want = started + 1;
     if (!another && LOAD(&heap->cycles_done) != started) return started;
     uint32_t wanted = LOAD(&heap->cycles_wanted);
@@ -327,11 +344,13 @@ bool collector_start(struct gc_heap *heap)
 void collector_stop(struct gc_heap *heap)
 {
     if (!heap->has_collector) return;
+    bool lost = LOAD(&heap->collector_lost);
+    heap->has_collector = false;
+    if (lost) return;
     STORE_RELEASE(&heap->cycle_quit, true);
     atomic_fetch_add(&heap->cycle_bell, 1);
     os_wake(&heap->cycle_bell);
     thread_wait_end(heap->collector);
-    heap->has_collector = false;
 }
 
 /* ---- threads of the program help ---------------------------------------------------------------------------------- */

@@ -284,6 +284,7 @@ struct gc_heap {
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
+    _Atomic bool collector_lost; /* in a fork */
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
     size_t start;         /* bytes in use at which a cycle starts */
@@ -302,7 +303,9 @@ struct gc_heap {
     fh_gc_listener_fn *listener;
     void *listener_data;
     _Atomic uint32_t finalizer_bell;
-    _Atomic uint32_t finalizer_thread; /* 0 none, 1 runs, 2 to end, 3 ended */
+    pthread_t finalizer;
+    bool has_finalizer;
+    _Atomic bool finalizer_quit;
 };
 
 /* Of a concurrent cycle; concurrent.c draws it. */
@@ -331,7 +334,25 @@ FH_INLINE struct mutator *mutator_of(struct gc_thread *thread, const struct gc_h
 void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap);
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap);
 
+/* The same for a thread that is not there any more: its context was in memory that is not either. */
+void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
+
 size_t gc_thread_count(void);
+
+void side_fork_prepare(void);
+void side_fork_end(void);
+void types_fork_prepare(void);
+void types_fork_end(void);
+void helpers_fork_child(void);
+void threads_fork_child(void);
+void collector_fork_child(struct gc_heap *heap);
+void blocks_fork_child(struct gc_heap *heap);
+
+/* Fork: waits for the end of cycles, then holds all locks across it. In the child other threads are gone:
+ * their holes are given up, and helpers are made anew when they are needed. */
+void gc_fork_prepare(void);
+void gc_fork_parent(void);
+void gc_fork_child(void);
 
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
 struct gc_thread *thread_self(void);
@@ -467,6 +488,10 @@ void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
 
 /* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* The thread that runs finalizers. */
+bool finalizer_start(struct gc_heap *heap);
+void finalizer_stop(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);

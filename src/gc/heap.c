@@ -89,6 +89,7 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     }
     world_give();
     thread_leave(self);
+    if (heap && options->finalizer_thread) finalizer_start(heap);
     return heap;
 }
 
@@ -99,6 +100,7 @@ void gc_heap_destroy(struct gc_heap *heap)
         base_abort();
     }
     struct gc_thread *self = thread_self();
+    finalizer_stop(heap);
     collector_stop(heap);
     self->busy++;
     world_take();

@@ -1,7 +1,7 @@
 /* The side tables: reserved once, committed as the arena grows. See gc/meta.h. */
 #include <string.h>
 
-#include "gc/meta.h"
+#include "gc/gc.h"
 #include "gc/vector.h"
 #include "os/os.h"
 
@@ -74,6 +74,16 @@ void log_fill(const void *start, size_t size, bool set)
         else
             __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
     }
+}
+
+void side_fork_prepare(void)
+{
+    lock_take(&gc_side.lock);
+}
+
+void side_fork_end(void)
+{
+    lock_give(&gc_side.lock);
 }
 
 /* ---- vectors ------------------------------------------------------------------------------------ */

@@ -12,10 +12,17 @@
 
 #define INITIAL (8 * MIB)
 
+/* Memory outside of the heap that its objects have come to hold since the last collection. */
+static size_t size_external(const struct gc_heap *heap)
+{
+    ptrdiff_t more = LOAD(&heap->external) - heap->external_seen;
+    return more > 0 ? (size_t)more : 0;
+}
+
 /* What the last cycle marked, and what was allocated since its snapshot. */
 size_t size_in_use(const struct gc_heap *heap)
 {
-    return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated);
+    return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated) + size_external(heap);
 }
 
 /* Allocation since the snapshot may use up the room no faster than marking gets done; what is to be marked
@@ -47,8 +54,9 @@ bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)
         *why = FH_GC_WHY_LIMIT;
         return false;
     }
-    if (heap->parked || bytes <= heap->target) return true;
-    *why = FH_GC_WHY_ALLOCATION;
+    size_t external = size_external(heap);
+    if (heap->parked || bytes + external <= heap->target) return true;
+    *why = external > slices << SLICE_SHIFT ? FH_GC_WHY_EXTERNAL : FH_GC_WHY_ALLOCATION;
     return false;
 }
 
@@ -95,6 +103,7 @@ static size_t size_start(const struct gc_heap *heap)
 
 void size_after_collection(struct gc_heap *heap)
 {
+    heap->external_seen = LOAD(&heap->external);
     size_t initial = heap->options.initial ? heap->options.initial : INITIAL;
     size_t live = heap->live;
     size_t target = base_max(initial, live + size_room(heap, live));

@@ -396,6 +396,25 @@ GC_PUBLIC int fh_gc_thread_detach(void)
     return 0;
 }
 
+void threads_fork_child(void)
+{
+    struct gc_thread *self = gc_local.thread;
+    for (struct gc_thread *t = gc_threads, *next; t; t = next) {
+        next = t->next;
+        if (t == self) continue;
+        for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+            if (gc_heaps[h].exists) thread_forget_heap(t, &gc_heaps[h]);
+        t->next = thread_pool;
+        thread_pool = t;
+    }
+    gc_threads = self;
+    thread_count = self != NULL;
+    if (self == NULL) return;
+    self->next = NULL;
+    self->id = os_thread_id();
+    STORE(&self->wanted, 0);
+}
+
 size_t gc_thread_count(void)
 {
     return thread_count;

@@ -179,3 +179,13 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;
 }
+
+void types_fork_prepare(void)
+{
+    lock_take(&type_lock);
+}
+
+void types_fork_end(void)
+{
+    lock_give(&type_lock);
+}

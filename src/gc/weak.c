@@ -482,6 +482,7 @@ static void finalizers_process(struct gc_heap *heap)
     marking_drain(heap);
     if (!queued) return;
     atomic_fetch_add(&heap->finalizer_bell, 1);
+    os_wake(&heap->finalizer_bell);
 }
 
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
