@@ -187,9 +187,8 @@ static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size
 static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id)
 {
     thread_enter(thread);
-    enum fh_gc_why why;
     void *p = NULL;
-    if (size_allows(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT, &why))
+    if (heap_yield(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT))
         p = gc_large_allocate(heap, size, id);
     thread_leave(thread);
     return p;
@@ -284,6 +283,7 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
 {
     struct gc_thread *thread = thread_self();
     if (UNLIKELY(size > arena.size)) return allocate_failed();
+    thread_check(thread);
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
     void *p = allocate_once(heap, thread, size, id, alignment);
     return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);

@@ -57,7 +57,7 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
                       const void *value)
 {
     struct mutator *mutator = mutator_of(thread, heap);
-    uint32_t mode = context_of(thread, heap)->barrier;
+    uint32_t mode = __atomic_load_n(&context_of(thread, heap)->barrier, __ATOMIC_RELAXED);
     if (mode == FH_GC_BARRIER_SNOOP) {
         log_add(heap, mutator, NULL, __atomic_load_n(slot, __ATOMIC_RELAXED));
         log_add(heap, mutator, NULL, (void *)value);

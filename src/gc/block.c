@@ -122,7 +122,7 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
     bool poison = heap->options.debug & FH_GC_POISON;
     if (UNLIKELY(poison)) block_map(block, 0, NULL, before);
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
-    block->live = (uint32_t)live;
+    __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
     if (UNLIKELY(poison)) block_poison(block, before, map);
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
@@ -280,13 +280,13 @@ void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
     if (map) block_map(block, 0, NULL, map);
     for (size_t word = 0; map && word < MAP_WORDS; word++)
         map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
-    STORE(&block->snapshot, map ? map : map_empty);
+    STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
 }
 
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
-    if (block) block->live = (uint32_t)block_map(block, 0, NULL, map);
+    if (block) block_map(block, 0, NULL, map);
     return block;
 }
 
@@ -368,6 +368,7 @@ static void unsweep_young(struct gc_heap *heap)
 {
     for (size_t i = 0; i < heap->young.count; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
         STORE(&block->cycle, LOAD(&heap->cycle) - 1);
     }
     /* Those of them that wait in the list of blocks with holes leave it. */
@@ -409,20 +410,36 @@ void heap_arm_young(struct gc_heap *heap)
     heap->young.count = 0;
 }
 
+/* One free block goes back to the arena. */
+static bool block_yield(struct gc_heap *heap)
+{
+    lock_take(&heap->lock);
+    struct gc_block *block = list_pop(heap, &heap->free_first);
+    if (block) {
+        heap->block_count--;
+        *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
+    }
+    lock_give(&heap->lock);
+    if (block) block_destroy(block);
+    return block != NULL;
+}
+
 void heap_trim(struct gc_heap *heap)
 {
-    for (;;) {
-        lock_take(&heap->lock);
-        struct gc_block *block = NULL;
-        if (heap_bytes(heap) > heap->target) block = list_pop(heap, &heap->free_first);
-        if (block) {
-            heap->block_count--;
-            *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
-        }
-        lock_give(&heap->lock);
-        if (block == NULL) return;
-        block_destroy(block);
+    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
     }
+}
+
+bool heap_yield(struct gc_heap *heap, size_t slices)
+{
+    enum fh_gc_why why;
+    bool more = true;
+    while (!size_allows(heap, slices, &why)) {
+        if (block_yield(heap)) continue;
+        if (!more) return false;
+        more = heap_sweep_some(heap, 16);
+    }
+    return true;
 }
 
 /* Blocks that somebody who is not there was sweeping, or about to take, are swept again. */
@@ -495,7 +512,7 @@ size_t object_size(const uint8_t *meta)
 bool object_is_new(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
-    const uint64_t *snapshot = LOAD(&block->snapshot);
+    const uint64_t *snapshot = LOAD_ACQUIRE(&block->snapshot);
     if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || snapshot == NULL) return false;
     size_t granule = (size_t)(meta - meta_of(gc_block_start(block)));
     return !(snapshot[granule / 64] >> granule % 64 & 1);

@@ -65,7 +65,7 @@ static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
     struct fh_gc_context *context = context_of(thread, heap);
     mutator_sweep_blocks(heap, thread);
     mutator->log_count = 0;
-    context->barrier = FH_GC_BARRIER_SNOOP;
+    __atomic_store_n(&context->barrier, FH_GC_BARRIER_SNOOP, __ATOMIC_RELAXED);
     registers_shade(heap, thread, mutator);
 }
 
@@ -365,12 +365,12 @@ uint64_t cycle_marked(const struct gc_heap *heap)
 
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects)
 {
-    if (LOAD(&heap->phase) != PHASE_MARKING) return false;
+    if (LOAD_ACQUIRE(&heap->phase) != PHASE_MARKING) return false;
     thread_enter(thread);
     bool worked = false;
     struct marker *marker = marker_borrow(heap);
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
-    if (marker && mutator_of(thread, heap)->black && LOAD(&heap->phase) == PHASE_MARKING) {
+    if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
         uint64_t start = os_time_ns();
         worked = marker_assist(marker, objects);
         pause_note(heap, os_time_ns() - start);

@@ -78,7 +78,7 @@ static bool marker_refill(struct marker *marker)
     lock_take(&marking->lock);
     struct chunk *chunk = marking->pool;
     if (chunk) {
-        marking->pool = chunk->next;
+        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
         marker->chunk->next = marking->spare;
         marking->spare = marker->chunk;
         marker->chunk = chunk;
@@ -119,8 +119,7 @@ NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintpt
 {
     uintptr_t base = gc_side.base;
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    for (; at < end; at += sizeof(void *))
-        marker_word(marker, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED), base, range);
+    for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
@@ -129,7 +128,7 @@ FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; bits; bits &= bits - 1) {
         uintptr_t *slot = (uintptr_t *)at + base_ctz(bits);
-        marker_word(marker, __atomic_load_n(slot, __ATOMIC_RELAXED), base, range);
+        marker_word(marker, word_load(slot), base, range);
     }
 }
 
@@ -188,7 +187,9 @@ static FH_NOINLINE void marker_scan(struct marker *marker, const struct type *ty
     case SCAN_EPHEMERON: ephemeron_reach(marker, (void *)p); return;
     case SCAN_TRACE:
         marker->visitor.from = (void *)p;
+        gc_local.tracing = true;
         type->trace((void *)p, size, &marker->visitor);
+        gc_local.tracing = false;
         return;
     case SCAN_FIELDS:
         marker_fields(marker, p, type->public->fields, type->public->field_count);
@@ -211,6 +212,12 @@ static bool candidate_is_ours(struct marker *marker, uintptr_t word)
     return LOAD(&gc_block_of((void *)word)->owner) == marker->visitor.heap;
 }
 
+/* Others read it meanwhile. */
+FH_INLINE void tally(uint64_t *count, uint64_t n)
+{
+    __atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
+}
+
 FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = meta_of((void *)word);
@@ -229,8 +236,8 @@ FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
     uintptr_t p = (uintptr_t)meta_address(meta);
     size_t granules = type->granules;
     size_t size = granules ? granules << GC_SHIFT : object_size(meta);
-    marker->objects++;
-    marker->bytes += base_round_up(size, GC_GRANULE);
+    tally(&marker->objects, 1);
+    tally(&marker->bytes, base_round_up(size, GC_GRANULE));
     if (type->scan == SCAN_BITMAP)
         marker_bitmap(marker, p, type->bitmap);
     else if (type->scan != SCAN_NOTHING)
@@ -374,13 +381,12 @@ void helpers_fork_child(void)
 static void visit_slot(struct fh_gc_visitor *visitor, void **slot)
 {
     struct marker *marker = (struct marker *)visitor;
-    uintptr_t word = (uintptr_t)__atomic_load_n(slot, __ATOMIC_RELAXED);
-    marker_add(marker, word);
+    marker_add(marker, word_load(slot));
 }
 
 static void visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
 {
-    marker_add((struct marker *)visitor, __atomic_load_n(slot, __ATOMIC_RELAXED) & mask);
+    marker_add((struct marker *)visitor, word_load(slot) & mask);
 }
 
 static void visit_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
@@ -588,7 +594,8 @@ uint64_t marking_objects(const struct gc_heap *heap)
 {
     const struct marking *marking = heap->marking_state;
     uint64_t objects = 0;
-    for (unsigned i = 0; i < MARKERS; i++) objects += marking->marker[i].objects;
+    for (unsigned i = 0; i < MARKERS; i++)
+        objects += __atomic_load_n(&marking->marker[i].objects, __ATOMIC_RELAXED);
     return objects;
 }
 

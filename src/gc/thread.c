@@ -360,6 +360,20 @@ struct gc_thread *thread_attach(void)
     return thread;
 }
 
+static FH_COLD void thread_misused(const char *what)
+{
+    gc_say(what);
+    base_abort();
+}
+
+void thread_check(struct gc_thread *thread)
+{
+    if (UNLIKELY(gc_local.tracing))
+        thread_misused("an allocation while objects are traced or walked; stopping");
+    if (UNLIKELY(LOAD(&thread->state) != THREAD_RUNS))
+        thread_misused("an allocation inside fh_gc_blocking; stopping");
+}
+
 struct gc_thread *thread_self(void)
 {
     struct gc_thread *thread = gc_local.thread;

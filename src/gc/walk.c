@@ -21,14 +21,16 @@ void still_begin(struct gc_heap *heap)
     self->register_count = BASE_REGISTERS;
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
     world_stop();
-    mutators_note_holes(heap);
+    gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)
         for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_sweep_blocks(heap, t);
+    mutators_note_holes(heap);
 }
 
 void still_end(struct gc_heap *heap)
 {
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
+    gc_local.tracing = false;
     world_go();
     world_give();
     thread_leave(thread_self());
