@@ -15,6 +15,9 @@ void heap_open(size_t limit)
     GC_set_finalize_on_demand(1);
     GC_set_free_space_divisor(1);
     GC_set_max_heap_size(limit);
+    // Without these it gives up at the first request that neither fits nor may make the heap grow.
+    GC_set_dont_expand(1);
+    GC_set_max_retries(8);
     GC_INIT();
     GC_allow_register_threads();
     GC_start_mark_threads();

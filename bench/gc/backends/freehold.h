@@ -30,36 +30,35 @@ static inline void mutator_wait_end(void)
 
 static inline void mutator_poll(void) {}
 
-#define OBJECT_MADE(object)                                                                        \
-    ({                                                                                             \
-        __typeof__(object) made_ = (object);                                                       \
-        if (__builtin_expect(!made_, 0)) heap_exhausted(sizeof *made_);                            \
-        made_;                                                                                     \
-    })
+static inline void *object_made(void *object, size_t size)
+{
+    if (__builtin_expect(!object, 0)) heap_exhausted(size);
+    return object;
+}
 
 static inline struct node *node_new(void)
 {
-    return OBJECT_MADE(fh_gc_new(heap, node));
+    return object_made(fh_gc_new(heap, node), sizeof(struct node));
 }
 
 static inline struct tree *tree_new(void)
 {
-    return OBJECT_MADE(fh_gc_new(heap, tree));
+    return object_made(fh_gc_new(heap, tree), sizeof(struct tree));
 }
 
 static inline struct quad *quad_new(void)
 {
-    return OBJECT_MADE(fh_gc_new(heap, quad));
+    return object_made(fh_gc_new(heap, quad), sizeof(struct quad));
 }
 
 static inline struct array *array_new(size_t count)
 {
-    return OBJECT_MADE(fh_gc_new_trailing(heap, array, count));
+    return object_made(fh_gc_new_trailing(heap, array, count), count * sizeof(void *));
 }
 
 static inline struct bytes *bytes_new(size_t size)
 {
-    return OBJECT_MADE((struct bytes *)fh_gc_new_bytes(heap, sizeof(struct bytes) + size));
+    return object_made(fh_gc_new_bytes(heap, sizeof(struct bytes) + size), size);
 }
 
 static inline void object_free(void *object)
@@ -69,9 +68,7 @@ static inline void object_free(void *object)
 
 static inline struct ephemeron *ephemeron_new(struct node *key, struct node *value)
 {
-    struct fh_gc_ephemeron *made = fh_gc_ephemeron_new(heap, key, value);
-    if (!made) heap_exhausted(sizeof(void *));
-    return (struct ephemeron *)made;
+    return object_made(fh_gc_ephemeron_new(heap, key, value), 2 * sizeof(void *));
 }
 
 static inline struct node *ephemeron_key(struct ephemeron *ephemeron)

@@ -120,9 +120,12 @@ static void measure(const struct bench *bench, const struct row *row,
         snprintf(sample->why, sizeof sample->why, "cannot be started");
         return;
     }
+    child.limit_s = child.started_s + bench->limit_s;
     bool said = child_line(&child, line, sizeof line) && line_read(line, sample);
     child_finish(&child, &usage);
-    if (!said || (usage.status != 0 && !sample->why[0]))
+    if (usage.late)
+        snprintf(sample->why, sizeof sample->why, "no end within %.0f s", bench->limit_s);
+    else if (!said || (usage.status != 0 && !sample->why[0]))
         usage_explain(&usage, sample->why, sizeof sample->why);
 }
 

@@ -32,6 +32,7 @@ static void row_head_print(const struct row *row)
 static const char *absence(const struct sample *median)
 {
     if (median->skipped || median->cannot) return "-";
+    if (strstr(median->why, "no end")) return "no end";
     return strstr(median->why, "memory") ? "memory" : "error";
 }
 
@@ -161,8 +162,9 @@ static void errors_print(const struct bench *bench)
 void table_print(const struct bench *bench)
 {
     printf("\nTime/peak RSS as ratios to the best peer of the row (any collector that is not "
-           "freehold's).%s\n* marks a policy of freehold's; \"memory\": did not fit the heap.\n",
-           bench->by_cpu ? " Time is cpu time." : "");
+           "freehold's).%s\n* marks a policy of freehold's; \"memory\": did not fit the heap; \"no "
+           "end\": not within %.0f s.\n",
+           bench->by_cpu ? " Time is cpu time." : "", bench->limit_s);
     head_print(bench, "best peer");
     for (unsigned row = 0; row < bench->row_count; row++) ratios_print(bench, row);
     mean_print(bench, TIME, "geometric mean of time");

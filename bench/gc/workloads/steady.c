@@ -18,7 +18,6 @@ enum {
     BLOB_MOST = 1024,
     SWAPS = 4,
     LIST = 128,
-    ITERATIONS = 300000,
 };
 
 // Nodes and blobs of a tree, in bytes.
@@ -159,10 +158,16 @@ static void forest_make(struct job *job, unsigned index)
     for (size_t i = 0; i < range.count * (NODES / SUBTREE_NODES); i++) blob_hang(&range);
 }
 
+// Enough for several collections at twice the live size; large heaps take longer to fill.
+static size_t iterations(const struct job *job)
+{
+    return 300000 + (size_t)1200 * job->parameter;
+}
+
 static void forest_change(struct job *job, unsigned index)
 {
     struct range range = range_of(job, index);
-    for (size_t i = job_share(job, ITERATIONS); i > 0; i--) iterate(&range);
+    for (size_t i = job_share(job, iterations(job)); i > 0; i--) iterate(&range);
 }
 
 static size_t tree_count(const struct tree *tree)

@@ -1,6 +1,5 @@
-// Strings: a hash table of 400,000 words of 6 to 30 bytes in chains, and 64 texts. An iteration makes a
-// word, looks it up, and puts it in if it is new (at the end of a generation of words the next one
-// replaces the chains as it comes to them); every fourth word is appended to a text, which makes a new
+// Strings: a hash table of up to 786,000 words of 6 to 30 bytes in chains of three, and 64 texts. An
+// iteration makes a word, looks it up, and puts it in if it is new, in place of the oldest in its chain; every fourth word is appended to a text, which makes a new
 // string of the old one and the word, up to 2 KB. Interpreters, symbol tables, template engines.
 #include "kit/job.h"
 
@@ -8,6 +7,7 @@
 
 enum {
     BUCKETS_WORDS = 1 << 18,
+    CHAIN = 3,
     TEXTS = 64,
     TEXT_MOST = 2048,
     WORDS = 400000,
@@ -48,10 +48,10 @@ static struct tree *entry_find(struct tree *entry, const char *word)
     return entry;
 }
 
-// At most two words in a chain of a mean of 1.5: the oldest goes.
+// At most CHAIN words in a chain: the oldest goes.
 static void chain_cut(struct tree *entry)
 {
-    for (unsigned i = 0; entry && i < 2; i++) entry = entry->left;
+    for (unsigned i = 1; entry && i < CHAIN; i++) entry = entry->left;
     if (!entry || !entry->left) return;
     struct tree *last = entry->left;
     STORE(entry, &entry->left, NULL);
