@@ -45,6 +45,10 @@ _Noreturn static void become(const struct command *command, const int to[2], con
     } else {
         become_quiet(command);
     }
+    if (command->cpu_limit_s) {
+        struct rlimit limit = {command->cpu_limit_s, command->cpu_limit_s};
+        setrlimit(RLIMIT_CPU, &limit);
+    }
     for (const char *const *setting = command->settings; setting && *setting; setting++)
         putenv((char *)*setting);
     unsetenv("LD_PRELOAD");

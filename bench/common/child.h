@@ -18,6 +18,7 @@ struct command {
     const char *folder;           // to run in, or NULL
     const char *output;           // a file for standard output; NULL for /dev/null
     bool talks;                   // instead: pipes on standard input and output
+    unsigned cpu_limit_s;         // processor time after which it is killed; 0 for none
 };
 
 struct child {

@@ -21,7 +21,8 @@ struct options {
     struct passes passes;
 };
 
-static const double quick_scale = 0.2, quick_limit_s = 15, full_limit_s = 120;
+static const double quick_scale = 0.2;
+enum { QUICK_LIMIT_S = 15, FULL_LIMIT_S = 100 };
 static const struct passes quick_passes = {1, 1, 0}, full_passes = {3, 5, 20};
 
 static struct bench bench;
@@ -81,7 +82,7 @@ static struct options options_parse(int count, char **arguments)
         }
     if (optind < count) usage(2);
     if (!options.passes.least) options.passes = options.quick ? quick_passes : full_passes;
-    bench.limit_s = options.quick ? quick_limit_s : full_limit_s;
+    bench.limit_s = options.quick ? QUICK_LIMIT_S : FULL_LIMIT_S;
     if (bench.scale <= 0) bench.scale = options.quick ? quick_scale : 1;
     return options;
 }

@@ -113,18 +113,18 @@ static void measure(const struct bench *bench, const struct row *row,
     snprintf(heap, sizeof heap, "%u", row->heap_mib);
     snprintf(scale, sizeof scale, "%g", bench->scale);
     const char *const arguments[] = {collector->path, row->name, threads, heap, scale, NULL};
-    struct command command = {.arguments = arguments, .talks = true};
+    struct command command = {.arguments = arguments, .talks = true, .cpu_limit_s = bench->limit_s};
     struct child child;
     struct usage usage;
     if (!child_start(&child, &command)) {
         snprintf(sample->why, sizeof sample->why, "cannot be started");
         return;
     }
-    child.limit_s = child.started_s + bench->limit_s;
     bool said = child_line(&child, line, sizeof line) && line_read(line, sample);
     child_finish(&child, &usage);
-    if (usage.late)
-        snprintf(sample->why, sizeof sample->why, "no end within %.0f s", bench->limit_s);
+    if (!said && usage.cpu_s >= bench->limit_s)
+        snprintf(sample->why, sizeof sample->why, "no end within %u s of processor time",
+                 bench->limit_s);
     else if (!said || (usage.status != 0 && !sample->why[0]))
         usage_explain(&usage, sample->why, sizeof sample->why);
 }

@@ -163,7 +163,7 @@ void table_print(const struct bench *bench)
 {
     printf("\nTime/peak RSS as ratios to the best peer of the row (any collector that is not "
            "freehold's).%s\n* marks a policy of freehold's; \"memory\": did not fit the heap; \"no "
-           "end\": not within %.0f s.\n",
+           "end\": not within %u s of processor time.\n",
            bench->by_cpu ? " Time is cpu time." : "", bench->limit_s);
     head_print(bench, "best peer");
     for (unsigned row = 0; row < bench->row_count; row++) ratios_print(bench, row);
