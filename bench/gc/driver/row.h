@@ -46,8 +46,7 @@ enum { ROWS_MAX = 96 };
 struct bench {
     bool by_cpu; // rank by cpu_s: for a machine that others keep busy
     double scale;
-    double
-        limit_s; // after which a program is ended: a collector may not get on at all in a tight heap
+    unsigned limit_s; // of processor time: a collector may not get on at all in a tight heap
     char folder[512]; // of the driver: build/bench
     struct collectors collectors;
     struct row rows[ROWS_MAX];
