@@ -3,13 +3,14 @@
 #   make demo      a real program under Freehold, and what its memory did
 #   make check     what CI runs: all builds, all tests
 #   make bench     against the other allocators; QUICK=1, PEERS="name=path.so ..."
+#   make bench-gc  against other collectors; QUICK=1, BOEHM_NEW= MPS= WHIPPET= folders
 #   make soak      the long tests;  make fuzz  the fuzzers for FUZZ_SECONDS each
 #   make install   DESTDIR and PREFIX as usual;  make format;  make clean
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
 
-.PHONY: all demo check bench soak fuzz install format clean
+.PHONY: all demo check bench bench-gc soak fuzz install format clean
 .NOTPARALLEL:
 
 all:
@@ -28,6 +29,10 @@ bench: all
 	@scripts/setup bench
 	@cmake --build --preset release --target bench
 	@QUICK='$(QUICK)' PEERS='$(PEERS)' bench/malloc/run
+
+bench-gc: all
+	@scripts/setup bench
+	@QUICK='$(QUICK)' $(foreach peer,BOEHM_NEW MPS WHIPPET,$(if $(filter-out undefined,$(origin $(peer))),$(peer)='$($(peer))')) bench/gc/run
 
 soak: all
 	@cmake --build --preset release

@@ -64,3 +64,4 @@ endif()
 add_custom_target(product
     DEPENDS freehold_shared freehold_static $<TARGET_NAME_IF_EXISTS:freehold_cli>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
+add_subdirectory(bench/gc EXCLUDE_FROM_ALL)

@@ -1,6 +1,6 @@
 #include "allocator.h"
 
-#include "child.h"
+#include "common/child.h"
 
 #include <dlfcn.h>
 #include <limits.h>

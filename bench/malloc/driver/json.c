@@ -1,25 +1,5 @@
+#include "common/json.h"
 #include "report.h"
-
-#include <stdio.h>
-
-static void number(FILE *file, const char *key, double value)
-{
-    fprintf(file, ", \"%s\": %.6g", key, value);
-}
-
-static void kib(FILE *file, const char *key, long value)
-{
-    if (value >= 0) fprintf(file, ", \"%s\": %ld", key, value);
-}
-
-// The reasons are sentences of ours and paths; a quote or backslash in a path becomes a blank.
-static void text(FILE *file, const char *key, const char *value)
-{
-    fprintf(file, ", \"%s\": \"", key);
-    for (; *value; value++)
-        fputc(*value == '"' || *value == '\\' || (unsigned char)*value < ' ' ? ' ' : *value, file);
-    fputc('"', file);
-}
 
 static void row_write(FILE *file, const struct row *row, const struct allocator *allocator,
                       const struct result *result)
@@ -28,14 +8,14 @@ static void row_write(FILE *file, const struct row *row, const struct allocator 
     fprintf(file, "{\"workload\": \"%s\", \"allocator\": \"%s\", \"threads\": %u", row->name,
             allocator->name, row->threads);
     if (median->why[0]) {
-        text(file, "error", median->why);
+        json_text(file, "error", median->why);
     } else {
-        number(file, "wall_s", median->wall_s);
-        number(file, "cpu_s", median->cpu_s);
-        kib(file, "peak_rss_kib", median->peak_rss_kib);
-        kib(file, "end_rss_kib", median->end_rss_kib);
-        kib(file, "live_kib", median->live_kib);
-        number(file, "spread", result->wall_spread);
+        json_number(file, "wall_s", median->wall_s);
+        json_number(file, "cpu_s", median->cpu_s);
+        json_count(file, "peak_rss_kib", median->peak_rss_kib);
+        json_count(file, "end_rss_kib", median->end_rss_kib);
+        json_count(file, "live_kib", median->live_kib);
+        json_number(file, "spread", result->wall_spread);
     }
     fprintf(file, ", \"reps\": %u}", result->reps);
 }

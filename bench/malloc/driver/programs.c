@@ -2,7 +2,7 @@
 //
 // In arguments, %P is the folder of the scripts, %I the folder of generated inputs, %S the scale.
 // What a program produces is hashed and must be the same on every allocator.
-#include "child.h"
+#include "common/child.h"
 #include "inputs.h"
 #include "redis.h"
 #include "row.h"

@@ -1,6 +1,6 @@
 #include "redis.h"
 
-#include "child.h"
+#include "common/child.h"
 #include "tool.h"
 
 #include <signal.h>

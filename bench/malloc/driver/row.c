@@ -1,10 +1,9 @@
 #include "row.h"
 
-#include "child.h"
+#include "common/child.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 void bench_add(struct bench *bench, struct row row)
 {
@@ -19,37 +18,6 @@ void bench_add(struct bench *bench, struct row row)
 static struct sample samples[ALLOCATORS_MAX][REPS_MAX];
 
 // --- medians -------------------------------------------------------------------------------------
-
-static int number_compare(const void *a, const void *b)
-{
-    double first = *(const double *)a, second = *(const double *)b;
-    return (first > second) - (first < second);
-}
-
-static double median(const double *values, unsigned count)
-{
-    double sorted[REPS_MAX];
-    memcpy(sorted, values, count * sizeof *values);
-    qsort(sorted, count, sizeof *sorted, number_compare);
-    return sorted[(count - 1) / 2];
-}
-
-#define MEDIAN_OF(samples, count, field)                                                           \
-    ({                                                                                             \
-        double values[REPS_MAX];                                                                   \
-        for (unsigned at = 0; at < (count); at++) values[at] = (double)(samples)[at].field;        \
-        median(values, count);                                                                     \
-    })
-
-static double spread(const struct sample *samples, unsigned count, double middle)
-{
-    double low = samples[0].wall_s, high = low;
-    for (unsigned i = 1; i < count; i++) {
-        low = samples[i].wall_s < low ? samples[i].wall_s : low;
-        high = samples[i].wall_s > high ? samples[i].wall_s : high;
-    }
-    return middle > 0 ? (high - low) / middle : 0;
-}
 
 // One failed repetition makes the result an error: an allocator that crashes sometimes, crashes.
 static void result_make(struct result *result, const struct sample *samples, unsigned count)
@@ -67,7 +35,7 @@ static void result_make(struct result *result, const struct sample *samples, uns
         .end_rss_kib = (long)MEDIAN_OF(samples, count, end_rss_kib),
         .live_kib = (long)MEDIAN_OF(samples, count, live_kib),
     };
-    result->wall_spread = spread(samples, count, result->median.wall_s);
+    result->wall_spread = SPREAD_OF(samples, count, wall_s);
 }
 
 // --- measuring -----------------------------------------------------------------------------------

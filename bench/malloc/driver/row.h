@@ -3,10 +3,11 @@
 #define BENCH_DRIVER_ROW_H
 
 #include "allocator.h"
+#include "common/median.h"
 
 #include <stdint.h>
 
-enum { REPS_MAX = 31, SAMPLE_WHY = 200 };
+enum { SAMPLE_WHY = 200 };
 
 // One run of one program on one allocator.
 struct sample {

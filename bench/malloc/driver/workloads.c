@@ -3,7 +3,7 @@
 // The workload program talks: "settled live_kib=N" when it is idle, "result inner_s=X" at its end,
 // and stands still after each line until a byte comes. What the driver does meanwhile (sleep, read
 // /proc) is not the program's time and is taken out of wall_s.
-#include "child.h"
+#include "common/child.h"
 #include "row.h"
 
 #include <stdio.h>

@@ -13,6 +13,8 @@
 #ifndef BENCH_KIT_H
 #define BENCH_KIT_H
 
+#include "common/random.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,36 +22,6 @@
 #include <string.h>
 
 // --- random numbers ------------------------------------------------------------------------------
-
-struct random {
-    uint64_t state;
-};
-
-static inline struct random random_seeded(uint64_t seed)
-{
-    return (struct random){(seed + 1) * 0x9E3779B97F4A7C15u};
-}
-
-// xorshift64*: about a nanosecond, so that the harness stays small beside the allocator.
-static inline uint64_t random_next(struct random *random)
-{
-    uint64_t x = random->state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    random->state = x;
-    return x * 0x2545F4914F6CDD1Du;
-}
-
-static inline size_t random_below(struct random *random, size_t limit)
-{
-    return (size_t)(((random_next(random) >> 32) * (uint64_t)limit) >> 32);
-}
-
-static inline size_t random_between(struct random *random, size_t low, size_t high)
-{
-    return low + random_below(random, high - low + 1);
-}
 
 // A size as programs ask for them: half at most 64 bytes, one in twenty above 1 KiB, up to 16 KiB.
 size_t random_size(struct random *random);

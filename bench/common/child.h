@@ -4,8 +4,8 @@
 // LD_PRELOAD is set for the child alone; the driver itself and its helpers always run on the C
 // library. A child is its own process group and dies with the driver, so that nothing is left
 // behind: not the compiler's passes, not a server.
-#ifndef BENCH_DRIVER_CHILD_H
-#define BENCH_DRIVER_CHILD_H
+#ifndef BENCH_COMMON_CHILD_H
+#define BENCH_COMMON_CHILD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@ struct command {
     const char *folder;           // to run in, or NULL
     const char *output;           // a file for standard output; NULL for /dev/null
     bool talks;                   // instead: pipes on standard input and output
+    unsigned cpu_limit_s;         // processor time after which it is killed; 0 for none
 };
 
 struct child {

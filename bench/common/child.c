@@ -1,4 +1,4 @@
-#include "child.h"
+#include "common/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +44,10 @@ _Noreturn static void become(const struct command *command, const int to[2], con
         dup2(from[1], STDOUT_FILENO);
     } else {
         become_quiet(command);
+    }
+    if (command->cpu_limit_s) {
+        struct rlimit limit = {command->cpu_limit_s, command->cpu_limit_s};
+        setrlimit(RLIMIT_CPU, &limit);
     }
     for (const char *const *setting = command->settings; setting && *setting; setting++)
         putenv((char *)*setting);
