@@ -44,14 +44,19 @@ static value message_make(const char *message)
     return string_from(text.bytes, text.count);
 }
 
+_Noreturn void fail_list(const char *message, value irritants)
+{
+    raise_value(condition_new(message_make(message), irritants, lisp.where));
+}
+
 _Noreturn void fail(const char *message, value irritant)
 {
-    raise_value(condition_new(message_make(message), cons(irritant, NIL), lisp.where));
+    fail_list(message, cons(irritant, NIL));
 }
 
 _Noreturn void fail_plain(const char *message)
 {
-    raise_value(condition_new(message_make(message), NIL, lisp.where));
+    fail_list(message, NIL);
 }
 
 _Noreturn void fail_at(place where, const char *message, value irritant)

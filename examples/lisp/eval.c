@@ -17,9 +17,8 @@
 
 static _Noreturn void arguments_fail(value procedure, unsigned argc)
 {
-    value irritants = cons(procedure, cons(fixnum(argc), NIL));
     lisp.procedure = NULL;
-    fail("wrong number of arguments", irritants);
+    fail_list("wrong number of arguments", cons(procedure, cons(fixnum(argc), NIL)));
 }
 
 /* The arguments after the required ones become a list in the next slot. */
@@ -56,8 +55,8 @@ static unsigned frame_size(value procedure, unsigned argc)
 static void frame_check(size_t size)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (here < lisp.stack_bottom || (here - lisp.stack_bottom) / sizeof(value) < size)
-        fail_plain("too many arguments");
+    if (here < lisp.stack_bottom) stack_fail();
+    if ((here - lisp.stack_bottom) / sizeof(value) < size) fail_plain("too many arguments");
 }
 
 /* How many arguments (apply procedure argument ... list) passes on. */

@@ -57,7 +57,8 @@ extern struct lisp lisp;
 
 /* ---- errors (error.c) ------------------------------------------------------------------------------ */
 
-/* Raises an error about a thing: "car: not a pair: 5". fail_plain: about nothing. */
+/* Raises an error about a thing: "car: not a pair: 5". fail_plain: about nothing; fail_list: about each. */
+_Noreturn void fail_list(const char *message, value irritants);
 _Noreturn void fail(const char *message, value irritant);
 _Noreturn void fail_plain(const char *message);
 _Noreturn void fail_at(place where, const char *message, value irritant);

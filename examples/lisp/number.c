@@ -118,7 +118,7 @@ static void integer_text(int64_t n, int radix, struct text *text)
     text_add(text, digits + at, sizeof digits - (size_t)at);
 }
 
-/* The shortest decimal that reads as the same number. */
+/* Of 15 to 17 digits as few as read as the same number. */
 static void double_text(double number, struct text *text)
 {
     char digits[40];

@@ -51,6 +51,31 @@ static void character_write(struct text *text, uint32_t code)
     }
 }
 
+/* Whether a name would be read as something else, or as more than one thing. */
+static bool needs_bars(const struct string *name)
+{
+    struct text text = {0};
+    for (size_t i = 0; i < name->length; i++) {
+        uint32_t code = string_get(name, i);
+        if (code <= ' ' || (code < 128 && strchr("()[]\"';`,|\\", (int)code))) return true;
+    }
+    string_text((value)name, &text);
+    return name->length == 0 || number_parse(text.bytes, text.count, 10) != FALSE ||
+           string_get(name, 0) == '#' || (name->length == 1 && string_get(name, 0) == '.');
+}
+
+static void symbol_print(struct text *text, const struct string *name, bool write)
+{
+    bool bars = write && needs_bars(name);
+    if (bars) say(text, "|");
+    for (size_t i = 0; i < name->length; i++) {
+        uint32_t code = string_get(name, i);
+        if (bars && (code == '|' || code == '\\')) say(text, "\\");
+        text_add_character(text, code);
+    }
+    if (bars) say(text, "|");
+}
+
 static void constant_print(struct text *text, value v)
 {
     switch (v) {
@@ -79,7 +104,7 @@ static void object_print(struct text *text, value v, bool write)
     switch (((struct object *)v)->kind) {
     case KIND_FLONUM: return number_text(v, 10, text);
     case KIND_STRING: return write ? string_write(text, string_of(v)) : string_text(v, text);
-    case KIND_SYMBOL: return string_text((value)symbol_of(v)->name, text);
+    case KIND_SYMBOL: return symbol_print(text, symbol_of(v)->name, write);
     case KIND_CLOSURE: return named_print(text, "procedure", closure_of(v)->code->name);
     case KIND_BUILTIN:
         say(text, "#<procedure ");

@@ -7,7 +7,7 @@ static value record_of_type(value type, value v)
 {
     if (!is_kind(v, KIND_RECORD) || record_of(v)->field[0] != type) {
         lisp.procedure = NULL;
-        fail("wrong type of record", cons(record_of(type)->field[1], cons(v, NIL)));
+        fail_list("wrong type of record", cons(record_of(type)->field[1], cons(v, NIL)));
     }
     return v;
 }

@@ -303,14 +303,18 @@ static struct node *expand_fix(value *forms, struct scope *scope)
 {
     struct list variables = {NIL, NIL}, lambdas = {NIL, NIL};
     value form = *forms;
+    place outer = lisp.where;
     for (; is_pair(form) && is_procedure_definition(car(form), scope); form = cdr(form)) {
         struct variable *variable = scope_variable(scope, define_name(car(form)));
         if (variable->initialized) variable->assigned = true;
         variable->initialized = true;
         list_add(&variables, (value)variable);
     }
-    for (value l = *forms; l != form; l = cdr(l))
+    for (value l = *forms; l != form; l = cdr(l)) {
+        lisp.where = place_of(car(l), outer);
         list_add(&lambdas, (value)expand_named(define_name(car(l)), define_value(car(l)), scope));
+    }
+    lisp.where = outer;
     struct node *node = node_new(NODE_FIX, (unsigned)list_length(lambdas.head));
     store(&node->extra, list_to_vector(variables.head));
     for (uint32_t i = 0; i < node->count; i++, lambdas.head = cdr(lambdas.head))
@@ -324,8 +328,11 @@ static struct node *expand_inner_define(value form, struct scope *scope)
     struct variable *variable = scope_variable(scope, define_name(form));
     struct node *node = node_new(NODE_ASSIGN, 1);
     if (variable->initialized) variable->assigned = true;
+    place outer = lisp.where;
+    lisp.where = place_of(form, outer);
     store_object(&node->child[0], expand_named(variable->name, define_value(form), scope));
     store_object(&node->datum, variable);
+    lisp.where = outer;
     variable->initialized = true;
     return node;
 }

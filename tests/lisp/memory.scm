@@ -1,0 +1,12 @@
+; Run with a limit of 24 MiB: what does not fit is an error, and what follows works.
+(load "kit.scm")
+(define (forever l) (forever (cons 1 l)))
+(define (message thunk) (guard (e (#t (error-object-message e))) (thunk)))
+(test (message (lambda () (forever '()))))
+(test (message (lambda () (make-vector 100000000 0))) (message (lambda () (make-string 1000000000 #\a))))
+(test (message (lambda () (let loop ((s "x")) (loop (string-append s s))))))
+(test (message (lambda () (let ((t (make-hash-table))) (do ((i 0 (+ i 1))) (#f) (hash-table-set! t i i))))))
+(define (churn n) (do ((i 0 (+ i 1))) ((= i n) 'done) (make-vector 100 i)))
+(test (churn 100000) (length (iota 100000)) (message (lambda () (with-output-to-string (lambda () (do () (#f) (display "filling it up")))))))
+(test (+ 1 2) (gc-verify))
+(forever '())
