@@ -147,7 +147,7 @@ static inline bool is_redefined(const struct node *node)
     static value run_##function##_node(struct node *node, value *fp)                               \
     {                                                                                              \
         if (is_redefined(node)) return run_call(node, fp);                                         \
-        value result, a = operand(node->child[1], fp);                                             \
+        value result = 0, a = operand(node->child[1], fp);                                         \
         if (__builtin_expect(function(a, &result), 1)) return result;                              \
         return primitive_slow(node, 1, (value[]){a});                                              \
     }
@@ -155,7 +155,7 @@ static inline bool is_redefined(const struct node *node)
     static value run_##function##_node(struct node *node, value *fp)                               \
     {                                                                                              \
         if (is_redefined(node)) return run_call(node, fp);                                         \
-        value result, a = operand(node->child[1], fp), b = operand(node->child[2], fp);            \
+        value result = 0, a = operand(node->child[1], fp), b = operand(node->child[2], fp);        \
         if (__builtin_expect(function(a, b, &result), 1)) return result;                           \
         return primitive_slow(node, 2, (value[]){a, b});                                           \
     }
@@ -163,7 +163,7 @@ static inline bool is_redefined(const struct node *node)
     static value run_##function##_node(struct node *node, value *fp)                               \
     {                                                                                              \
         if (is_redefined(node)) return run_call(node, fp);                                         \
-        value result, a = operand(node->child[1], fp), b = operand(node->child[2], fp);            \
+        value result = 0, a = operand(node->child[1], fp), b = operand(node->child[2], fp);        \
         value c = operand(node->child[3], fp);                                                     \
         if (__builtin_expect(function(a, b, c, &result), 1)) return result;                        \
         return primitive_slow(node, 3, (value[]){a, b, c});                                        \
