@@ -424,6 +424,12 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+void heap_release_free(struct gc_heap *heap)
+{
+    while (block_yield(heap)) {
+    }
+}
+
 void heap_trim(struct gc_heap *heap)
 {
     while (heap_bytes(heap) > heap->target && block_yield(heap)) {

@@ -4,8 +4,9 @@
  *
  *   IDLE --> sweep what is left
  *   ARMED    handshake 1: each thread remembers every store from now on (SNOOP)
+ *            handshake 2: each has finished the store that the first one interrupted
  *            all log bits are set: every slot of the snapshot may have to be remembered
- *   MARKING  handshake 2: each thread's own roots are found; what it allocates from here on is alive
+ *   MARKING  handshake 3: each thread's own roots are found; what it allocates from here on is alive
  *            the other roots; then stores are remembered once a slot (LOG)
  *            mark; handshake: what threads remember; again, until a round brings nothing new
  *   SETTLING who reads a weak reference waits; one more round
@@ -109,10 +110,16 @@ static void action_flush(struct gc_heap *heap, struct gc_thread *thread)
     shade_flush(heap, mutator_of(thread, heap));
 }
 
+static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
+{
+    (void)heap;
+    (void)thread;
+}
+
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
     uint64_t start = os_time_ns();
-    handshake(heap, action);
+    handshake(heap, action, action == action_settle);
     heap->stats.handshakes++;
     gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
 }
@@ -152,6 +159,7 @@ static void cycle_snapshot(struct gc_heap *heap)
     heap->snapshot_allocated = LOAD(&heap->allocated);
     STORE(&heap->phase, PHASE_ARMED);
     handshake_noted(heap, action_arm);
+    handshake_noted(heap, action_settle);
     slots_arm(heap);
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */

@@ -41,6 +41,7 @@ enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
+static bool action_needs_progress;
 
 /* ---- SAFE ---------------------------------------------------------------------------------------- */
 
@@ -80,6 +81,16 @@ static FH_NOINLINE void safe_enter(struct gc_thread *thread)
     thread->register_count = BASE_REGISTERS;
     thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
     safe_publish(thread);
+}
+
+/* Whether an interrupted thread has got beyond what it was in the middle of when it was interrupted for
+ * the handshake before: the test and store of the inline barrier are at most PATH bytes. A loop of that
+ * length is told by the time that has passed in it. */
+static bool action_has_progress(const struct gc_thread *thread)
+{
+    enum { PATH = 32, LONG_NS = 50000 };
+    return thread->counter - thread->counter_before > PATH ||
+           os_thread_time_ns() - thread->interrupted_ns > LONG_NS;
 }
 
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
@@ -126,10 +137,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
     uintptr_t pointer;
-    thread->register_count = os_context_registers(context, thread->registers, &pointer);
+    thread->register_count =
+        os_context_registers(context, thread->registers, &pointer, &thread->counter);
     thread->stack_pointer = pointer - BASE_RED_ZONE;
     if (LOAD(&thread->wanted) == WANTED_ACTION) {
+        if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
         action_run(thread);
+        thread->counter_before = thread->counter;
+        thread->interrupted_ns = os_thread_time_ns();
     } else {
         safe_publish(thread);
         safe_leave(thread);
@@ -232,11 +247,12 @@ static bool action_for(struct gc_thread *thread)
     return true;
 }
 
-void handshake(struct gc_heap *heap, handshake_fn *action)
+void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
 {
     struct gc_thread *self = gc_local.thread;
     action_heap = heap;
     action_function = action;
+    action_needs_progress = progress;
     ASSERT(self == NULL);
     (void)self;
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
@@ -249,7 +265,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
         bool all = true;
         for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
         if (all) return;
-        os_wait(&safe_bell, bell, 5);
+        os_wait(&safe_bell, bell, progress ? 1 : 5);
         if (LOAD(&safe_bell) != bell) continue;
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
