@@ -1,7 +1,7 @@
 /*
  * The snapshot protocol of docs/gc-concurrent.md at the level of colours, barrier and handshakes, for spin:
  *
- *      tests/gc/protocol.sh docs/models/handshake.pml
+ *      spin -a handshake.pml && cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m200000
  *
  * Two threads, three objects with one field each, one root slot outside of the heap. A thread holds one
  * reference, and may load, store (through the barrier), drop. A store is two steps, the test of the barrier

@@ -32,6 +32,7 @@ static void mark_all(struct gc_heap *heap, bool minor)
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
     weak_process(heap);
+    weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
 }

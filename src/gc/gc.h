@@ -245,7 +245,7 @@ struct gc_weakness {
     struct vector ephemerons; /* met by this collection whose key was not marked then */
     struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
     struct index finalizer_index, link_index;
-    size_t queue_next;
+    size_t queue_next, queue_visible; /* finalizers between the two may run */
 };
 
 struct marking; /* mark.c */
@@ -264,6 +264,7 @@ struct gc_heap {
     struct vector large;
     _Atomic size_t block_count; /* in use, free ones included */
     size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
+    _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;

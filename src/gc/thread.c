@@ -73,13 +73,24 @@ static void safe_leave(struct gc_thread *thread)
     thread->paused_ns = 0;
 }
 
+/* Registers of callers that this function and the one before it have pushed: after fh_gc_blocking_begin has
+ * returned, these frames are gone while the thread is still SAFE. */
+__attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
+    struct gc_thread *thread)
+{
+    thread->register_count = BASE_REGISTERS;
+    const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
+    while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
+        thread->registers[thread->register_count++] = *at++;
+}
+
 /* The stack from this function's frame on is published; so callers are never inlined into a frame below
  * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
     base_registers_save(thread->registers);
-    thread->register_count = BASE_REGISTERS;
     thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    stack_top_copy(thread);
     safe_publish(thread);
 }
 
@@ -125,6 +136,9 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
         }
     }
     thread->busy--;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* A signal that came just before found it busy and left only the note. */
+    if (UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
     errno = error;
 }
 
@@ -139,7 +153,11 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     uintptr_t pointer;
     thread->register_count =
         os_context_registers(context, thread->registers, &pointer, &thread->counter);
-    thread->stack_pointer = pointer - BASE_RED_ZONE;
+    /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
+     * which compilers pass pairs of pointers. */
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    bool same = frame >= thread->stack_low && frame < pointer;
+    thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
     if (LOAD(&thread->wanted) == WANTED_ACTION) {
         if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
         action_run(thread);
@@ -325,7 +343,10 @@ static void thread_find_memory(struct gc_thread *thread)
 
 static void gc_thread_end(void *unused)
 {
+    struct gc_thread *thread = gc_local.thread;
     (void)unused;
+    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
     fh_gc_thread_detach();
 }
 
