@@ -139,24 +139,25 @@ static value builtin_real_time(unsigned argc, value *argv)
     return clock_seconds(CLOCK_MONOTONIC);
 }
 
+static const struct builtin_row rows[] = {
+    {"procedure?", builtin_is_procedure, 1, 1},
+    {"apply", builtin_apply, 2, -1},
+    {"eq?", builtin_is_eq, 2, 2},
+    {"eqv?", builtin_is_eqv, 2, 2},
+    {"equal?", builtin_is_equal, 2, 2},
+    {"not", builtin_not, 1, 1},
+    {"boolean?", builtin_is_boolean, 1, 1},
+    {"eval", builtin_eval, 1, 2},
+    {"load", builtin_load, 1, 1},
+    {"exit", builtin_exit, 0, 1},
+    {"gc", builtin_gc, 0, 1},
+    {"gc-stats", builtin_gc_stats, 0, 0},
+    {"gc-verify", builtin_gc_verify, 0, 0},
+    {"cpu-time", builtin_cpu_time, 0, 0},
+    {"real-time", builtin_real_time, 0, 0},
+};
+
 void control_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"procedure?", builtin_is_procedure, 1, 1},
-        {"apply", builtin_apply, 2, -1},
-        {"eq?", builtin_is_eq, 2, 2},
-        {"eqv?", builtin_is_eqv, 2, 2},
-        {"equal?", builtin_is_equal, 2, 2},
-        {"not", builtin_not, 1, 1},
-        {"boolean?", builtin_is_boolean, 1, 1},
-        {"eval", builtin_eval, 1, 2},
-        {"load", builtin_load, 1, 1},
-        {"exit", builtin_exit, 0, 1},
-        {"gc", builtin_gc, 0, 1},
-        {"gc-stats", builtin_gc_stats, 0, 0},
-        {"gc-verify", builtin_gc_verify, 0, 0},
-        {"cpu-time", builtin_cpu_time, 0, 0},
-        {"real-time", builtin_real_time, 0, 0},
-    };
     BUILTINS_DEFINE(rows);
 }

@@ -207,17 +207,18 @@ static value builtin_text(unsigned argc, value *argv)
     return string_from(text.bytes, text.count);
 }
 
+static const struct builtin_row rows[] = {
+    {"error", builtin_error, 1, -1},
+    {"raise", builtin_raise, 1, 1},
+    {"catch-errors", builtin_catch, 2, 2},
+    {"error-object?", builtin_is_condition, 1, 1},
+    {"error-object-message", builtin_message, 1, 1},
+    {"error-object-irritants", builtin_irritants, 1, 1},
+    {"error-object->string", builtin_text, 1, 1},
+};
+
 void error_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"error", builtin_error, 1, -1},
-        {"raise", builtin_raise, 1, 1},
-        {"catch-errors", builtin_catch, 2, 2},
-        {"error-object?", builtin_is_condition, 1, 1},
-        {"error-object-message", builtin_message, 1, 1},
-        {"error-object-irritants", builtin_irritants, 1, 1},
-        {"error-object->string", builtin_text, 1, 1},
-    };
     value message = string_from("out of memory", 13);
     store(&lisp.roots.memory_condition, condition_new(message, NIL, 0));
     BUILTINS_DEFINE(rows);

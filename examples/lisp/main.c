@@ -41,7 +41,8 @@ static const char usage[] =
     "  --markers N     threads that mark\n"
     "  --stress N      collect at every N-th allocation\n"
     "  --verify        check the heap before and after each collection\n"
-    "  --move          move whatever may move at each full collection\n"
+    "  --poison        overwrite what was freed\n"
+    "  --delay         delay handshakes with the program at random\n"
     "  --stack SIZE    of C stack, which bounds the depth of recursion (256M)\n"
     "  --stats         at the end, what the collector did, as JSON on standard error\n"
     "  -e EXPRESSION   evaluate this, print the value\n"
@@ -85,7 +86,8 @@ static void option_take(int option)
     case 'm': settings.heap.markers = (uint32_t)size_read(optarg); break;
     case 's': settings.heap.stress = (uint32_t)size_read(optarg); break;
     case 'v': settings.heap.debug |= FH_GC_VERIFY; break;
-    case 'M': settings.heap.debug |= FH_GC_MOVE_ALL; break;
+    case 'P': settings.heap.debug |= FH_GC_POISON; break;
+    case 'D': settings.heap.debug |= FH_GC_RANDOM_DELAY; break;
     case 'S': settings.stack = size_read(optarg); break;
     case 'J': settings.stats = true; break;
     case 'e': settings.expression = optarg; break;
@@ -98,12 +100,20 @@ static void option_take(int option)
 static void options_read(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'},  {"heap", required_argument, NULL, 'h'},
-        {"fixed", no_argument, NULL, 'f'},         {"adaptive", no_argument, NULL, 'a'},
-        {"markers", required_argument, NULL, 'm'}, {"stress", required_argument, NULL, 's'},
-        {"verify", no_argument, NULL, 'v'},        {"move", no_argument, NULL, 'M'},
-        {"stack", required_argument, NULL, 'S'},   {"stats", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'H'},          {NULL, 0, NULL, 0}};
+        {"policy", required_argument, NULL, 'p'},
+        {"heap", required_argument, NULL, 'h'},
+        {"fixed", no_argument, NULL, 'f'},
+        {"adaptive", no_argument, NULL, 'a'},
+        {"markers", required_argument, NULL, 'm'},
+        {"stress", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},
+        {"poison", no_argument, NULL, 'P'},
+        {"delay", no_argument, NULL, 'D'},
+        {"stack", required_argument, NULL, 'S'},
+        {"stats", no_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'H'},
+        {NULL, 0, NULL, 0},
+    };
     int option;
     while ((option = getopt_long(argc, argv, "+e:i", options, NULL)) != -1) option_take(option);
     settings.argc = argc - optind;

@@ -384,33 +384,34 @@ static value builtin_open_files(unsigned argc, value *argv)
     return fixnum(open_count);
 }
 
+static const struct builtin_row rows[] = {
+    {"open-input-file", builtin_open_input, 1, 1},
+    {"open-output-file", builtin_open_output, 1, 1},
+    {"open-input-string", builtin_open_input_string, 1, 1},
+    {"open-output-string", builtin_open_output_string, 0, 0},
+    {"get-output-string", builtin_get_output_string, 1, 1},
+    {"close-port", builtin_close, 1, 1},
+    {"close-input-port", builtin_close, 1, 1},
+    {"close-output-port", builtin_close, 1, 1},
+    {"port?", builtin_is_port, 1, 1},
+    {"flush-output", builtin_flush, 0, 1},
+    {"read-char", builtin_read_char, 0, 1},
+    {"peek-char", builtin_peek_char, 0, 1},
+    {"read-line", builtin_read_line, 0, 1},
+    {"write-char", builtin_write_char, 1, 2},
+    {"newline", builtin_newline, 0, 1},
+    {"with-output-to-string", builtin_with_output, 1, 1},
+    {"current-output-port", builtin_current_output, 0, 0},
+    {"current-input-port", builtin_current_input, 0, 0},
+    {"eof-object", builtin_end, 0, 0},
+    {"eof-object?", builtin_is_end, 1, 1},
+    {"file-exists?", builtin_file_exists, 1, 1},
+    {"delete-file", builtin_delete_file, 1, 1},
+    {"open-file-count", builtin_open_files, 0, 0},
+};
+
 void port_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"open-input-file", builtin_open_input, 1, 1},
-        {"open-output-file", builtin_open_output, 1, 1},
-        {"open-input-string", builtin_open_input_string, 1, 1},
-        {"open-output-string", builtin_open_output_string, 0, 0},
-        {"get-output-string", builtin_get_output_string, 1, 1},
-        {"close-port", builtin_close, 1, 1},
-        {"close-input-port", builtin_close, 1, 1},
-        {"close-output-port", builtin_close, 1, 1},
-        {"port?", builtin_is_port, 1, 1},
-        {"flush-output", builtin_flush, 0, 1},
-        {"read-char", builtin_read_char, 0, 1},
-        {"peek-char", builtin_peek_char, 0, 1},
-        {"read-line", builtin_read_line, 0, 1},
-        {"write-char", builtin_write_char, 1, 2},
-        {"newline", builtin_newline, 0, 1},
-        {"with-output-to-string", builtin_with_output, 1, 1},
-        {"current-output-port", builtin_current_output, 0, 0},
-        {"current-input-port", builtin_current_input, 0, 0},
-        {"eof-object", builtin_end, 0, 0},
-        {"eof-object?", builtin_is_end, 1, 1},
-        {"file-exists?", builtin_file_exists, 1, 1},
-        {"delete-file", builtin_delete_file, 1, 1},
-        {"open-file-count", builtin_open_files, 0, 0},
-    };
     store(&lisp.roots.standard_output, port_new(1, PORT_OUTPUT));
     store(&lisp.roots.output, lisp.roots.standard_output);
     store(&lisp.roots.input, port_new(0, PORT_INPUT));

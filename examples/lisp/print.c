@@ -228,12 +228,13 @@ static value builtin_display(unsigned argc, value *argv)
     return print_to(argc, argv, false);
 }
 
+static const struct builtin_row rows[] = {
+    {"write", builtin_write, 1, 2},
+    {"display", builtin_display, 1, 2},
+    {"write-string", builtin_display, 1, 2},
+};
+
 void print_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"write", builtin_write, 1, 2},
-        {"display", builtin_display, 1, 2},
-        {"write-string", builtin_display, 1, 2},
-    };
     BUILTINS_DEFINE(rows);
 }

@@ -98,19 +98,20 @@ static void keep(value *root, const char *name)
     store(root, symbol_of(symbol_intern(name))->global);
 }
 
+static const struct builtin_row rows[] = {
+    {"make-record-type", builtin_type, 1, 1},
+    {"record", builtin_record, 1, -1},
+    {"record-is?", builtin_is_record, 2, 2},
+    {"record-get", builtin_get, 3, 3},
+    {"record-put!", builtin_put, 4, 4},
+    {"make-promise", builtin_promise, 1, 1},
+    {"force", builtin_force, 1, 1},
+    {"values", builtin_values, 0, -1},
+    {"call-with-values", builtin_with_values, 2, 2},
+};
+
 void record_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"make-record-type", builtin_type, 1, 1},
-        {"record", builtin_record, 1, -1},
-        {"record-is?", builtin_is_record, 2, 2},
-        {"record-get", builtin_get, 3, 3},
-        {"record-put!", builtin_put, 4, 4},
-        {"make-promise", builtin_promise, 1, 1},
-        {"force", builtin_force, 1, 1},
-        {"values", builtin_values, 0, -1},
-        {"call-with-values", builtin_with_values, 2, 2},
-    };
     BUILTINS_DEFINE(rows);
     keep(&lisp.roots.builtin.cons, "cons");
     keep(&lisp.roots.builtin.append, "append");

@@ -362,26 +362,27 @@ static value builtin_walk(unsigned argc, value *argv)
     return UNSPECIFIED;
 }
 
+static const struct builtin_row rows[] = {
+    {"make-hash-table", builtin_make, 0, 0},
+    {"make-eq-hash-table", builtin_make_eq, 0, 0},
+    {"make-weak-hash-table", builtin_make_weak, 0, 0},
+    {"hash-table?", builtin_is_table, 1, 1},
+    {"hash-table-set!", builtin_set, 3, 3},
+    {"hash-table-ref", builtin_ref, 2, 3},
+    {"hash-table-ref/default", builtin_ref_default, 3, 3},
+    {"hash-table-contains?", builtin_contains, 2, 2},
+    {"hash-table-delete!", builtin_delete, 2, 2},
+    {"hash-table-count", builtin_count, 1, 1},
+    {"hash-table-clear!", builtin_clear, 1, 1},
+    {"hash-table-update!", builtin_update, 3, 4},
+    {"hash-table-update!/default", builtin_update_default, 4, 4},
+    {"hash-table-keys", builtin_keys, 1, 1},
+    {"hash-table-values", builtin_values, 1, 1},
+    {"hash-table->alist", builtin_to_alist, 1, 1},
+    {"hash-table-walk", builtin_walk, 2, 2},
+};
+
 void table_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"make-hash-table", builtin_make, 0, 0},
-        {"make-eq-hash-table", builtin_make_eq, 0, 0},
-        {"make-weak-hash-table", builtin_make_weak, 0, 0},
-        {"hash-table?", builtin_is_table, 1, 1},
-        {"hash-table-set!", builtin_set, 3, 3},
-        {"hash-table-ref", builtin_ref, 2, 3},
-        {"hash-table-ref/default", builtin_ref_default, 3, 3},
-        {"hash-table-contains?", builtin_contains, 2, 2},
-        {"hash-table-delete!", builtin_delete, 2, 2},
-        {"hash-table-count", builtin_count, 1, 1},
-        {"hash-table-clear!", builtin_clear, 1, 1},
-        {"hash-table-update!", builtin_update, 3, 4},
-        {"hash-table-update!/default", builtin_update_default, 4, 4},
-        {"hash-table-keys", builtin_keys, 1, 1},
-        {"hash-table-values", builtin_values, 1, 1},
-        {"hash-table->alist", builtin_to_alist, 1, 1},
-        {"hash-table-walk", builtin_walk, 2, 2},
-    };
     BUILTINS_DEFINE(rows);
 }

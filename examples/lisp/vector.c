@@ -131,16 +131,17 @@ static value builtin_for_each(unsigned argc, value *argv)
     return UNSPECIFIED;
 }
 
+static const struct builtin_row rows[] = {
+    {"vector?", builtin_is_vector, 1, 1},      {"make-vector", builtin_make, 1, 2},
+    {"vector", builtin_vector, 0, -1},         {"vector-length", builtin_length, 1, 1},
+    {"vector-ref", builtin_ref, 2, 2},         {"vector-set!", builtin_set, 3, 3},
+    {"vector-fill!", builtin_fill, 2, 4},      {"vector->list", builtin_to_list, 1, 3},
+    {"list->vector", builtin_from_list, 1, 1}, {"vector-copy", builtin_copy, 1, 3},
+    {"vector-copy!", builtin_copy_to, 3, 5},   {"vector-append", builtin_append, 0, -1},
+    {"vector-map", builtin_map, 2, 2},         {"vector-for-each", builtin_for_each, 2, 2},
+};
+
 void vector_define(void)
 {
-    static const struct builtin_row rows[] = {
-        {"vector?", builtin_is_vector, 1, 1},      {"make-vector", builtin_make, 1, 2},
-        {"vector", builtin_vector, 0, -1},         {"vector-length", builtin_length, 1, 1},
-        {"vector-ref", builtin_ref, 2, 2},         {"vector-set!", builtin_set, 3, 3},
-        {"vector-fill!", builtin_fill, 2, 4},      {"vector->list", builtin_to_list, 1, 3},
-        {"list->vector", builtin_from_list, 1, 1}, {"vector-copy", builtin_copy, 1, 3},
-        {"vector-copy!", builtin_copy_to, 3, 5},   {"vector-append", builtin_append, 0, -1},
-        {"vector-map", builtin_map, 2, 2},         {"vector-for-each", builtin_for_each, 2, 2},
-    };
     BUILTINS_DEFINE(rows);
 }

@@ -1,0 +1,51 @@
+; Sorting: a merge of lists and a heap in a vector, each of random numbers.
+(define seed 42)
+(define (next!)
+  (set! seed (remainder (+ (* seed 1103515) 12345) 2147483647))
+  seed)
+
+(define (random-list n)
+  (let loop ((n n) (l '())) (if (= n 0) l (loop (- n 1) (cons (next!) l)))))
+
+(define (merge-lists a b)
+  (let loop ((a a) (b b) (out '()))
+    (cond ((null? a) (append (reverse out) b))
+          ((null? b) (append (reverse out) a))
+          ((< (car b) (car a)) (loop a (cdr b) (cons (car b) out)))
+          (else (loop (cdr a) b (cons (car a) out))))))
+
+(define (split l)
+  (let loop ((l l) (a '()) (b '()))
+    (if (null? l) (cons a b) (loop (cdr l) (cons (car l) b) a))))
+
+(define (merge-sort l)
+  (if (or (null? l) (null? (cdr l)))
+      l
+      (let ((halves (split l)))
+        (merge-lists (merge-sort (car halves)) (merge-sort (cdr halves))))))
+
+(define (sift! v i n)
+  (let ((left (+ (* 2 i) 1)))
+    (when (< left n)
+      (let* ((right (+ left 1))
+             (larger (if (and (< right n) (> (vector-ref v right) (vector-ref v left))) right left)))
+        (when (> (vector-ref v larger) (vector-ref v i))
+          (let ((tmp (vector-ref v i)))
+            (vector-set! v i (vector-ref v larger))
+            (vector-set! v larger tmp)
+            (sift! v larger n)))))))
+
+(define (heap-sort! v)
+  (let ((n (vector-length v)))
+    (do ((i (quotient n 2) (- i 1))) ((< i 0)) (sift! v i n))
+    (do ((i (- n 1) (- i 1))) ((< i 1) v)
+      (let ((tmp (vector-ref v 0)))
+        (vector-set! v 0 (vector-ref v i))
+        (vector-set! v i tmp)
+        (sift! v 0 i)))))
+
+(define (ascending? l) (or (null? l) (null? (cdr l)) (and (<= (car l) (cadr l)) (ascending? (cdr l)))))
+(define numbers (random-list 100000))
+(display (ascending? (merge-sort numbers)))
+(display (ascending? (vector->list (heap-sort! (list->vector numbers)))))
+(newline)
