@@ -81,8 +81,6 @@ enum fh_gc_sizing {
 enum fh_gc_debug {
     FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
     FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
-    FH_GC_MOVE_ALL = 4,      /* evacuate whatever may move at each full collection */
-    FH_GC_FENCE = 8,         /* a fencepost behind each object, checked at each collection */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -391,7 +389,7 @@ size_t fh_gc_finalize_pending(struct fh_gc_heap *heap);
 enum fh_gc_kind {
     FH_GC_MINOR = 0,   /* young objects only, where the policy has generations; else full */
     FH_GC_FULL = 1,    /* everything; under FH_GC_CONCURRENT the caller waits for the end of it */
-    FH_GC_COMPACT = 2, /* full, and evacuates sparse blocks */
+    FH_GC_COMPACT = 2, /* full, and gives all memory back that can go; objects do not move yet */
 };
 
 /* Collects now, even if parked. */

@@ -249,9 +249,11 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
         struct gc_block *block = index ? gc_block_at(index) : NULL;
         if (block == NULL || !block_is_unswept(heap, block)) continue;
         STORE(&block->state, BLOCK_CURRENT);
+        atomic_fetch_add(&heap->sweeping, 1); /* the collector's thread does not stand for a walk */
         lock_give(&heap->lock);
         *room = block_sweep(heap, block, map);
         lock_take(&heap->lock);
+        atomic_fetch_sub(&heap->sweeping, 1);
         return block;
     }
     return NULL;
@@ -424,6 +426,12 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+void heap_release_free(struct gc_heap *heap)
+{
+    while (block_yield(heap)) {
+    }
+}
+
 void heap_trim(struct gc_heap *heap)
 {
     while (heap_bytes(heap) > heap->target && block_yield(heap)) {
@@ -452,6 +460,7 @@ void blocks_fork_child(struct gc_heap *heap)
         struct gc_block *block = gc_block_at(index);
         if (LOAD(&block->state) == BLOCK_CURRENT) STORE(&block->state, BLOCK_FULL);
     }
+    STORE(&heap->sweeping, 0);
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
 }

@@ -171,8 +171,10 @@ struct gc_thread {
     unsigned register_count;
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    void **will_store;  /* the slot of its last fh_gc_will_store */
-    uint64_t paused_ns; /* when it became SAFE because it was wanted; 0 otherwise */
+    void **will_store;                 /* the slot of its last fh_gc_will_store */
+    uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
+    uint64_t interrupted_ns;           /* its processor time then */
+    uint64_t paused_ns;                /* when it became SAFE because it was wanted; 0 otherwise */
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -212,9 +214,10 @@ void world_stop(void);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
- * when all have. The caller is not attached. Holds: the world lock. */
+ * when all have. With `progress` none answers in the middle of a store that it began before the handshake
+ * before. The caller is not attached. Holds: the world lock. */
 typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
-void handshake(struct gc_heap *heap, handshake_fn *action);
+void handshake(struct gc_heap *heap, handshake_fn *action, bool progress);
 
 /* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
@@ -242,7 +245,7 @@ struct gc_weakness {
     struct vector ephemerons; /* met by this collection whose key was not marked then */
     struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
     struct index finalizer_index, link_index;
-    size_t queue_next;
+    size_t queue_next, queue_visible; /* finalizers between the two may run */
 };
 
 struct marking; /* mark.c */
@@ -261,6 +264,7 @@ struct gc_heap {
     struct vector large;
     _Atomic size_t block_count; /* in use, free ones included */
     size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
+    _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
@@ -408,6 +412,9 @@ FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
 {
     return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
 }
+
+/* Gives all free blocks back. */
+void heap_release_free(struct gc_heap *heap);
 
 /* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
 bool heap_yield(struct gc_heap *heap, size_t slices);

@@ -117,14 +117,14 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
 
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    uintptr_t base = gc_side.base;
+    uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
 {
-    uintptr_t base = gc_side.base;
+    uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; bits; bits &= bits - 1) {
         uintptr_t *slot = (uintptr_t *)at + base_ctz(bits);
@@ -264,8 +264,13 @@ static void queue_flush(struct marker *marker)
 
 static bool marker_next_slice(struct marker *marker)
 {
-    if (marker->slices.count == 0) return false;
-    struct slice slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
+    struct marking *marking = marker->visitor.heap->marking_state;
+    struct vector *slices = marker->slices.count ? &marker->slices : &marking->slices;
+    lock_take(&marking->lock);
+    struct slice slice = {0, 0, NULL};
+    if (slices->count) slice = *(struct slice *)vector_at(slices, --slices->count);
+    lock_give(&marking->lock);
+    if (slice.at == slice.end) return false;
     marker_long(marker, slice.type, slice.at, slice.end);
     return true;
 }
@@ -400,7 +405,8 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
     marker->keyed = marker->short_of_memory = false;
-    marker->others = gc_heap_count > 1;
+    /* Others may be made while a cycle goes on. */
+    marker->others = gc_heap_count > 1 || heap->has_collector;
     marker->mark = heap->mark;
     marker->objects = marker->bytes = 0;
     marker->slices.item = sizeof(struct slice);
@@ -415,6 +421,7 @@ bool marking_init(struct gc_heap *heap)
     if (marking == NULL) return false;
     memset(marking, 0, sizeof *marking);
     marking->heap = heap;
+    marking->slices.item = sizeof(struct slice);
     marking->chunks_reserved = base_round_up(base_max(arena.size >> 7, MIB), MIB);
     marking->chunks = os_vm_reserve(marking->chunks_reserved, MIB);
     if (marking->chunks == NULL) return false;
@@ -432,6 +439,7 @@ void marking_destroy(struct gc_heap *heap)
     struct marking *marking = heap->marking_state;
     if (marking == NULL || marking->chunks == NULL) return;
     for (unsigned i = 0; i < MARKERS; i++) vector_finish(&marking->marker[i].slices);
+    vector_finish(&marking->slices);
     os_vm_release(marking->chunks, marking->chunks_reserved);
     marking->chunks = NULL;
 }
@@ -466,7 +474,7 @@ static void shade_directly(struct gc_heap *heap, struct mutator *mutator)
 {
     for (uint32_t i = 0; i < mutator->log_count; i++) {
         uint8_t *meta = object_find(heap, (uintptr_t)mutator->log[i].old);
-        if (meta == NULL || LOAD(&heap->phase) != PHASE_MARKING) continue;
+        if (meta == NULL || LOAD(&heap->phase) < PHASE_MARKING) continue;
         meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | heap->mark));
     }
     STORE(&heap->marking_state->overflow, 1);
@@ -555,10 +563,13 @@ void marker_give_all(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
     queue_flush(marker);
-    while (marker_next_slice(marker)) {
-    }
     bool fixed = marker >= marking->marker && marker < marking->marker + MARKERS;
     lock_take(&marking->lock);
+    while (marker->slices.count) {
+        struct slice *slice = vector_add(&marking->slices);
+        if (slice == NULL) break; /* it stays here, for who borrows this marker next */
+        *slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
+    }
     struct chunk *chunk = marker->chunk, *fresh = NULL;
     if (chunk->count && fixed) fresh = chunk_make(marking);
     if (chunk->count == 0) {
@@ -587,7 +598,8 @@ bool marking_is_drained(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     return atomic_load(&marking->borrowed) == 0 &&
-           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL;
+           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL &&
+           __atomic_load_n(&marking->slices.count, __ATOMIC_ACQUIRE) == 0;
 }
 
 uint64_t marking_objects(const struct gc_heap *heap)
