@@ -7,7 +7,7 @@
 
 static void goal(const char *what, double value, double limit, const char *unit)
 {
-    printf("  %-8s %-74s %10.2f of at most %.2f %s\n", value <= limit ? "met" : "NOT MET", what,
+    printf("  %-8s %-78s %8.2f of at most %.2f %s\n", value <= limit ? "met" : "NOT MET", what,
            value, limit, unit);
 }
 
@@ -38,9 +38,10 @@ static void goal_gap(const struct bench *bench, unsigned row, const char *policy
     goal(line, result_value(bench, row, (unsigned)at, HELD_MAX) * 1e-3, 1, "ms");
     snprintf(line, sizeof line, "%s: p99.9 held", policy);
     goal(line, result_value(bench, row, (unsigned)at, HELD_P999), 200, "us");
-    printf("           longest by the wall %.2f ms, in processor time %.2f ms\n",
-           result_value(bench, row, (unsigned)at, PAUSE_MAX) * 1e-3,
-           result_value(bench, row, (unsigned)at, CPU_MAX) * 1e-3);
+    snprintf(line, sizeof line, "%s: longest gap in processor time, which misses waiting", policy);
+    goal(line, result_value(bench, row, (unsigned)at, CPU_MAX) * 1e-3, 1, "ms");
+    printf("           longest by the wall %.2f ms\n",
+           result_value(bench, row, (unsigned)at, PAUSE_MAX) * 1e-3);
 }
 
 static void goal_against(const struct bench *bench, unsigned row, const char *policy,

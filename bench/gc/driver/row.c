@@ -122,7 +122,7 @@ static void measure(const struct bench *bench, const struct row *row,
     }
     bool said = child_line(&child, line, sizeof line) && line_read(line, sample);
     child_finish(&child, &usage);
-    if (!said && usage.cpu_s >= (double)bench->limit_s)
+    if (!said && usage.cpu_s > (double)bench->limit_s - 1)
         snprintf(sample->why, sizeof sample->why, "no end within %u s of processor time",
                  bench->limit_s);
     else if (!said || (usage.status != 0 && !sample->why[0]))

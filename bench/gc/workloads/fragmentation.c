@@ -1,7 +1,7 @@
 // Fragmentation: phases, each of objects of another size, from 32 bytes to 8 KiB, up to 100 MB, half of
-// them with references. At the end of a phase nine groups of 32 in ten are dropped at random, and the tenth stays
-// through the next two phases, strewn over all the memory that the next sizes need. What counts is the
-// time, and whether it fits the heap at all. Compilers, batch jobs, games between levels.
+// them with references. At the end of a phase nine groups of 32 in ten are dropped at random, and the
+// tenth stays through the next two phases, strewn over all the memory that the next sizes need. What
+// counts is the time, and whether it fits the heap at all. Compilers, batch jobs, games between levels.
 #include "kit/job.h"
 
 enum { PHASES = 9, PHASE_BYTES = 100 << 20, KEPT = 2, GROUP = 32 };

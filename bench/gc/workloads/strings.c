@@ -1,13 +1,14 @@
 // Strings: a hash table of up to 786,000 words of 6 to 30 bytes in chains of three, and 64 texts. An
-// iteration makes a word, looks it up, and puts it in if it is new, in place of the oldest in its chain; every fourth word is appended to a text, which makes a new
-// string of the old one and the word, up to 2 KB. Interpreters, symbol tables, template engines.
+// iteration makes a word, looks it up, and puts it in if it is new, in place of the oldest in its chain;
+// every fourth word is appended to a text, which makes a new string of the old one and the word, up to
+// 2 KB. Interpreters, symbol tables, template engines.
 #include "kit/job.h"
 
 #include <string.h>
 
 enum {
-    BUCKETS_WORDS = 1 << 18,
-    CHAIN = 3,
+    CHAINS = 1 << 18,
+    CHAIN_WORDS = 3,
     TEXTS = 64,
     TEXT_MOST = 2048,
     WORDS = 400000,
@@ -27,11 +28,11 @@ static size_t word_spell(char *word, uint64_t number)
     return length;
 }
 
-static size_t word_bucket(const char *word)
+static size_t word_chain(const char *word)
 {
     uint64_t hash = 14695981039346656037u;
     for (; *word; word++) hash = (hash ^ (unsigned char)*word) * 1099511628211u;
-    return (hash >> 20) % BUCKETS_WORDS;
+    return (hash >> 20) % CHAINS;
 }
 
 static struct bytes *string_new(const char *text, size_t length)
@@ -48,10 +49,10 @@ static struct tree *entry_find(struct tree *entry, const char *word)
     return entry;
 }
 
-// At most CHAIN words in a chain: the oldest goes.
+// At most CHAIN_WORDS words in a chain: the oldest goes.
 static void chain_cut(struct tree *entry)
 {
-    for (unsigned i = 1; entry && i < CHAIN; i++) entry = entry->left;
+    for (unsigned i = 1; entry && i < CHAIN_WORDS; i++) entry = entry->left;
     if (!entry || !entry->left) return;
     struct tree *last = entry->left;
     STORE(entry, &entry->left, NULL);
@@ -62,16 +63,16 @@ static void chain_cut(struct tree *entry)
 static bool word_enter(const char *word, size_t length)
 {
     struct array *table = roots[0];
-    size_t bucket = word_bucket(word);
+    size_t chain = word_chain(word);
     struct bytes *string = string_new(word, length);
-    if (entry_find(table->slots[bucket], word)) {
+    if (entry_find(table->slots[chain], word)) {
         object_free(string);
         return false;
     }
     struct tree *entry = tree_new();
-    INIT(entry, &entry->left, (struct tree *)table->slots[bucket]);
+    INIT(entry, &entry->left, (struct tree *)table->slots[chain]);
     INIT(entry, &entry->blob, string);
-    STORE(table, &table->slots[bucket], entry);
+    STORE(table, &table->slots[chain], entry);
     chain_cut(entry);
     return true;
 }
@@ -93,7 +94,7 @@ void strings_run(struct job *job)
 {
     struct random random = random_seeded(11);
     char word[WORD_MOST];
-    ROOT_STORE(0, array_new(BUCKETS_WORDS));
+    ROOT_STORE(0, array_new(CHAINS));
     ROOT_STORE(1, array_new(TEXTS));
     size_t count = job_total(job, ITERATIONS);
     for (size_t i = 0; i < count; i++) {
