@@ -27,6 +27,7 @@
 #include "heap/classes.c"
 #include "heap/heap.c"
 #include "heap/slab.c"
+#include "heap/refill.c"
 #include "heap/remote.c"
 #include "heap/run.c"
 #include "heap/large.c"

@@ -22,7 +22,7 @@ void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size)
     if (size <= SLAB_MAX && alignment <= SLAB_MAX) {
         size_t padded = base_round_up(base_max(size, 1), alignment);
         unsigned size_class = padded <= SLAB_MAX ? class_of(padded) : CLASSES;
-        while (size_class < CLASSES && class_facts[size_class].size % alignment) size_class++;
+        while (size_class < CLASSES && class_facts[size_class].size & (alignment - 1)) size_class++;
         if (size_class < CLASSES) {
             void *p = heap_take(heap, size_class);
             return p ? p : heap_allocate_slow(heap, size_class);

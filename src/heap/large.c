@@ -48,7 +48,6 @@ static struct span *large_span(size_t size, size_t slices, size_t align_slices)
 void *large_allocate(size_t size, size_t alignment, bool *zeroed)
 {
     if (UNLIKELY(size > LARGE_MAX || alignment > LARGE_MAX)) return NULL;
-    if (heap_config.tick) heap_config.tick();
     size_t bytes = base_round_up(base_max(size, 1), os_page_size());
     struct span *span = large_span(bytes, slices_for(bytes), base_max(slices_for(alignment), 1));
     if (span == NULL) return NULL;

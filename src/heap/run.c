@@ -300,7 +300,6 @@ void *run_allocate(size_t size, size_t alignment, bool *zeroed)
 {
     unsigned n = (unsigned)((size + (1u << GRANULE_SHIFT) - 1) >> GRANULE_SHIFT), from;
     unsigned align = (unsigned)base_max(alignment >> GRANULE_SHIFT, 1);
-    if (heap_config.tick) heap_config.tick();
     struct shard *shard = shard_lock_any();
     struct span *span = run_find(shard, n, align == 1 ? ~0ull : aligned_bits(align), &from);
     if (span) {

@@ -40,6 +40,17 @@ FH_INLINE struct block *slab_block_at16(const struct span *slab, uint16_t offset
     return (struct block *)(span_start(slab) + ((size_t)offset16 << 4));
 }
 
+/* Slabs of a class that a heap owns: changed under its lock, read by its thread without, as a hint. */
+FH_INLINE void bin_count(struct bin *bin, int change)
+{
+    __atomic_store_n(&bin->slabs, bin->slabs + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+FH_INLINE uint32_t heap_slabs(const struct heap *heap, unsigned size_class)
+{
+    return __atomic_load_n(&heap->bin[size_class].slabs, __ATOMIC_RELAXED);
+}
+
 /* Puts a slab into one of its three states, with `used` blocks in use. The caller has linked or
  * unlinked it. */
 void slab_set_current(struct span *slab, uint32_t used);

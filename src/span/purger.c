@@ -33,13 +33,24 @@ static bool purger_round(void)
     return more || (dirty && helper_is_of_use);
 }
 
+/* Half a second at a time, lest the helper keep for long what the process has given up. */
+static bool purger_nap(uint64_t ms)
+{
+    uint64_t now = os_clock_ms(), end = now + ms;
+    do {
+        os_wait(&helper_woken, 0, base_min(end - now, 500));
+        if (!purger.enabled || !os_helper_is_current()) return false;
+        now = os_clock_ms();
+    } while (now < end);
+    return true;
+}
+
 /* Naps and looks around until there is nothing more to do. False if the helper should end at once:
  * switched off, or the process became another user's, whose next note starts another. */
 static bool purger_rounds(void)
 {
     for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
-        os_wait(&helper_woken, 0, base_max(purger.delay_ms / 2, 10));
-        if (!purger.enabled || !os_helper_is_current()) return false;
+        if (!purger_nap(base_max(purger.delay_ms / 2, 10))) return false;
         if (purger_round()) quiet = -1;
     }
     return true;

@@ -8,8 +8,8 @@
  * It is a bare kernel thread that libc does not know, for what a pthread would break: a process
  * that was single-threaded stays so for libc (stdio and shared_ptr keep their cheap paths,
  * pthread_exit in main still ends the process). It blocks all signals, uses no thread-local storage
- * and no libc. It does not follow a setuid() of the process: it notices within half a purge delay and
- * ends (docs/decisions/0003).
+ * and no libc. It does not follow a setuid() of the process: it notices within half a second and ends
+ * (docs/decisions/0003).
  */
 #ifndef SPAN_PURGER_H
 #define SPAN_PURGER_H
