@@ -11,10 +11,12 @@
 
 #include <freehold/freehold.h>
 
+#include "kit/options.h"
 #include "kit/pattern.h"
 #include "kit/resident.h"
 #include "kit/unit.h"
 #include "os/fake/fake.h"
+#include "span/purger.h"
 
 static const void *bad;
 static unsigned bad_count;
@@ -114,6 +116,21 @@ static void test_slab__freed_blocks_are_handed_out_before_new_memory(void **stat
     }
 }
 
+static void test_slab__free_blocks_are_taken_before_a_page_is_carved(void **state)
+{
+    (void)state;
+    unsigned some = 64, n = fill_slabs(256, 1);
+    struct span *first = slab_of(block[0]);
+    do block[n++] = fh_malloc(256);
+    while (LOAD(&heap_self->head[class_of(256)]));
+    assert_int_not_equal(slab_of(block[n - 1])->uncarved, 0);
+    for (unsigned i = 0; i < some; i++) fh_free(block[i]);
+    char *p = fh_malloc(256);
+    assert_ptr_equal(slab_of(p), first);
+    fh_free(p);
+    for (unsigned i = some; i < n; i++) fh_free(block[i]);
+}
+
 /* ---- carving --------------------------------------------------------------------------------------------- */
 
 static void test_slab__is_touched_a_page_at_a_time(void **state)
@@ -153,6 +170,20 @@ static void test_slab__all_blocks_of_all_classes_can_be_had(void **state)
     }
 }
 
+/* What a descriptor said of runs means other things of a slab. */
+static void test_slab__all_blocks_can_be_had_where_runs_were(void **state)
+{
+    (void)state;
+    char *run = fh_malloc(60000);
+    struct span *span = slab_of(run);
+    assert_int_not_equal(span->shard, 0);
+    fh_free(run);
+    fh_malloc_trim(0);
+    unsigned blocks = fill_slabs(256, 1);
+    assert_ptr_equal(slab_of(block[0]), span);
+    for (unsigned i = 0; i < blocks; i++) fh_free(block[i]);
+}
+
 /* Of 3072 bytes the second block lies in two pages. Its second page goes back when it is free, and
  * again when it was used once more meanwhile. */
 static void test_slab__a_page_that_a_block_reaches_into_goes_back(void **state)
@@ -189,6 +220,37 @@ static void test_slab__pages_that_came_with_it_go_back(void **state)
     heap_sweep(true);
     assert_int_equal(resident_bytes(span_start(slab), SLICE_SIZE), 4 * CARVE_SIZE);
     fh_free(p);
+}
+
+/* Slabs of which a little is free, and nothing for the arena: still the purger has work to do. */
+static void test_slab__a_free_in_many_starts_the_helper(void **state)
+{
+    (void)state;
+    if (KIT_THREAD_SANITIZER) skip(); /* it cannot follow fake's coroutine */
+    os_fake.helper = OS_FAKE_HELPER_WAITS;
+    purger.enabled = true;
+    unsigned blocks = fill_slabs(4096, HEAP_WORTH_SWEEPING);
+    assert_int_equal(fh_registry.helper_running, 0);
+    fh_free(block[0]);
+    assert_int_equal(fh_registry.helper_running, 1);
+    for (unsigned i = 1; i < HEAP_WORTH_SWEEPING * blocks; i++) fh_free(block[i]);
+    while (os_fake_run_helper()) {
+    }
+    os_fake_reset();
+}
+
+static void test_slab__one_that_shrinks_to_less_than_half_moves(void **state)
+{
+    (void)state;
+    static const size_t size[] = {8000, 30000, MIB};
+    for (size_t i = 0; i < COUNT_OF(size); i++) {
+        char *p = fh_malloc(size[i]);
+        p = fh_realloc(p, size[i] / 2 + 1);
+        assert_in_range(fh_malloc_usable_size(p), size[i] / 2 + 1, size[i] + 1024);
+        p = fh_realloc(p, size[i] / 4);
+        assert_in_range(fh_malloc_usable_size(p), size[i] / 4, size[i] / 2);
+        fh_free(p);
+    }
 }
 
 /* ---- alignment -------------------------------------------------------------------------------------------- */
@@ -347,10 +409,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_slab__goes_from_current_to_full_to_partial_to_the_arena),
         CASE(test_slab__freed_blocks_are_handed_out_before_new_memory),
+        CASE(test_slab__free_blocks_are_taken_before_a_page_is_carved),
         CASE(test_slab__is_touched_a_page_at_a_time),
         CASE(test_slab__all_blocks_of_all_classes_can_be_had),
+        CASE(test_slab__all_blocks_can_be_had_where_runs_were),
         CASE(test_slab__a_page_that_a_block_reaches_into_goes_back),
         CASE(test_slab__pages_that_came_with_it_go_back),
+        CASE(test_slab__a_free_in_many_starts_the_helper),
+        CASE(test_slab__one_that_shrinks_to_less_than_half_moves),
         CASE(test_slab__alignment_of_every_size),
         CASE(test_slab__alignment_where_slabs_are_borrowed),
         CASE(test_slab__borrowed_blocks_count_as_of_their_own_class),

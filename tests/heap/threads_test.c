@@ -482,6 +482,17 @@ static void *leave_a_lone_block(void *first)
     return NULL;
 }
 
+/* And in use again when the page around it is carved anew: not a second time, and none is left out. */
+static void test_sweep__the_block_that_stayed_is_carved_around(void **state)
+{
+    (void)state;
+    struct span *slab;
+    leave_a_lone_block(&slab);
+    assert_int_equal(allocate_from(slab, 1), class_facts[class_of(SIZE)].blocks - 1);
+    assert_int_equal(slab_lone(slab), 0);
+    free_blocks(NULL);
+}
+
 /* Its page was given back and it stayed; when nobody can be pushing any more, it goes like the others. */
 static void test_sweep__the_block_that_stayed_is_not_lost(void **state)
 {
@@ -615,6 +626,7 @@ int main(void)
         CASE(test_sweep__free_pages_inside_slabs_go_back),
         CASE(test_sweep__leaves_alone_what_changes),
         CASE(test_sweep__the_page_of_the_block_freed_last_goes_back),
+        CASE(test_sweep__the_block_that_stayed_is_carved_around),
         CASE(test_sweep__the_block_that_stayed_is_not_lost),
         CASE(test_sweep__locked_pages_are_offered_again),
         CASE(test_sweep__another_thread_sweeps_while_the_owner_frees),

@@ -5,6 +5,7 @@
  * both must get a smaller arena, and only if nothing at all can be had, one line and no crash.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -170,11 +171,13 @@ static _Atomic bool finished;
 
 static void *purge_all_the_time(void *unused)
 {
-    while (!finished) span_purge(0, NULL);
+    while (!finished)
+        if (span_purge(0, NULL) == 0) sched_yield();
     return unused;
 }
 
-/* Everything is taken, given back, and meanwhile purged by another thread: it is there all the same. */
+/* Everything is taken, given back, and taken again when another thread has begun to purge it: it is
+ * there all the same. */
 static void take_what_is_being_purged(void *unused)
 {
     (void)unused;
@@ -182,10 +185,11 @@ static void take_what_is_being_purged(void *unused)
     size_t all = arena.end - arena.first;
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, purge_all_the_time, NULL) == 0);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 60; i++) {
         struct span *span = take(all);
-        for (size_t at = 0; at < all; at += 16) span_start(span + at)[0] = 1;
+        for (size_t at = 0; at < all << SLICE_SHIFT; at += 4 * KIB) span_start(span)[at] = 1;
         span_free(span);
+        while (__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED)) sched_yield();
     }
     finished = true;
     pthread_join(thread, NULL);
