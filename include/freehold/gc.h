@@ -81,8 +81,6 @@ enum fh_gc_sizing {
 enum fh_gc_debug {
     FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
     FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
-    FH_GC_MOVE_ALL = 4,      /* evacuate whatever may move at each full collection */
-    FH_GC_FENCE = 8,         /* a fencepost behind each object, checked at each collection */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -391,7 +389,7 @@ size_t fh_gc_finalize_pending(struct fh_gc_heap *heap);
 enum fh_gc_kind {
     FH_GC_MINOR = 0,   /* young objects only, where the policy has generations; else full */
     FH_GC_FULL = 1,    /* everything; under FH_GC_CONCURRENT the caller waits for the end of it */
-    FH_GC_COMPACT = 2, /* full, and evacuates sparse blocks */
+    FH_GC_COMPACT = 2, /* full, and gives all memory back that can go; objects do not move yet */
 };
 
 /* Collects now, even if parked. */
@@ -618,7 +616,7 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
     if (granules == 1) {
         *meta = (uint8_t)type->stamp;
     } else {
-        *(uint16_t __attribute__((may_alias)) *)meta = type->stamp;
+        __builtin_memcpy(meta, &type->stamp, 2);
         if (granules > 2) meta[granules - 1] = FH_GC_END;
     }
     fh_gc_advance(context, meta, granules);
@@ -626,6 +624,12 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
 }
 
 void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t barrier);
+
+#ifdef __has_feature
+#define FH_GC_HAS_FEATURE_(x) __has_feature(x)
+#else
+#define FH_GC_HAS_FEATURE_(x) 0
+#endif
 
 /* The slot's address is in a register from the test to the store: a thread that is interrupted there
  * has its slot looked at (docs/gc-concurrent.md). */
@@ -638,7 +642,9 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
         fh_gc_store_slow(heap, slot, value, barrier);
         return;
     }
-#if defined(__x86_64__)
+#if defined(__SANITIZE_THREAD__) || FH_GC_HAS_FEATURE_(thread_sanitizer)
+    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE); /* seen by it */
+#elif defined(__x86_64__)
     __asm__ volatile("movq %1, (%0)" ::"r"(slot), "r"(value) : "memory");
 #elif defined(__aarch64__)
     __asm__ volatile("stlr %1, [%0]" ::"r"(slot), "r"(value) : "memory");

@@ -23,7 +23,7 @@ static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc
 static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
                               struct fh_gc_context *context, uintptr_t limit)
 {
-    bool slow = heap->options.stress || heap->options.debug & FH_GC_FENCE;
+    bool slow = heap->options.stress;
     mutator->stress_limit = slow ? limit : 0;
     context->limit = slow ? 0 : limit;
 }

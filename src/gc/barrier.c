@@ -57,7 +57,7 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
                       const void *value)
 {
     struct mutator *mutator = mutator_of(thread, heap);
-    uint32_t mode = context_of(thread, heap)->barrier;
+    uint32_t mode = __atomic_load_n(&context_of(thread, heap)->barrier, __ATOMIC_RELAXED);
     if (mode == FH_GC_BARRIER_SNOOP) {
         log_add(heap, mutator, NULL, __atomic_load_n(slot, __ATOMIC_RELAXED));
         log_add(heap, mutator, NULL, (void *)value);
@@ -70,8 +70,17 @@ static FH_NOINLINE void store_remembering(struct fh_gc_heap *public, void *slot,
 {
     struct gc_thread *thread = gc_local.thread;
     thread_enter(thread);
-    slot_will_change(heap_of(public), thread, slot, value);
-    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+    struct gc_heap *heap = heap_of(public);
+    if (__atomic_load_n(&context_of(thread, heap)->barrier, __ATOMIC_RELAXED) ==
+        FH_GC_BARRIER_SNOOP) {
+        /* What is overwritten, not what was there a moment ago. */
+        void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
+        shade(heap, mutator_of(thread, heap), old);
+        shade(heap, mutator_of(thread, heap), value);
+    } else {
+        slot_will_change(heap, thread, slot, value);
+        __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+    }
     thread_leave(thread);
 }
 

@@ -122,7 +122,7 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
     bool poison = heap->options.debug & FH_GC_POISON;
     if (UNLIKELY(poison)) block_map(block, 0, NULL, before);
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
-    block->live = (uint32_t)live;
+    __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
     if (UNLIKELY(poison)) block_poison(block, before, map);
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
@@ -249,9 +249,11 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
         struct gc_block *block = index ? gc_block_at(index) : NULL;
         if (block == NULL || !block_is_unswept(heap, block)) continue;
         STORE(&block->state, BLOCK_CURRENT);
+        atomic_fetch_add(&heap->sweeping, 1); /* the collector's thread does not stand for a walk */
         lock_give(&heap->lock);
         *room = block_sweep(heap, block, map);
         lock_take(&heap->lock);
+        atomic_fetch_sub(&heap->sweeping, 1);
         return block;
     }
     return NULL;
@@ -280,13 +282,13 @@ void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
     if (map) block_map(block, 0, NULL, map);
     for (size_t word = 0; map && word < MAP_WORDS; word++)
         map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
-    STORE(&block->snapshot, map ? map : map_empty);
+    STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
 }
 
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
-    if (block) block->live = (uint32_t)block_map(block, 0, NULL, map);
+    if (block) block_map(block, 0, NULL, map);
     return block;
 }
 
@@ -424,6 +426,12 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+void heap_release_free(struct gc_heap *heap)
+{
+    while (block_yield(heap)) {
+    }
+}
+
 void heap_trim(struct gc_heap *heap)
 {
     while (heap_bytes(heap) > heap->target && block_yield(heap)) {
@@ -452,6 +460,7 @@ void blocks_fork_child(struct gc_heap *heap)
         struct gc_block *block = gc_block_at(index);
         if (LOAD(&block->state) == BLOCK_CURRENT) STORE(&block->state, BLOCK_FULL);
     }
+    STORE(&heap->sweeping, 0);
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
 }
@@ -512,7 +521,7 @@ size_t object_size(const uint8_t *meta)
 bool object_is_new(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
-    const uint64_t *snapshot = LOAD(&block->snapshot);
+    const uint64_t *snapshot = LOAD_ACQUIRE(&block->snapshot);
     if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK || snapshot == NULL) return false;
     size_t granule = (size_t)(meta - meta_of(gc_block_start(block)));
     return !(snapshot[granule / 64] >> granule % 64 & 1);

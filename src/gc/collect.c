@@ -32,6 +32,7 @@ static void mark_all(struct gc_heap *heap, bool minor)
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
     weak_process(heap);
+    weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
 }
@@ -113,9 +114,20 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
     thread_leave(self);
 }
 
+/* All free blocks go back to the arena, from where the purger returns them to the kernel. */
+static void heap_give_back(struct gc_heap *heap)
+{
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    heap_sweep_all(heap);
+    heap_release_free(heap);
+    thread_leave(thread);
+}
+
 GC_PUBLIC int fh_gc_collect(struct fh_gc_heap *public, enum fh_gc_kind kind)
 {
     struct gc_heap *heap = heap_of(public);
     gc_collect(heap, kind, FH_GC_WHY_CALL, LOAD(&heap->epoch));
+    if (kind == FH_GC_COMPACT) heap_give_back(heap);
     return 0;
 }

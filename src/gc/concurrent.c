@@ -4,8 +4,9 @@
  *
  *   IDLE --> sweep what is left
  *   ARMED    handshake 1: each thread remembers every store from now on (SNOOP)
+ *            handshake 2: each has finished the store that the first one interrupted
  *            all log bits are set: every slot of the snapshot may have to be remembered
- *   MARKING  handshake 2: each thread's own roots are found; what it allocates from here on is alive
+ *   MARKING  handshake 3: each thread's own roots are found; what it allocates from here on is alive
  *            the other roots; then stores are remembered once a slot (LOG)
  *            mark; handshake: what threads remember; again, until a round brings nothing new
  *   SETTLING who reads a weak reference waits; one more round
@@ -65,7 +66,7 @@ static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
     struct fh_gc_context *context = context_of(thread, heap);
     mutator_sweep_blocks(heap, thread);
     mutator->log_count = 0;
-    context->barrier = FH_GC_BARRIER_SNOOP;
+    __atomic_store_n(&context->barrier, FH_GC_BARRIER_SNOOP, __ATOMIC_RELAXED);
     registers_shade(heap, thread, mutator);
 }
 
@@ -109,10 +110,16 @@ static void action_flush(struct gc_heap *heap, struct gc_thread *thread)
     shade_flush(heap, mutator_of(thread, heap));
 }
 
+static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
+{
+    (void)heap;
+    (void)thread;
+}
+
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
     uint64_t start = os_time_ns();
-    handshake(heap, action);
+    handshake(heap, action, action == action_settle);
     heap->stats.handshakes++;
     gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
 }
@@ -147,11 +154,12 @@ static void slots_arm(struct gc_heap *heap)
 static void cycle_snapshot(struct gc_heap *heap)
 {
     world_take();
-    roots_refresh(heap);
     heap->snapshot_live = size_in_use(heap);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     STORE(&heap->phase, PHASE_ARMED);
     handshake_noted(heap, action_arm);
+    handshake_noted(heap, action_settle);
+    roots_refresh(heap); /* stores to what is loaded from here on are remembered */
     slots_arm(heap);
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
@@ -184,17 +192,6 @@ void cycle_drain(struct gc_heap *heap)
     }
 }
 
-static void cycle_settle(struct gc_heap *heap)
-{
-    while (cycle_round(heap)) {
-    }
-    atomic_store(&heap->phase, PHASE_SETTLING); /* partner: weak_read */
-    while (cycle_round(heap)) {
-    }
-    atomic_store(&heap->phase, PHASE_WEAK);
-    os_wake(&heap->phase);
-}
-
 /* The stack overflowed for want of memory: the rest is done while the program stands. */
 static void cycle_finish_stopped(struct gc_heap *heap)
 {
@@ -211,10 +208,34 @@ static void cycle_finish_stopped(struct gc_heap *heap)
     heap->stats.stack_overflows++;
 }
 
+/* Until neither threads nor ephemerons bring anything new. */
+static void cycle_rounds(struct gc_heap *heap)
+{
+    for (bool more = true; more;) {
+        more = cycle_round(heap);
+        while (ephemerons_settle(heap)) {
+            cycle_drain(heap);
+            more = true;
+        }
+    }
+}
+
+static void cycle_settle(struct gc_heap *heap)
+{
+    ephemerons_hash(heap);
+    cycle_rounds(heap);
+    atomic_store(&heap->phase, PHASE_SETTLING); /* partner: weak_read */
+    cycle_rounds(heap);
+    if (LOAD(&heap->marking_state->overflow)) cycle_finish_stopped(heap);
+    atomic_store(&heap->phase, PHASE_WEAK);
+    os_wake(&heap->phase);
+}
+
 static void cycle_end(struct gc_heap *heap, uint64_t start)
 {
     world_take();
     lock_take(&heap->lock);
+    weak_publish(heap);
     gc_large_find_dead(heap);
     heap_unsweep(heap, false);
     heap->young.count = 0;
@@ -252,7 +273,6 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     cycle_drain(heap);
     cycle_settle(heap);
-    if (LOAD(&heap->marking_state->overflow)) cycle_finish_stopped(heap);
     gc_event(heap, FH_GC_EVENT_MARKED, marking_objects(heap));
     weak_process(heap);
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
@@ -365,12 +385,12 @@ uint64_t cycle_marked(const struct gc_heap *heap)
 
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects)
 {
-    if (LOAD(&heap->phase) != PHASE_MARKING) return false;
+    if (LOAD_ACQUIRE(&heap->phase) != PHASE_MARKING) return false;
     thread_enter(thread);
     bool worked = false;
     struct marker *marker = marker_borrow(heap);
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
-    if (marker && mutator_of(thread, heap)->black && LOAD(&heap->phase) == PHASE_MARKING) {
+    if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
         uint64_t start = os_time_ns();
         worked = marker_assist(marker, objects);
         pause_note(heap, os_time_ns() - start);

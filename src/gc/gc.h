@@ -146,7 +146,7 @@ struct mutator {
     bool medium_zero;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
-    bool black;             /* what it allocates now is alive until the cycle ends */
+    _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
     uint32_t log_count;
     struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
@@ -171,8 +171,10 @@ struct gc_thread {
     unsigned register_count;
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    void **will_store;  /* the slot of its last fh_gc_will_store */
-    uint64_t paused_ns; /* when it became SAFE because it was wanted; 0 otherwise */
+    void **will_store;                 /* the slot of its last fh_gc_will_store */
+    uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
+    uint64_t interrupted_ns;           /* its processor time then */
+    uint64_t paused_ns;                /* when it became SAFE because it was wanted; 0 otherwise */
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -212,9 +214,10 @@ void world_stop(void);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
- * when all have. The caller is not attached. Holds: the world lock. */
+ * when all have. With `progress` none answers in the middle of a store that it began before the handshake
+ * before. The caller is not attached. Holds: the world lock. */
 typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
-void handshake(struct gc_heap *heap, handshake_fn *action);
+void handshake(struct gc_heap *heap, handshake_fn *action, bool progress);
 
 /* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
@@ -242,7 +245,7 @@ struct gc_weakness {
     struct vector ephemerons; /* met by this collection whose key was not marked then */
     struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
     struct index finalizer_index, link_index;
-    size_t queue_next;
+    size_t queue_next, queue_visible; /* finalizers between the two may run */
 };
 
 struct marking; /* mark.c */
@@ -251,7 +254,7 @@ struct gc_heap {
     struct fh_gc_heap public;
     bool exists;
     uint8_t number;
-    uint8_t mark;           /* state of what the last full collection found: 2 or 3 */
+    _Atomic uint8_t mark;   /* state of what the last full collection found: 2 or 3 */
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
@@ -259,39 +262,41 @@ struct gc_heap {
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
     struct vector large;
-    size_t block_count; /* in use, free ones included */
-    size_t sweep_next;  /* blocks from here to sweep_end are to be looked at by the sweep */
+    _Atomic size_t block_count; /* in use, free ones included */
+    size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
+    _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
-    struct vector snapshots;       /* uint64_t[MAP_WORDS] */
-    struct vector remembered;      /* struct log_entry */
-    _Atomic bool remembered_lost;  /* there was no memory for one */
-    size_t live_full, target_full; /* after the last full collection */
-    size_t large_bytes;            /* whole slices */
-    uint32_t dead_large;           /* found dead, to be given back: by `next` */
+    struct vector snapshots;               /* uint64_t[MAP_WORDS] */
+    struct vector remembered;              /* struct log_entry */
+    _Atomic bool remembered_lost;          /* there was no memory for one */
+    _Atomic size_t live_full, target_full; /* after the last full collection */
+    _Atomic size_t large_bytes;            /* whole slices */
+    uint32_t dead_large;                   /* found dead, to be given back: by `next` */
     /* size.c */
-    size_t target; /* bytes of blocks and large objects at which to collect */
-    size_t live;   /* bytes marked by the last collection */
-    size_t limit;
+    _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
+    _Atomic size_t live;   /* bytes marked by the last collection */
+    _Atomic size_t limit;
     _Atomic ptrdiff_t external;
-    ptrdiff_t external_seen;
+    _Atomic ptrdiff_t external_seen;
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
-    uint32_t parked, ramps;
+    _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
     _Atomic bool collector_lost; /* in a fork */
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    size_t start;         /* bytes in use at which a cycle starts */
-    size_t snapshot_live; /* live when the cycle before took its snapshot, and what came after */
-    uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
-    _Atomic uint64_t moves;      /* collections that moved objects */
+    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t
+        snapshot_live; /* live when the cycle before took its snapshot, and what came after */
+    _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
+    _Atomic uint64_t moves;              /* collections that moved objects */
     /* roots.c */
     struct vector roots;   /* struct root_range */
     struct vector handles; /* struct fh_gc_handle chunks */
@@ -407,6 +412,9 @@ FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
 {
     return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
 }
+
+/* Gives all free blocks back. */
+void heap_release_free(struct gc_heap *heap);
 
 /* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
 bool heap_yield(struct gc_heap *heap, size_t slices);

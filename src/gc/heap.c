@@ -15,7 +15,7 @@ static int options_check(const struct fh_gc_options *o)
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
     if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
-    if (o->debug >= FH_GC_RANDOM_DELAY * 2) return EINVAL;
+    if (o->debug & ~(uint32_t)(FH_GC_VERIFY | FH_GC_POISON | FH_GC_RANDOM_DELAY)) return EINVAL;
     return 0;
 }
 

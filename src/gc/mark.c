@@ -78,7 +78,7 @@ static bool marker_refill(struct marker *marker)
     lock_take(&marking->lock);
     struct chunk *chunk = marking->pool;
     if (chunk) {
-        marking->pool = chunk->next;
+        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
         marker->chunk->next = marking->spare;
         marking->spare = marker->chunk;
         marker->chunk = chunk;
@@ -119,8 +119,7 @@ NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintpt
 {
     uintptr_t base = gc_side.base;
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    for (; at < end; at += sizeof(void *))
-        marker_word(marker, __atomic_load_n((uintptr_t *)at, __ATOMIC_RELAXED), base, range);
+    for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
@@ -129,7 +128,7 @@ FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; bits; bits &= bits - 1) {
         uintptr_t *slot = (uintptr_t *)at + base_ctz(bits);
-        marker_word(marker, __atomic_load_n(slot, __ATOMIC_RELAXED), base, range);
+        marker_word(marker, word_load(slot), base, range);
     }
 }
 
@@ -213,6 +212,12 @@ static bool candidate_is_ours(struct marker *marker, uintptr_t word)
     return LOAD(&gc_block_of((void *)word)->owner) == marker->visitor.heap;
 }
 
+/* Others read it meanwhile. */
+FH_INLINE void tally(uint64_t *count, uint64_t n)
+{
+    __atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
+}
+
 FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = meta_of((void *)word);
@@ -231,8 +236,8 @@ FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
     uintptr_t p = (uintptr_t)meta_address(meta);
     size_t granules = type->granules;
     size_t size = granules ? granules << GC_SHIFT : object_size(meta);
-    marker->objects++;
-    marker->bytes += base_round_up(size, GC_GRANULE);
+    tally(&marker->objects, 1);
+    tally(&marker->bytes, base_round_up(size, GC_GRANULE));
     if (type->scan == SCAN_BITMAP)
         marker_bitmap(marker, p, type->bitmap);
     else if (type->scan != SCAN_NOTHING)
@@ -259,8 +264,13 @@ static void queue_flush(struct marker *marker)
 
 static bool marker_next_slice(struct marker *marker)
 {
-    if (marker->slices.count == 0) return false;
-    struct slice slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
+    struct marking *marking = marker->visitor.heap->marking_state;
+    struct vector *slices = marker->slices.count ? &marker->slices : &marking->slices;
+    lock_take(&marking->lock);
+    struct slice slice = {0, 0, NULL};
+    if (slices->count) slice = *(struct slice *)vector_at(slices, --slices->count);
+    lock_give(&marking->lock);
+    if (slice.at == slice.end) return false;
     marker_long(marker, slice.type, slice.at, slice.end);
     return true;
 }
@@ -376,13 +386,12 @@ void helpers_fork_child(void)
 static void visit_slot(struct fh_gc_visitor *visitor, void **slot)
 {
     struct marker *marker = (struct marker *)visitor;
-    uintptr_t word = (uintptr_t)__atomic_load_n(slot, __ATOMIC_RELAXED);
-    marker_add(marker, word);
+    marker_add(marker, word_load(slot));
 }
 
 static void visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
 {
-    marker_add((struct marker *)visitor, __atomic_load_n(slot, __ATOMIC_RELAXED) & mask);
+    marker_add((struct marker *)visitor, word_load(slot) & mask);
 }
 
 static void visit_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
@@ -396,7 +405,8 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
     marker->keyed = marker->short_of_memory = false;
-    marker->others = gc_heap_count > 1;
+    /* Others may be made while a cycle goes on. */
+    marker->others = gc_heap_count > 1 || heap->has_collector;
     marker->mark = heap->mark;
     marker->objects = marker->bytes = 0;
     marker->slices.item = sizeof(struct slice);
@@ -411,6 +421,7 @@ bool marking_init(struct gc_heap *heap)
     if (marking == NULL) return false;
     memset(marking, 0, sizeof *marking);
     marking->heap = heap;
+    marking->slices.item = sizeof(struct slice);
     marking->chunks_reserved = base_round_up(base_max(arena.size >> 7, MIB), MIB);
     marking->chunks = os_vm_reserve(marking->chunks_reserved, MIB);
     if (marking->chunks == NULL) return false;
@@ -428,6 +439,7 @@ void marking_destroy(struct gc_heap *heap)
     struct marking *marking = heap->marking_state;
     if (marking == NULL || marking->chunks == NULL) return;
     for (unsigned i = 0; i < MARKERS; i++) vector_finish(&marking->marker[i].slices);
+    vector_finish(&marking->slices);
     os_vm_release(marking->chunks, marking->chunks_reserved);
     marking->chunks = NULL;
 }
@@ -462,7 +474,7 @@ static void shade_directly(struct gc_heap *heap, struct mutator *mutator)
 {
     for (uint32_t i = 0; i < mutator->log_count; i++) {
         uint8_t *meta = object_find(heap, (uintptr_t)mutator->log[i].old);
-        if (meta == NULL || LOAD(&heap->phase) != PHASE_MARKING) continue;
+        if (meta == NULL || LOAD(&heap->phase) < PHASE_MARKING) continue;
         meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | heap->mark));
     }
     STORE(&heap->marking_state->overflow, 1);
@@ -551,10 +563,13 @@ void marker_give_all(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
     queue_flush(marker);
-    while (marker_next_slice(marker)) {
-    }
     bool fixed = marker >= marking->marker && marker < marking->marker + MARKERS;
     lock_take(&marking->lock);
+    while (marker->slices.count) {
+        struct slice *slice = vector_add(&marking->slices);
+        if (slice == NULL) break; /* it stays here, for who borrows this marker next */
+        *slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
+    }
     struct chunk *chunk = marker->chunk, *fresh = NULL;
     if (chunk->count && fixed) fresh = chunk_make(marking);
     if (chunk->count == 0) {
@@ -583,14 +598,16 @@ bool marking_is_drained(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     return atomic_load(&marking->borrowed) == 0 &&
-           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL;
+           __atomic_load_n(&marking->pool, __ATOMIC_ACQUIRE) == NULL &&
+           __atomic_load_n(&marking->slices.count, __ATOMIC_ACQUIRE) == 0;
 }
 
 uint64_t marking_objects(const struct gc_heap *heap)
 {
     const struct marking *marking = heap->marking_state;
     uint64_t objects = 0;
-    for (unsigned i = 0; i < MARKERS; i++) objects += marking->marker[i].objects;
+    for (unsigned i = 0; i < MARKERS; i++)
+        objects += __atomic_load_n(&marking->marker[i].objects, __ATOMIC_RELAXED);
     return objects;
 }
 

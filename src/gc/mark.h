@@ -62,7 +62,8 @@ struct marking {
     struct gc_heap *heap;
     struct lock lock; /* of the pool */
     struct chunk *pool, *spare;
-    char *chunks; /* reserved memory for chunks */
+    struct vector slices; /* of long objects, left by threads that assisted */
+    char *chunks;         /* reserved memory for chunks */
     size_t chunks_reserved, chunks_committed, chunks_used;
     _Atomic uint32_t idle, active, bell, done;
     _Atomic uint32_t overflow;
@@ -127,6 +128,12 @@ void ephemeron_key_marked(struct marker *marker, void *key);
 
 /* Objects whose finalizers wait. */
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+
+/* From now on keys look for the ephemerons that wait for them; those that missed each other meet. */
+void ephemerons_hash(struct gc_heap *heap);
+bool ephemerons_settle(struct gc_heap *heap);
+
+void weak_publish(struct gc_heap *heap);
 
 /* All of weakness, after marking: ephemerons, clearing, finalizers. Threads stand. */
 void weak_process(struct gc_heap *heap);

@@ -57,17 +57,30 @@ FH_INLINE char *meta_address(const uint8_t *meta)
     return (char *)(((uintptr_t)meta - gc_side.marks_bias) << GC_SHIFT);
 }
 
-FH_INLINE uint8_t meta_load(const uint8_t *meta)
+/* Words and bytes that other threads may be writing, plainly and on purpose: each is whole, and no reader
+ * cares which of two values it gets. The thread sanitizer would. */
+#ifdef FH_TSAN
+#define FH_RACY __attribute__((noinline, unused, no_sanitize("thread"))) static
+#else
+#define FH_RACY FH_INLINE
+#endif
+
+FH_RACY uint8_t meta_load(const uint8_t *meta)
 {
-    return __atomic_load_n(meta, __ATOMIC_RELAXED);
+    return *(const volatile uint8_t *)meta;
 }
 
-FH_INLINE void meta_store(uint8_t *meta, uint8_t byte)
+FH_RACY void meta_store(uint8_t *meta, uint8_t byte)
 {
-    __atomic_store_n(meta, byte, __ATOMIC_RELAXED);
+    *(volatile uint8_t *)meta = byte;
 }
 
-FH_INLINE uint64_t meta_load8(const uint8_t *meta)
+FH_RACY uintptr_t word_load(const void *at)
+{
+    return *(const volatile uintptr_t *)at;
+}
+
+FH_RACY uint64_t meta_load8(const uint8_t *meta)
 {
     uint64_t word;
     __builtin_memcpy(&word, meta, sizeof word);

@@ -170,6 +170,42 @@ GC_PUBLIC int fh_gc_root_function(struct fh_gc_heap *heap, fh_gc_trace_fn *trace
     return root_add(heap_of(heap), (struct root_range){.start = (uintptr_t)data, .trace = trace});
 }
 
+struct root_shading {
+    struct fh_gc_visitor visitor;
+    struct mutator *mutator;
+};
+
+static void shade_slot(struct fh_gc_visitor *visitor, void **slot)
+{
+    shade(visitor->heap, ((struct root_shading *)visitor)->mutator, (void *)word_load(slot));
+}
+
+static void shade_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    shade(visitor->heap, ((struct root_shading *)visitor)->mutator,
+          (void *)(word_load(slot) & mask));
+}
+
+static void shade_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (side_holds(word_load(start + i))) shade_slot(visitor, (void **)(start + i));
+}
+
+/* What a root that goes away refers to may be on a stack that was searched already: while a snapshot is
+ * being taken it is kept. */
+static void root_shade(struct gc_heap *heap, struct gc_thread *thread, struct root_range *root)
+{
+    uint32_t phase = LOAD(&heap->phase);
+    if (phase != PHASE_ARMED && phase != PHASE_MARKING) return;
+    struct root_shading shading = {{shade_slot, shade_tagged, shade_range, heap, NULL, NULL},
+                                   mutator_of(thread, heap)};
+    if (root->trace)
+        root->trace((void *)root->start, 0, &shading.visitor);
+    else
+        visit_words(&shading.visitor, root->start, root->start + root->size);
+}
+
 GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
 {
     struct gc_heap *heap = heap_of(public);
@@ -180,6 +216,7 @@ GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
     for (size_t i = heap->roots.count; i-- > 0 && result != 0;) {
         struct root_range *root = vector_at(&heap->roots, i);
         if (root->start != (uintptr_t)start) continue;
+        root_shade(heap, thread, root);
         vector_remove(&heap->roots, i);
         result = 0;
     }
@@ -275,6 +312,7 @@ GC_PUBLIC int fh_gc_unpin(struct fh_gc_heap *public, void *object)
     thread_enter(thread);
     lock_take(&heap->lock);
     struct pin *pin = pin_find(heap, object);
+    if (pin && LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), object);
     if (pin && --pin->count == 0)
         vector_remove(&heap->pins, (size_t)(pin - (struct pin *)heap->pins.base));
     lock_give(&heap->lock);

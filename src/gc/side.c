@@ -56,6 +56,16 @@ bool side_commit(uint32_t end)
     return done;
 }
 
+/* The bytes of whole words; other threads read them meanwhile. */
+static void log_set(uint8_t *byte, size_t count, uint8_t value)
+{
+#ifdef FH_TSAN
+    for (size_t i = 0; i < count; i++) __atomic_store_n(byte + i, value, __ATOMIC_RELAXED);
+#else
+    memset(byte, value, count);
+#endif
+}
+
 void log_fill(const void *start, size_t size, bool set)
 {
     uintptr_t p = (uintptr_t)start, end = p + size;
@@ -67,7 +77,7 @@ void log_fill(const void *start, size_t size, bool set)
             __atomic_fetch_and(log_byte((void *)p), (uint8_t)~log_bit((void *)p), __ATOMIC_RELAXED);
     }
     size_t whole = (end - p) & ~(size_t)63;
-    if (p < end) memset(log_byte((void *)p), set ? 0xff : 0, whole >> 6);
+    if (p < end) log_set(log_byte((void *)p), whole >> 6, set ? 0xff : 0);
     for (p += p < end ? whole : 0; p < end; p += 8) {
         if (set)
             __atomic_fetch_or(log_byte((void *)p), log_bit((void *)p), __ATOMIC_RELAXED);

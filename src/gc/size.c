@@ -109,7 +109,6 @@ void size_after_collection(struct gc_heap *heap)
     size_t target = base_max(initial, live + size_room(heap, live));
     if (heap->options.sizing == FH_GC_FIXED) target = heap->limit;
     heap->target = size_bounded(heap, base_round_up(target, SLICE_SIZE));
-    heap->stats.target_bytes = heap->target;
     heap->live_full = live;
     heap->target_full = heap->target;
     heap->start = size_start(heap);

@@ -56,7 +56,8 @@ static void stats_count_blocks(struct gc_heap *heap, struct fh_gc_stats *stats)
         unsigned state = LOAD(&block->state);
         if (state == BLOCK_FULL) stats->blocks_full++;
         if (state == BLOCK_FULL || state == BLOCK_CURRENT)
-            stats->hole_bytes += (BLOCK_GRANULES - block->live) << GC_SHIFT;
+            stats->hole_bytes += (BLOCK_GRANULES - __atomic_load_n(&block->live, __ATOMIC_RELAXED))
+                                 << GC_SHIFT;
     }
 }
 

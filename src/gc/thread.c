@@ -41,6 +41,7 @@ enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
+static bool action_needs_progress;
 
 /* ---- SAFE ---------------------------------------------------------------------------------------- */
 
@@ -72,14 +73,35 @@ static void safe_leave(struct gc_thread *thread)
     thread->paused_ns = 0;
 }
 
+/* Registers of callers that this function and the one before it have pushed: after fh_gc_blocking_begin has
+ * returned, these frames are gone while the thread is still SAFE. */
+__attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
+    struct gc_thread *thread)
+{
+    thread->register_count = BASE_REGISTERS;
+    const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
+    while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
+        thread->registers[thread->register_count++] = *at++;
+}
+
 /* The stack from this function's frame on is published; so callers are never inlined into a frame below
  * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
     base_registers_save(thread->registers);
-    thread->register_count = BASE_REGISTERS;
     thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    stack_top_copy(thread);
     safe_publish(thread);
+}
+
+/* Whether an interrupted thread has got beyond what it was in the middle of when it was interrupted for
+ * the handshake before: the test and store of the inline barrier are at most PATH bytes. A loop of that
+ * length is told by the time that has passed in it. */
+static bool action_has_progress(const struct gc_thread *thread)
+{
+    enum { PATH = 32, LONG_NS = 50000 };
+    return thread->counter - thread->counter_before > PATH ||
+           os_thread_time_ns() - thread->interrupted_ns > LONG_NS;
 }
 
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
@@ -114,6 +136,9 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
         }
     }
     thread->busy--;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* A signal that came just before found it busy and left only the note. */
+    if (UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
     errno = error;
 }
 
@@ -126,10 +151,18 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
     uintptr_t pointer;
-    thread->register_count = os_context_registers(context, thread->registers, &pointer);
-    thread->stack_pointer = pointer - BASE_RED_ZONE;
+    thread->register_count =
+        os_context_registers(context, thread->registers, &pointer, &thread->counter);
+    /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
+     * which compilers pass pairs of pointers. */
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    bool same = frame >= thread->stack_low && frame < pointer;
+    thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
     if (LOAD(&thread->wanted) == WANTED_ACTION) {
+        if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
         action_run(thread);
+        thread->counter_before = thread->counter;
+        thread->interrupted_ns = os_thread_time_ns();
     } else {
         safe_publish(thread);
         safe_leave(thread);
@@ -232,11 +265,12 @@ static bool action_for(struct gc_thread *thread)
     return true;
 }
 
-void handshake(struct gc_heap *heap, handshake_fn *action)
+void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
 {
     struct gc_thread *self = gc_local.thread;
     action_heap = heap;
     action_function = action;
+    action_needs_progress = progress;
     ASSERT(self == NULL);
     (void)self;
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
@@ -249,7 +283,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
         bool all = true;
         for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
         if (all) return;
-        os_wait(&safe_bell, bell, 5);
+        os_wait(&safe_bell, bell, progress ? 1 : 5);
         if (LOAD(&safe_bell) != bell) continue;
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
@@ -309,7 +343,10 @@ static void thread_find_memory(struct gc_thread *thread)
 
 static void gc_thread_end(void *unused)
 {
+    struct gc_thread *thread = gc_local.thread;
     (void)unused;
+    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
     fh_gc_thread_detach();
 }
 

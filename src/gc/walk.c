@@ -21,6 +21,7 @@ void still_begin(struct gc_heap *heap)
     self->register_count = BASE_REGISTERS;
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
     world_stop();
+    while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)
         for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_sweep_blocks(heap, t);

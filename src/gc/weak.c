@@ -178,17 +178,19 @@ GC_PUBLIC struct fh_gc_ephemeron *fh_gc_ephemeron_new(struct fh_gc_heap *public,
     return ephemeron;
 }
 
-/* The value is loaded before the key is looked at again: if the key is alive then, the value was, too. */
 static void *ephemeron_read(struct fh_gc_heap *public, struct fh_gc_ephemeron *ephemeron, bool key)
 {
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *value = __atomic_load_n(&ephemeron->value, __ATOMIC_ACQUIRE);
     void *result = weak_read(heap, thread, &ephemeron->key);
     if (result && !key) {
-        result = value;
-        if (LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), value);
+        result = __atomic_load_n(&ephemeron->value, __ATOMIC_ACQUIRE);
+        uint32_t phase = LOAD(&heap->phase);
+        if (phase == PHASE_ARMED || phase == PHASE_MARKING)
+            shade(heap, mutator_of(thread, heap), result);
+        /* Broken since the key was looked at? Then the key is dead, and was only on its way to be. */
+        if (__atomic_load_n(&ephemeron->key, __ATOMIC_ACQUIRE) == 0) result = NULL;
     }
     thread_leave(thread);
     return result;
@@ -274,7 +276,7 @@ void ephemeron_key_marked(struct marker *marker, void *key)
 }
 
 /* From now on keys look for the ephemerons that wait for them. */
-static void ephemerons_hash(struct gc_heap *heap)
+void ephemerons_hash(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
     struct marking *marking = heap->marking_state;
@@ -286,28 +288,41 @@ static void ephemerons_hash(struct gc_heap *heap)
         while (size & (size - 1)) size &= size - 1;
     }
     chains->count = size;
-    if (size == 0) return; /* not even one page, ever: ephemerons_settle does it the slow way */
+    if (size == 0) return;     /* not even one page, ever: ephemerons_settle does it the slow way */
+    lock_take(&marking->lock); /* threads that assist may be adding to the list */
     memset(chains->base, 0, size * sizeof(uint32_t));
-    for (size_t i = 0; i < weakness->ephemerons.count; i++) waiting_link(heap, i);
-    for (unsigned i = 0; i < marking->count; i++) marking->marker[i].keyed = true;
+    for (size_t i = 0; i < weakness->ephemerons.count; i++) {
+        struct waiting *entry = vector_at(&weakness->ephemerons, i);
+        if (entry->ephemeron) waiting_link(heap, i);
+    }
+    /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. */
+    unsigned own = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : 1;
+    for (unsigned i = 0; i < own; i++) marking->marker[i].keyed = true;
+    lock_give(&marking->lock);
 }
 
-/* Values of keys that are marked by now are marked; again while that finds anything. */
-static void ephemerons_settle(struct gc_heap *heap)
+/* Values of keys that are marked by now are candidates from now on; true if there was one. */
+bool ephemerons_settle(struct gc_heap *heap)
 {
     struct vector *waiting = &heap->weakness.ephemerons;
-    for (bool found = true; found;) {
-        found = false;
-        for (size_t i = 0; i < waiting->count; i++) {
-            struct waiting *entry = vector_at(waiting, i);
-            struct fh_gc_ephemeron *ephemeron = entry->ephemeron;
-            if (ephemeron == NULL || !mark_is_set(heap, ~ephemeron->key)) continue;
-            entry->ephemeron = NULL;
-            marker_add(&heap->marking_state->marker[0], (uintptr_t)ephemeron->value);
-            found = true;
-        }
-        if (found) marking_drain(heap);
+    struct marking *marking = heap->marking_state;
+    bool found = false;
+    for (size_t i = 0;; i++) {
+        lock_take(&marking->lock);
+        struct waiting *entry = i < waiting->count ? vector_at(waiting, i) : NULL;
+        struct fh_gc_ephemeron *ephemeron = entry ? entry->ephemeron : NULL;
+        bool due = ephemeron && mark_is_set(heap, ~ephemeron->key);
+        if (due) entry->ephemeron = NULL;
+        lock_give(&marking->lock);
+        if (entry == NULL) return found;
+        if (due) marker_add(&marking->marker[0], (uintptr_t)word_load(&ephemeron->value));
+        found |= due;
     }
+}
+
+static void ephemerons_settle_all(struct gc_heap *heap)
+{
+    while (ephemerons_settle(heap)) marking_drain(heap);
 }
 
 static void ephemerons_break(struct gc_heap *heap)
@@ -334,10 +349,12 @@ static void weak_clear(struct gc_heap *heap)
     for (size_t i = 0; i < weak->count; i++) {
         struct fh_gc_weak *reference = entry[i];
         if (!mark_is_set(heap, (uintptr_t)reference)) continue;
-        if (!mark_is_set(heap, ~reference->hidden)) {
-            __atomic_store_n(&reference->hidden, ~(uintptr_t)0, __ATOMIC_RELAXED);
+        uintptr_t hidden = __atomic_load_n(&reference->hidden, __ATOMIC_ACQUIRE);
+        /* Unless another target was set meanwhile. */
+        if (!mark_is_set(heap, ~hidden) &&
+            __atomic_compare_exchange_n(&reference->hidden, &hidden, ~(uintptr_t)0, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             heap->stats.weak_cleared++;
-        }
         entry[kept++] = reference;
     }
     weak->count = kept;
@@ -444,7 +461,7 @@ static void finalizers_mark_below(struct gc_heap *heap)
 }
 
 /* Moves those that are due to the queue: unordered ones before finalizers_mark_below, others after. */
-static bool finalizers_queue(struct gc_heap *heap, bool unordered)
+static void finalizers_queue(struct gc_heap *heap, bool unordered)
 {
     struct gc_weakness *weakness = &heap->weakness;
     lock_take(&heap->lock);
@@ -463,26 +480,22 @@ static bool finalizers_queue(struct gc_heap *heap, bool unordered)
         heap->stats.finalizers_queued++;
         vector_remove(&weakness->finalizers, i);
     }
-    bool some = weakness->finalizers.count != before;
-    if (some) index_build(&weakness->finalizer_index, &weakness->finalizers);
+    if (weakness->finalizers.count != before)
+        index_build(&weakness->finalizer_index, &weakness->finalizers);
     lock_give(&heap->lock);
-    return some;
 }
 
 static void finalizers_process(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
     if (weakness->finalizers.count == 0) return;
-    bool queued = finalizers_queue(heap, true);
+    finalizers_queue(heap, true);
     finalizers_mark_below(heap);
-    queued |= finalizers_queue(heap, false);
+    finalizers_queue(heap, false);
     lock_take(&heap->lock);
     weak_visit_queue(heap, &heap->marking_state->marker[0].visitor);
     lock_give(&heap->lock);
     marking_drain(heap);
-    if (!queued) return;
-    atomic_fetch_add(&heap->finalizer_bell, 1);
-    os_wake(&heap->finalizer_bell);
 }
 
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
@@ -495,10 +508,10 @@ void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 static bool queue_pop(struct gc_heap *heap, struct finalizer *finalizer)
 {
     struct gc_weakness *weakness = &heap->weakness;
-    bool some = weakness->queue_next < weakness->queue.count;
+    bool some = weakness->queue_next < weakness->queue_visible;
     if (some) *finalizer = *(struct finalizer *)vector_at(&weakness->queue, weakness->queue_next++);
     if (weakness->queue_next == weakness->queue.count)
-        weakness->queue_next = weakness->queue.count = 0;
+        weakness->queue_next = weakness->queue_visible = weakness->queue.count = 0;
     heap->stats.finalizers_run += some;
     if (some && LOAD(&heap->phase) != PHASE_IDLE)
         shade(heap, mutator_of(gc_local.thread, heap), finalizer->object);
@@ -525,20 +538,33 @@ GC_PUBLIC size_t fh_gc_finalize(struct fh_gc_heap *public, size_t most)
 GC_PUBLIC size_t fh_gc_finalize_pending(struct fh_gc_heap *public)
 {
     struct gc_weakness *weakness = &heap_of(public)->weakness;
-    return weakness->queue.count - weakness->queue_next;
+    return weakness->queue_visible - weakness->queue_next;
 }
 
 /* ---- the door -------------------------------------------------------------------------------------------------------- */
 
+/* In a cycle the ephemerons have been settled before (cycle_settle): from here on nothing is marked that a
+ * thread could reach. So those whose keys are dead are broken before finalizers bring keys back. */
 void weak_process(struct gc_heap *heap)
 {
-    ephemerons_hash(heap);
-    ephemerons_settle(heap);
+    if (LOAD(&heap->phase) == PHASE_IDLE) ephemerons_hash(heap);
+    ephemerons_settle_all(heap);
+    ephemerons_break(heap);
     links_clear(heap);
     weak_clear(heap);
     finalizers_process(heap);
-    ephemerons_settle(heap);
+    ephemerons_settle_all(heap);
     ephemerons_break(heap);
+}
+
+/* Finalizers that were queued by this collection may run. */
+void weak_publish(struct gc_heap *heap)
+{
+    struct gc_weakness *weakness = &heap->weakness;
+    if (weakness->queue_visible == weakness->queue.count) return;
+    weakness->queue_visible = weakness->queue.count;
+    atomic_fetch_add(&heap->finalizer_bell, 1);
+    os_wake(&heap->finalizer_bell);
 }
 
 void weak_init(struct gc_heap *heap)

@@ -47,11 +47,18 @@ static struct item *item_new(struct item *next)
     return item;
 }
 
+/* Others may cut a list that two of them hold. */
+static struct item *next_of(const struct item *item)
+{
+    return __atomic_load_n(&item->next, __ATOMIC_ACQUIRE);
+}
+
 static void item_check(const struct item *item, unsigned most)
 {
-    for (; item && most > 0; item = item->next, most--) {
+    for (; item && most > 0; item = next_of(item), most--) {
         EXPECT(item->check == check_of(item), "item %p was freed while in use", (void *)item);
-        EXPECT(!item->next || item->next->count < item->count, "a list was mixed up");
+        const struct item *next = next_of(item);
+        EXPECT(!next || next->count < item->count, "a list was mixed up");
     }
 }
 
@@ -90,9 +97,9 @@ static void relay(struct random *random)
             held[h] = NULL;
             break;
         case 5: /* the head's tail is cut off and is only here */
-            if (held[h] == NULL || held[h]->next == NULL) break;
+            if (held[h] == NULL || next_of(held[h]) == NULL) break;
             {
-                struct item *tail = __atomic_load_n(&held[h]->next, __ATOMIC_ACQUIRE);
+                struct item *tail = next_of(held[h]);
                 fh_gc_store(heap, &held[h]->next, NULL);
                 held[h] = tail;
             }
