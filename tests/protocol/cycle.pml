@@ -1,6 +1,6 @@
 /*
  * One concurrent cycle at the level of colours, barrier and handshakes. docs/gc-protocol.md states it in
- * words; its invariants are the assertions here. Two mutators run any program of a few steps over three
+ * words; its claims P1 and P2 are the assertions here. Two mutators run any program of a few steps over three
  * objects and a static variable, while the collector runs one cycle, in every order there is.
  *
  * What is one step here may be one step because there the thread is busy, and no handshake reaches it, or
@@ -41,20 +41,17 @@
 #define NO_SNOOP (mutant == 2)         /* threads are armed with LOG at once */
 #define SNOOP_OLD_ONLY (mutant == 3)   /* SNOOP remembers no new value */
 #define NEW_WHITE (mutant == 4)        /* what a scanned thread allocates is not spared */
+#define NO_SETTLE (mutant == 5)        /* roots are taken while a store of before is under way */
 #define ATTACH_OFF (mutant == 6)       /* a thread that attaches in a cycle has no barrier, */
 #define ATTACH_WHITE (mutant == 7)     /* ... allocates white, */
 #define ATTACH_ANYTIME (mutant == 8)   /* ... or comes in the middle of the snapshot */
 #define DETACH_LOSES (mutant == 9)     /* the log of a thread that leaves is dropped */
 #define WEAK_UNSHADED (mutant == 10)   /* weak reads do not shade */
 #define NO_SETTLING (mutant == 11)     /* weak references are decided on without a round before */
-#define NO_FENCE (mutant == 12)        /* no handshake between ARM and SCAN */
-#define NO_REGISTERS (mutant == 13)    /* nobody looks at a store that is under way, */
-#define REGISTERS_HEAP (mutant == 14)  /* ... or only if its slot is in the heap */
-#define REGISTERS_OLD (mutant == 19)   /* ... or the value that it stores is passed over */
-#define EPHEMERON_LATE (mutant == 15)  /* ephemerons are settled after the last round */
-#define UNROOT_UNSHADED (mutant == 16) /* a root is taken back without shading it */
-#define QUEUE_EARLY (mutant == 17)     /* finalizers run before all they need is marked */
-#define NO_ROUNDS (mutant == 18)       /* no handshake after the snapshot */
+#define NO_ROUNDS (mutant == 12)       /* no handshake after the snapshot */
+#define EPHEMERON_LATE (mutant == 13)  /* ephemerons are settled after the last round */
+#define UNROOT_UNSHADED (mutant == 14) /* a root is taken back without shading it */
+#define QUEUE_EARLY (mutant == 15)     /* finalizers run before all they need is marked */
 
 c_decl { \#include <stdlib.h> }
 
@@ -80,7 +77,7 @@ bool rooted = true;
 #define SNOOP 2
 
 byte reg[2], barrier[2], log[2], steps[2];
-byte under_way[2], storing[2]; /* slot and value between test and store */
+byte under_way[2]; /* the slot between test and store */
 bool black[2], busy[2], attached[2];
 
 /* ---- the cycle ---------------------------------------------------------------------------------- */
@@ -144,27 +141,34 @@ inline store_test()
         :: reg[m] -> v = reg[m]
         fi;
         if
-        :: barrier[m] == OFF || (barrier[m] == LOG && !(armed & bit(s))) -> under_way[m] = s; storing[m] = v
+        :: barrier[m] == OFF || (barrier[m] == LOG && !(armed & bit(s))) -> under_way[m] = s
         :: else -> busy[m] = true
         fi
     }
 }
 
-/* slot_will_change: the barrier may have changed since the test. Between the look at the bit and the
- * exchange another thread may be there. */
+/* store_remembering: the barrier may have changed since the test. SNOOP exchanges. In LOG another thread may
+ * be there between the look at the bit and the exchange of it. */
 inline store_remember()
 {
     if
     :: atomic {
            busy[m] && barrier[m] == SNOOP;
+           old = slot[s];
+           slot[s] = v
+       }
+       atomic {
            if
-           :: !NO_OLD -> shade(log[m], slot[s])
+           :: !NO_OLD -> shade(log[m], old)
            :: else
            fi;
            if
            :: !SNOOP_OLD_ONLY -> shade(log[m], v)
            :: else
-           fi
+           fi;
+           old = 0;
+           busy[m] = false;
+           done()
        }
     :: atomic { busy[m] && barrier[m] == LOG && armed & bit(s) -> old = slot[s] }
        atomic {
@@ -175,7 +179,13 @@ inline store_remember()
            armed = armed & ~bit(s);
            old = 0
        }
-    :: atomic { busy[m] && (barrier[m] == OFF || (barrier[m] == LOG && !(armed & bit(s)))) -> skip }
+       atomic { slot[s] = v; busy[m] = false; done() }
+    :: atomic {
+           busy[m] && (barrier[m] == OFF || (barrier[m] == LOG && !(armed & bit(s))));
+           slot[s] = v;
+           busy[m] = false;
+           done()
+       }
     fi
 }
 
@@ -183,9 +193,8 @@ inline step_store()
 {
     store_test();
     if
-    :: atomic { !busy[m] -> slot[s] = v; under_way[m] = NOWHERE; storing[m] = 0; done() }
-    :: store_remember();
-       atomic { slot[s] = v; busy[m] = false; done() }
+    :: atomic { !busy[m] -> slot[s] = v; under_way[m] = NOWHERE; done() }
+    :: store_remember()
     fi
 }
 
@@ -224,14 +233,18 @@ inline step_weak()
     }
 }
 
-/* fh_gc_ephemeron_value: the value, and then the key as a weak reference. */
+/* fh_gc_ephemeron_value: the key as a weak reference, then the value, and the phase again. */
 inline step_ephemeron()
 {
-    atomic { EPHEMERON && phase != SETTLING && steps_on(m) -> busy[m] = true; v = value; seen = phase }
+    atomic { EPHEMERON && phase != SETTLING && steps_on(m) -> busy[m] = true; seen = phase }
     atomic {
-        reg[m] = (key && (seen != WEAK || alive(key)) -> v : 0);
+        reg[m] = (key && (seen != WEAK || alive(key)) -> value : 0);
         if
-        :: key && seen -> shade(log[m], v); shade(log[m], key)
+        :: seen == ARMED || seen == MARKING -> shade(log[m], key)
+        :: else
+        fi;
+        if
+        :: phase == ARMED || phase == MARKING -> shade(log[m], reg[m])
         :: else
         fi;
         busy[m] = false;
@@ -326,21 +339,6 @@ proctype mutator(byte m)
 
 /* ---- handshakes --------------------------------------------------------------------------------- */
 
-/* A store that passed the test before the barrier was set: what it overwrites, and what it stores, which
- * another thread may overwrite again that read the old value before. Both are in registers. */
-inline registers_shade(m)
-{
-    if
-    :: under_way[m] != NOWHERE && !NO_REGISTERS && !(REGISTERS_HEAP && under_way[m] == STATIC) ->
-       shade(log[m], slot[under_way[m]]);
-       if
-       :: !REGISTERS_OLD -> shade(log[m], storing[m])
-       :: else
-       fi
-    :: else
-    fi
-}
-
 inline flush(m)
 {
     gray = gray | log[m];
@@ -350,13 +348,11 @@ inline flush(m)
 inline action_arm(m)
 {
     log[m] = 0;
-    barrier[m] = (NO_SNOOP -> LOG : SNOOP);
-    registers_shade(m)
+    barrier[m] = (NO_SNOOP -> LOG : SNOOP)
 }
 
 inline action_scan(m)
 {
-    registers_shade(m);
     shade(gray, reg[m]);
     black[m] = true;
     flush(m)
@@ -365,7 +361,7 @@ inline action_scan(m)
 #define everybody (attached[0] | (attached[1] << 1))
 
 #define ARM 0
-#define FENCE 1
+#define SETTLE 1
 #define SCAN 2
 #define FLUSH 3
 
@@ -373,11 +369,14 @@ inline act(action, m)
 {
     if
     :: action == ARM -> action_arm(m)
-    :: action == FENCE -> registers_shade(m)
+    :: action == SETTLE
     :: action == SCAN -> action_scan(m)
     :: action == FLUSH -> flush(m)
     fi
 }
+
+/* SETTLE finds a thread only where no store of before ARM is under way. */
+#define answers(action, m) (!busy[m] && (action != SETTLE || under_way[m] == NOWHERE))
 
 /* Each attached thread, in any order, where it is not busy. */
 inline handshake(action)
@@ -385,8 +384,8 @@ inline handshake(action)
     do
     :: atomic {
            if
-           :: todo & 1 && !busy[0] -> act(action, 0); todo = todo & 2
-           :: todo & 2 && !busy[1] -> act(action, 1); todo = todo & 1
+           :: todo & 1 && answers(action, 0) -> act(action, 0); todo = todo & 2
+           :: todo & 2 && answers(action, 1) -> act(action, 1); todo = todo & 1
            fi;
            if
            :: !todo -> break
@@ -477,11 +476,12 @@ inline snapshot()
 {
     atomic { !world -> world = true; phase = ARMED; todo = everybody }
     handshake(ARM);
-    atomic { armed = 15; todo = everybody } /* slots_arm: nobody looks at log bits in SNOOP */
+    todo = everybody;
     if
-    :: !NO_FENCE -> handshake(FENCE)
+    :: !NO_SETTLE -> handshake(SETTLE)
     :: else
     fi;
+    armed = 15; /* slots_arm: nobody looks at log bits in SNOOP */
     atomic { phase = MARKING; todo = everybody }
     handshake(SCAN);
     atomic {
