@@ -117,14 +117,14 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
 
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    uintptr_t base = gc_side.base;
+    uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
 {
-    uintptr_t base = gc_side.base;
+    uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     for (; bits; bits &= bits - 1) {
         uintptr_t *slot = (uintptr_t *)at + base_ctz(bits);

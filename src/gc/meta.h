@@ -33,9 +33,11 @@
 struct gc_side {
     uintptr_t marks_bias; /* plus address / 16: its mark byte */
     uintptr_t logs_bias;  /* plus address / 64: the byte with its log bit */
-    uintptr_t base;       /* of the arena's first slice */
-    size_t range;         /* bytes from there on that have mark bytes */
-    uint32_t committed;   /* the same as the index of a slice: under `lock` */
+    uintptr_t
+        hidden_base;    /* of the arena's first slice, complemented: it is the address of an object,
+                              and this is static data */
+    size_t range;       /* bytes from there on that have mark bytes */
+    uint32_t committed; /* the same as the index of a slice: under `lock` */
     struct lock lock;
 };
 
@@ -87,10 +89,15 @@ FH_RACY uint64_t meta_load8(const uint8_t *meta)
     return word;
 }
 
+FH_INLINE uintptr_t side_base(void)
+{
+    return ~gc_side.hidden_base;
+}
+
 /* True if p may have a mark byte: it lies in the part of the arena that has them. */
 FH_INLINE bool side_holds(uintptr_t p)
 {
-    return p - gc_side.base < __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+    return p - side_base() < __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
 }
 
 FH_INLINE unsigned meta_type(const uint8_t *meta)

@@ -17,7 +17,7 @@ bool side_init(void)
     char *base = os_vm_reserve(marks + guard + logs + guard, MIB);
     if (base == NULL) return false;
     os_vm_name(base, marks + guard + logs + guard, "freehold:gc-marks");
-    gc_side.base = arena.base + ((uintptr_t)arena.first << SLICE_SHIFT);
+    gc_side.hidden_base = ~(arena.base + ((uintptr_t)arena.first << SLICE_SHIFT));
     gc_side.logs_bias = (uintptr_t)base + marks + guard - (arena.base >> 6);
     gc_side.committed = arena.first;
     gc_side.marks_bias = (uintptr_t)base - (arena.base >> GC_SHIFT);
