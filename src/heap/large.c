@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "event/counter.h"
 #include "heap/slab.h"
 #include "os/os.h"
 
@@ -26,11 +27,11 @@ static size_t slices_for(size_t size)
 
 static void large_count(int64_t blocks, int64_t bytes)
 {
-    __atomic_fetch_add(&fh_registry.large_count, (uint64_t)blocks, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&fh_registry.large_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.large_count, blocks);
+    counter_add(&fh_registry.large_bytes, bytes);
     if (bytes <= 0) return;
-    __atomic_fetch_add(&fh_registry.large_allocated, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&fh_registry.large_allocated_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.large_allocated, 1);
+    counter_add(&fh_registry.large_allocated_bytes, bytes);
 }
 
 static struct span *large_span(size_t size, size_t slices, size_t align_slices)
@@ -65,7 +66,7 @@ static void large_resize(struct span *span, size_t bytes)
 {
     int64_t change = (int64_t)bytes - (int64_t)LOAD(&span->bytes);
     STORE(&span->bytes, bytes);
-    __atomic_fetch_add(&fh_registry.large_bytes, (uint64_t)change, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.large_bytes, change);
 }
 
 /* A block that grows once grows again: it is put where as much room follows, which stays free as

@@ -13,6 +13,7 @@
  * A block is then larger than asked for, by an eighth in the mean where there are two to a doubling; the
  * pages saved are more. The groups' sizes keep the alignment that a class's size promises.
  */
+#include "event/counter.h"
 #include "heap/slab.h"
 
 /* ---- the next slab ------------------------------------------------------------------------------- */
@@ -38,7 +39,7 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     STORE(&slab->owner, heap);
     bin_count(&heap->bin[size_class], 1);
     STORE_RELEASE(&slab->kind, FH_SPAN_SLAB);
-    __atomic_fetch_add(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.slabs, 1);
     return slab;
 }
 

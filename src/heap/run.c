@@ -18,6 +18,7 @@
  *
  * No metadata lies in the blocks, so free pages of a slice are given back whenever the purger comes.
  */
+#include "event/counter.h"
 #include "heap/slab.h"
 #include "os/os.h"
 #include "span/purger.h"
@@ -142,12 +143,6 @@ static void run_bin_move(struct span *span)
 
 /* ---- free -------------------------------------------------------------------------------------- */
 
-/* Written under a shard's lock only, read by anybody: a load and a store, no locked addition. */
-static void count_add(uint64_t *counter, int64_t change)
-{
-    __atomic_store_n(counter, *counter + (uint64_t)change, __ATOMIC_RELAXED);
-}
-
 static unsigned granule_of(const struct span *span, const void *p)
 {
     return (unsigned)(((const char *)p - span_start(span)) >> GRANULE_SHIFT);
@@ -163,7 +158,7 @@ static bool granule_starts(struct span *span, const void *p)
 static void run_slice_release(struct span *span)
 {
     run_bin_remove(span);
-    __atomic_fetch_sub(&fh_registry.runs, 1, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.runs, -1);
     STORE(&span->free, NULL);
     if (span->clean == UINT16_MAX)
         span_free_clean(span);
@@ -190,7 +185,7 @@ static bool run_free_locked(struct span *span, void *p)
     if (LOAD(&span->kind) != FH_SPAN_RUNS || !granule_starts(span, p)) return false;
     unsigned from = granule_of(span, p), n = run_length(span, from);
     uint64_t begins = run_begins(span) & ~(1ull << from);
-    count_add(&fh_registry.run_shard[span->shard].bytes, -((int64_t)n << GRANULE_SHIFT));
+    counter_add_locked(&fh_registry.run_shard[span->shard].bytes, -((int64_t)n << GRANULE_SHIFT));
     STORE(&span->bytes, run_free(span) | run_mask(from, n));
     STORE_RELEASE(&span->free, (void *)(uintptr_t)begins); /* see run_length */
     run_release(span, from, n);
@@ -271,7 +266,7 @@ static struct span *run_slice_create(struct shard *shard)
     STORE(&span->free, NULL);
     STORE(&span->bytes, ~0ull);
     STORE_RELEASE(&span->kind, FH_SPAN_RUNS);
-    __atomic_fetch_add(&fh_registry.runs, 1, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.runs, 1);
     return span;
 }
 
@@ -310,9 +305,9 @@ void *run_allocate(size_t size, size_t alignment, bool *zeroed)
         span->clean &= (uint16_t)~pieces;
         run_bin_move(span);
         struct fh_run_shard *count = &fh_registry.run_shard[shard - shards];
-        count_add(&count->bytes, (int64_t)n << GRANULE_SHIFT);
-        count_add(&count->allocated, 1);
-        count_add(&count->allocated_bytes, (int64_t)n << GRANULE_SHIFT);
+        counter_add_locked(&count->bytes, (int64_t)n << GRANULE_SHIFT);
+        counter_add_locked(&count->allocated, 1);
+        counter_add_locked(&count->allocated_bytes, (int64_t)n << GRANULE_SHIFT);
     }
     lock_give(&shard->lock);
     if (span == NULL) return NULL;
@@ -348,7 +343,7 @@ bool run_resize(struct span *span, void *p, size_t size)
         run_release(span, from + want, have - want);
     }
     int64_t change = ((int64_t)want - (int64_t)have) * (1 << GRANULE_SHIFT);
-    if (done) count_add(&fh_registry.run_shard[span->shard].bytes, change);
+    if (done) counter_add_locked(&fh_registry.run_shard[span->shard].bytes, change);
     lock_give(&shard->lock);
     return done;
 }

@@ -1,6 +1,7 @@
 /* Slabs: their states, queues, and carving. See heap/heap.h. */
 #include "heap/slab.h"
 
+#include "event/counter.h"
 #include "os/os.h"
 #include "span/purger.h"
 
@@ -78,7 +79,7 @@ void slab_release(struct span *slab)
     bin_count(&owner->bin[slab->size_class], -1);
     STORE(&slab->owner, NULL);
     STORE(&slab->state, FH_SLAB_NONE);
-    __atomic_fetch_sub(&fh_registry.slabs, 1, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.slabs, -1);
     span_free(slab);
 }
 

@@ -13,6 +13,7 @@
  * freed comes first (its pages are the warmest); a bin of mixed lengths is searched a few steps
  * before the next one is taken, where anything fits.
  */
+#include "event/counter.h"
 #include "os/os.h"
 #include "span/private.h"
 #include "span/purger.h"
@@ -309,10 +310,8 @@ static uint32_t span_purge_one(struct span *span)
     bool done = os_vm_purge(span_start(span), (size_t)slices << SLICE_SHIFT);
     lock_take(&arena.lock);
     busy_spans--;
-    __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
-    if (done)
-        __atomic_fetch_add(&fh_registry.purged_bytes, (uint64_t)slices << SLICE_SHIFT,
-                           __ATOMIC_RELAXED);
+    counter_add(&fh_registry.purges, 1);
+    if (done) counter_add(&fh_registry.purged_bytes, (int64_t)slices << SLICE_SHIFT);
     span_insert_free(span, slices, done ? 0 : FH_SPAN_DIRTY, os_clock_ms());
     return done ? slices : 0;
 }
@@ -382,8 +381,8 @@ uint16_t span_purge_pieces(struct span *span, uint16_t pieces)
         piece = end + 1;
     }
     uint64_t bytes = (uint64_t)__builtin_popcount(done) << CARVE_SHIFT;
-    __atomic_fetch_add(&fh_registry.purged_bytes, bytes, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&fh_registry.purges, 1, __ATOMIC_RELAXED);
+    counter_add(&fh_registry.purged_bytes, (int64_t)bytes);
+    counter_add(&fh_registry.purges, 1);
     return done;
 }
 
