@@ -14,8 +14,8 @@
  * name, which calls malloc, which is ours. It is looked up only then: when memory is out, or in a
  * program with operators of its own.
  *
- * The static library has none of this: the runtime's operators call malloc there, and a program that
- * brings its own must not find a second definition.
+ * The static library has operators of its own instead (cxx_static.cc): a linker knows what a program
+ * brings, and may need the runtime.
  * Rejected: weak references to std::get_new_handler and std::__throw_bad_alloc. They are NULL where
  * the runtime came by a late dlopen, and in static programs; and C cannot catch.
  *

@@ -20,8 +20,8 @@
 #include "os/os.h"
 #include "span/purger.h"
 
-/* What start-up and a thread's first block ask of the kernel may be forbidden soon, too. In the child of a vfork or of a raw
- * clone there is no helper to wait for: only libc's fork tells us of a child. */
+/* What start-up and a thread's first block ask of the kernel may be forbidden soon, too. In the child of
+ * a vfork or of a raw clone there is no helper to wait for: only libc's fork tells us of a child. */
 static void helper_off(void)
 {
     fh_free(fh_malloc(1));

@@ -153,54 +153,26 @@ void heap_collect(struct heap *heap)
 
 /* ---- flushing ---------------------------------------------------------------------------------- */
 
-/* A block of the thread's list goes back to its slab. Most are of the current slab, but remote_keep
- * brings in others'. */
-static void heap_flush_block(struct heap *heap, struct block *block)
-{
-    struct span *slab = span_at_offset((uintptr_t)block - arena.base);
-    if (LOAD(&slab->owner) != heap) {
-        remote_add(heap, slab, block);
-        return;
-    }
-    slab_push(heap, slab, block);
-    slab_settle(heap, slab, slab_used(slab) - 1);
-}
-
-/* The usual case: the whole list is of one slab of this heap. Returns its length, 0 if it is not. */
-static uint32_t list_of_one_slab(struct heap *heap, struct block *head, struct block **tail)
-{
-    struct span *slab = span_at_offset((uintptr_t)head - arena.base);
-    if (LOAD(&slab->owner) != heap) return 0;
-    uint32_t count = 0;
-    for (struct block *block = head; block; block = LOAD(&block->next)) {
-        if (((uintptr_t)block ^ (uintptr_t)head) >> SLICE_SHIFT) return 0;
-        *tail = block;
-        count++;
-    }
-    return count;
-}
-
+/* The blocks of a list are all of one slab: this heap's, or another's that remote_keep brought in. */
 static void heap_flush_class(struct heap *heap, unsigned size_class)
 {
-    struct block *block = LOAD(&heap->head[size_class]), *tail;
-    if (block == NULL) return;
+    struct block *first = LOAD(&heap->head[size_class]), *last = NULL;
+    if (first == NULL) return;
     STORE(&heap->head[size_class], NULL);
-    uint32_t count = list_of_one_slab(heap, block, &tail);
-    if (count) {
-        struct span *slab = span_at_offset((uintptr_t)block - arena.base);
-        STORE(&tail->next, LOAD(&slab->free));
-        STORE_RELEASE(&slab->free, block);
-        heap->allocated[slab->size_class] -= count;
-        slab_settle(heap, slab, slab_used(slab) - count);
-        return;
+    struct span *slab = span_at_offset((uintptr_t)first - arena.base);
+    bool own = LOAD(&slab->owner) == heap;
+    uint32_t count = 0;
+    for (struct block *block = first, *next; block; block = next, count++) {
+        ASSERT(span_at_offset((uintptr_t)block - arena.base) == slab);
+        next = LOAD(&block->next);
+        last = block;
+        if (!own) remote_add(heap, slab, block);
     }
-    while (block) {
-        struct block *next = LOAD(&block->next);
-        unsigned counted = span_at_offset((uintptr_t)block - arena.base)->size_class;
-        heap->allocated[counted]--;
-        heap_flush_block(heap, block);
-        block = next;
-    }
+    heap->allocated[slab->size_class] -= count;
+    if (!own) return;
+    STORE(&last->next, LOAD(&slab->free));
+    STORE_RELEASE(&slab->free, first);
+    slab_settle(heap, slab, slab_used(slab) - count);
 }
 
 /* An empty current slab is of no more use than a free span. */
