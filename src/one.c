@@ -44,6 +44,7 @@
 #include "gc/large.c"
 #include "gc/allocate.c"
 #include "gc/size.c"
+#include "gc/modules.c"
 #include "gc/roots.c"
 #include "gc/mark.c"
 #include "gc/weak.c"

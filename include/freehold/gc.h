@@ -274,7 +274,7 @@ void fh_gc_store_range(struct fh_gc_heap *heap, void *to, const void *from, size
 
 /* To be called before the program itself changes the word at `slot` (by an atomic exchange, say, or a
  * tagged store), with the reference that it will store; between call and store there must be no other
- * call to the collector. */
+ * call to the collector. What was stored so last by each thread may stay a cycle longer than it is used. */
 void fh_gc_will_store(struct fh_gc_heap *heap, void *slot, const void *value);
 
 /* ---- threads ------------------------------------------------------------------------------ */
@@ -631,12 +631,12 @@ void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t
 #define FH_GC_HAS_FEATURE_(x) 0
 #endif
 
-/* The slot's address is in a register from the test to the store: a thread that is interrupted there
- * has its slot looked at (docs/gc-concurrent.md). */
+/* Slot and value are in registers or in the frame from the test to the store: a thread that is interrupted
+ * there has its value kept and its slot looked into (docs/gc-concurrent.md). */
 static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_gc_heap *heap,
                                                                      void *slot, void *value)
 {
-    __asm__ volatile("" : "+r"(slot)::"memory");
+    __asm__ volatile("" : "+r"(slot), "+r"(value)::"memory");
     uint32_t barrier = FH_GC_CONTEXT(heap)->barrier;
     if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0)) {
         fh_gc_store_slow(heap, slot, value, barrier);

@@ -382,7 +382,10 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+    uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
+    if (phase == PHASE_ARMED) {
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
+    } else if (phase != PHASE_IDLE) {
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
         mutator->black = true;
     }

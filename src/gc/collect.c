@@ -82,26 +82,31 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     heap->collected_ns = end;
 }
 
-void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
+struct request {
+    struct gc_heap *heap;
+    enum fh_gc_kind kind;
+    enum fh_gc_why why;
+    uint32_t seen; /* the epoch */
+};
+
+/* Modules stay. */
+static void collect_holding(void *data)
 {
-    struct gc_thread *self = thread_self();
-    if (heap->has_collector) {
-        if (LOAD(&heap->epoch) == seen)
-            cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
-        return;
-    }
+    const struct request *request = data;
+    struct gc_heap *heap = request->heap;
+    struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
     self->busy++;
     world_take();
-    if (LOAD(&heap->epoch) == seen) {
-        gc_event(heap, FH_GC_EVENT_START, why);
-        bool minor = kind == FH_GC_MINOR && collect_minor_is_due(heap);
-        roots_refresh(heap);
+    if (LOAD(&heap->epoch) == request->seen) {
+        gc_event(heap, FH_GC_EVENT_START, request->why);
+        bool minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap);
         heap_sweep_all(heap);
+        marking_prepare(heap);
         collect_with_world(heap, minor);
         heap->stats.collections++;
         heap->stats.minor_collections += minor;
-        heap->stats.last_why = why;
+        heap->stats.last_why = request->why;
         uint64_t end = os_time_ns();
         rates_note(heap, start, end);
         if (!minor) size_after_collection(heap);
@@ -112,6 +117,18 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
     }
     world_give();
     thread_leave(self);
+}
+
+void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
+{
+    thread_self();
+    if (heap->has_collector) {
+        if (LOAD(&heap->epoch) == seen)
+            cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
+        return;
+    }
+    struct request request = {heap, kind, why, seen};
+    modules_hold(collect_holding, &request);
 }
 
 /* All free blocks go back to the arena, from where the purger returns them to the kernel. */

@@ -6,14 +6,20 @@
  */
 #include "gc/mark.h"
 
-/* True with the world lock held and no cycle going on. */
+/* True with the world lock held, no cycle going on, and nobody at the linker's list. */
 static bool fork_try(void)
 {
     world_take();
+    if (!modules_fork_prepare()) {
+        world_give();
+        os_delay_us(20);
+        return false;
+    }
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         struct gc_heap *heap = &gc_heaps[h];
         uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
         if (!heap->exists || !heap->has_collector || done == LOAD(&heap->cycles_started)) continue;
+        modules_fork_end();
         world_give();
         thread_wait(&heap->cycles_done, done);
         return false;
@@ -38,6 +44,7 @@ void gc_fork_prepare(void)
 
 static void locks_give(void)
 {
+    modules_fork_end();
     types_fork_end();
     side_fork_end();
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {

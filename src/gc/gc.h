@@ -165,16 +165,17 @@ struct gc_thread {
     uint32_t busy;           /* depth of slow paths; its own thread's alone */
     uint32_t id;             /* the kernel's */
     uintptr_t stack_low, stack_high;
-    uintptr_t tls_low, tls_high; /* thread-local variables outside of the stack */
-    uintptr_t stack_pointer;     /* while SAFE */
+    uintptr_t tls_low, tls_high;       /* thread-local variables outside of the stack */
+    uintptr_t stack_pointer;           /* while SAFE */
+    uintptr_t stack_left;              /* its own, while it is on another; 0 unknown */
+    uintptr_t signal_low, signal_high; /* in use of the alternate stack, while a signal holds it */
     uintptr_t registers[OS_REGISTERS];
     unsigned register_count;
+    bool interrupted; /* it was reached by a signal, perhaps in the middle of a store */
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    void **will_store;                 /* the slot of its last fh_gc_will_store */
-    uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
-    uint64_t interrupted_ns;           /* its processor time then */
-    uint64_t paused_ns;                /* when it became SAFE because it was wanted; 0 otherwise */
+    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store */
+    uint64_t paused_ns;      /* when it became SAFE because it was wanted; 0 otherwise */
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -214,10 +215,9 @@ void world_stop(void);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
- * when all have. With `progress` none answers in the middle of a store that it began before the handshake
- * before. The caller is not attached. Holds: the world lock. */
+ * when all have. The caller is not attached. Holds: the world lock. */
 typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
-void handshake(struct gc_heap *heap, handshake_fn *action, bool progress);
+void handshake(struct gc_heap *heap, handshake_fn *action);
 
 /* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
@@ -226,6 +226,7 @@ void thread_wait_end(pthread_t other);
 /* ---- heaps -------------------------------------------------------------------------------------- */
 
 struct root_range {
+    uint64_t number;       /* its own */
     uintptr_t start, size; /* bytes */
     fh_gc_trace_fn *trace; /* instead of a range */
     bool exact;
@@ -298,7 +299,8 @@ struct gc_heap {
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;              /* collections that moved objects */
     /* roots.c */
-    struct vector roots;   /* struct root_range */
+    struct vector roots; /* struct root_range */
+    uint64_t roots_added;
     struct vector handles; /* struct fh_gc_handle chunks */
     struct fh_gc_handle *free_handle;
     struct vector pins; /* struct pin */
@@ -462,9 +464,9 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
 /* An ephemeron forgets its key and value. */
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
 
-/* Everything stands, is swept, and threads' holes are known; from here to there. */
-void still_begin(struct gc_heap *heap);
-void still_end(struct gc_heap *heap);
+/* Calls the function while everything stands, is swept, and threads' holes are known. */
+typedef void still_fn(struct gc_heap *heap, void *data);
+void still_run(struct gc_heap *heap, still_fn *function, void *data);
 
 /* What is in the buffer of a thread that leaves. */
 void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);

@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "gc/search.h"
 #include "os/os.h"
-
-#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
 
@@ -59,11 +58,18 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+/* New objects are not: they are looked at as well when everything is (marking_repair). */
+static bool is_marked(const struct gc_heap *heap, uintptr_t word)
+{
+    uint8_t *meta = object_find(heap, word);
+    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
+}
+
 FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
 {
     struct chunk *chunk = marker->chunk;
     if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
-        if (marker->short_of_memory && mark_is_set(marker->visitor.heap, word)) return;
+        if (marker->short_of_memory && is_marked(marker->visitor.heap, word)) return;
         if (!marker_chunk_full(marker)) return;
         chunk = marker->chunk;
     }
@@ -115,11 +121,34 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
     if (word - base < range) marker_push(marker, word);
 }
 
+/* Eight words of which some are candidates: no branch for each. */
+FH_INLINE void marker_eight(struct marker *marker, const struct search *search, uintptr_t at)
+{
+    struct chunk *chunk = marker->chunk;
+    uintptr_t *entry = chunk->entry;
+    size_t count = chunk->count;
+    for (unsigned i = 0; i < SEARCH_WORDS; i++) {
+        uintptr_t word = word_load((uintptr_t *)at + i);
+        entry[count] = word;
+        count += search_is(search, word);
+    }
+    chunk->count = count;
+}
+
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    uintptr_t base = side_base();
-    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
+    enum { STEP = SEARCH_WORDS * sizeof(void *) };
+    struct search search = search_begin();
+    for (; end - at >= STEP && at < end; at += STEP) {
+        if (!search_some(&search, at)) continue;
+        if (LIKELY(marker->chunk->count + SEARCH_WORDS < CHUNK_ENTRIES))
+            marker_eight(marker, &search, at);
+        else
+            for (unsigned i = 0; i < SEARCH_WORDS; i++)
+                marker_word(marker, word_load((uintptr_t *)at + i), search.base, search.range);
+    }
+    for (; at < end; at += sizeof(void *))
+        marker_word(marker, word_load((void *)at), search.base, search.range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
@@ -448,9 +477,19 @@ static void marking_begin_concurrent(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     marking->count = 1;
-    STORE(&marking->overflow, 0);
     STORE(&marking->idle, 1); /* so that markers share with threads that assist */
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+static unsigned markers_wanted(const struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    return (unsigned)base_min(wanted, MARKERS);
+}
+
+void marking_prepare(struct gc_heap *heap)
+{
+    helpers_start(markers_wanted(heap) - 1);
 }
 
 void marking_begin(struct gc_heap *heap, bool concurrent)
@@ -460,10 +499,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent)
         return;
     }
     struct marking *marking = heap->marking_state;
-    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
-    wanted = (unsigned)base_min(wanted, MARKERS);
-    helpers_start(wanted - 1);
-    marking->count = (unsigned)base_min(wanted, helpers.count + 1);
+    marking->count = (unsigned)base_min(markers_wanted(heap), helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
 }
@@ -645,8 +681,7 @@ void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end)
 
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word)
 {
-    uint8_t *meta = object_find(heap, word);
-    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark || object_is_new(meta);
+    return is_marked(heap, word) || object_is_new(object_find(heap, word));
 }
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)

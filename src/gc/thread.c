@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "base/syscall.h"
-#include "gc/gc.h"
+#include "gc/mark.h"
 #include "os/os.h"
 
 _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -41,7 +41,6 @@ enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
-static bool action_needs_progress;
 
 /* ---- SAFE ---------------------------------------------------------------------------------------- */
 
@@ -90,18 +89,9 @@ static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
     base_registers_save(thread->registers);
     thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread->interrupted = false;
     stack_top_copy(thread);
     safe_publish(thread);
-}
-
-/* Whether an interrupted thread has got beyond what it was in the middle of when it was interrupted for
- * the handshake before: the test and store of the inline barrier are at most PATH bytes. A loop of that
- * length is told by the time that has passed in it. */
-static bool action_has_progress(const struct gc_thread *thread)
-{
-    enum { PATH = 32, LONG_NS = 50000 };
-    return thread->counter - thread->counter_before > PATH ||
-           os_thread_time_ns() - thread->interrupted_ns > LONG_NS;
 }
 
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
@@ -120,6 +110,7 @@ static FH_NOINLINE void action_here(struct gc_thread *thread)
     base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
     thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread->interrupted = false;
     action_run(thread);
 }
 
@@ -142,6 +133,22 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
     errno = error;
 }
 
+/* Publishes what a signal has interrupted. The frame of the signal is searched too: in it are the vector
+ * registers, through which compilers pass pairs of pointers. On an alternate stack there may be frames of
+ * the program's own handlers as well, and in these the registers of what they have interrupted. */
+static FH_NOINLINE void interrupted_publish(struct gc_thread *thread, const void *context)
+{
+    uintptr_t pointer, frame = (uintptr_t)__builtin_frame_address(0), low, high;
+    thread->register_count = os_context_registers(context, thread->registers, &pointer);
+    thread->interrupted = true;
+    thread->signal_low = thread->signal_high = 0;
+    thread->stack_pointer = frame;
+    if (!os_context_other_stack(context, &low, &high) || frame - low >= high - low) return;
+    thread->signal_low = frame;
+    thread->signal_high = high;
+    thread->stack_pointer = pointer - BASE_RED_ZONE;
+}
+
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
@@ -150,23 +157,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (thread == NULL || thread->busy || !LOAD_ACQUIRE(&thread->wanted)) return;
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
-    uintptr_t pointer;
-    thread->register_count =
-        os_context_registers(context, thread->registers, &pointer, &thread->counter);
-    /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
-     * which compilers pass pairs of pointers. */
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    bool same = frame >= thread->stack_low && frame < pointer;
-    thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
+    interrupted_publish(thread, context);
     if (LOAD(&thread->wanted) == WANTED_ACTION) {
-        if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
         action_run(thread);
-        thread->counter_before = thread->counter;
-        thread->interrupted_ns = os_thread_time_ns();
     } else {
         safe_publish(thread);
         safe_leave(thread);
     }
+    thread->signal_low = thread->signal_high = 0;
     errno = error;
 }
 
@@ -265,12 +263,11 @@ static bool action_for(struct gc_thread *thread)
     return true;
 }
 
-void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
+void handshake(struct gc_heap *heap, handshake_fn *action)
 {
     struct gc_thread *self = gc_local.thread;
     action_heap = heap;
     action_function = action;
-    action_needs_progress = progress;
     ASSERT(self == NULL);
     (void)self;
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
@@ -283,7 +280,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
         bool all = true;
         for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
         if (all) return;
-        os_wait(&safe_bell, bell, progress ? 1 : 5);
+        os_wait(&safe_bell, bell, 5);
         if (LOAD(&safe_bell) != bell) continue;
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
@@ -336,7 +333,9 @@ static void thread_find_memory(struct gc_thread *thread)
     }
     thread->tls_low = UINTPTR_MAX;
     thread->tls_high = 0;
+    modules_enter();
     dl_iterate_phdr(tls_add, thread);
+    modules_leave();
     bool inside = thread->tls_low >= thread->stack_low && thread->tls_high <= thread->stack_high;
     if (thread->tls_high == 0 || inside) thread->tls_low = thread->tls_high = 0;
 }

@@ -492,17 +492,22 @@ static void finalizers_process(struct gc_heap *heap)
     finalizers_queue(heap, true);
     finalizers_mark_below(heap);
     finalizers_queue(heap, false);
-    lock_take(&heap->lock);
     weak_visit_queue(heap, &heap->marking_state->marker[0].visitor);
-    lock_give(&heap->lock);
     marking_drain(heap);
 }
 
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
     struct vector *queue = &heap->weakness.queue;
-    for (size_t i = heap->weakness.queue_next; i < queue->count; i++)
-        visitor->slot(visitor, &((struct finalizer *)vector_at(queue, i))->object);
+    bool more = true;
+    for (size_t i = 0; more;) {
+        lock_take(&heap->lock);
+        i = base_max(i, heap->weakness.queue_next);
+        for (unsigned n = 0; n < SOME && i < queue->count; n++, i++)
+            visitor->slot(visitor, &((struct finalizer *)vector_at(queue, i))->object);
+        more = i < queue->count;
+        lock_give(&heap->lock);
+    }
 }
 
 static bool queue_pop(struct gc_heap *heap, struct finalizer *finalizer)
