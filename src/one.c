@@ -47,6 +47,7 @@
 #include "gc/modules.c"
 #include "gc/roots.c"
 #include "gc/mark.c"
+#include "gc/index.c"
 #include "gc/weak.c"
 #include "gc/barrier.c"
 #include "gc/collect.c"

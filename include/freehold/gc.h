@@ -279,8 +279,10 @@ void fh_gc_will_store(struct fh_gc_heap *heap, void *slot, const void *value);
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
-/* Makes the calling thread known; the first allocation does it too. Ends with the thread, or by
- * detach, after which the thread's stack keeps nothing alive. Attaching twice is harmless. */
+/* Makes the calling thread known; the first allocation or fh_gc_store does it too. Ends with the thread, or
+ * by detach, after which the thread's stack keeps nothing alive: what references it still has may dangle, so
+ * until it attaches again its calls on heaps, stores included, end in a line on stderr and abort. Attaching
+ * twice is harmless. Detach is -EBUSY inside fh_gc_blocking(), -ESRCH for a thread that is not attached. */
 int fh_gc_thread_attach(void);
 int fh_gc_thread_detach(void);
 
@@ -552,9 +554,10 @@ struct fh_gc_context {
 };
 
 enum fh_gc_barrier {
-    FH_GC_BARRIER_OFF = 0,
-    FH_GC_BARRIER_LOG = 1,   /* stores to slots whose log bit is set are remembered */
-    FH_GC_BARRIER_SNOOP = 2, /* all are */
+    FH_GC_BARRIER_NONE = 0, /* the thread is not attached: its first store goes the long way */
+    FH_GC_BARRIER_OFF = 1,
+    FH_GC_BARRIER_LOG = 2,   /* stores to slots whose log bit is set are remembered */
+    FH_GC_BARRIER_SNOOP = 3, /* all are */
 };
 
 #define FH_GC_GRANULE 16

@@ -9,6 +9,7 @@
 
 #if defined(__x86_64__)
 #define BASE_REGISTERS 6
+#define BASE_STACK_POINTER "rsp"
 #define BASE_RED_ZONE 128 /* bytes below the stack pointer that a leaf function may use */
 FH_INLINE void base_registers_save(uintptr_t *to)
 {
@@ -18,6 +19,7 @@ FH_INLINE void base_registers_save(uintptr_t *to)
 }
 #elif defined(__aarch64__)
 #define BASE_REGISTERS 11
+#define BASE_STACK_POINTER "sp"
 #define BASE_RED_ZONE 0
 FH_INLINE void base_registers_save(uintptr_t *to)
 {
@@ -27,5 +29,14 @@ FH_INLINE void base_registers_save(uintptr_t *to)
         : "memory");
 }
 #endif
+
+/* Below it is nothing of the caller's frame, and above it what the caller has pushed; the frame's address, where
+ * the frame pointer is, has those pushes below it. */
+FH_INLINE uintptr_t base_stack_pointer(void)
+{
+    register uintptr_t pointer __asm__(BASE_STACK_POINTER);
+    __asm__ volatile("" : "=r"(pointer));
+    return pointer;
+}
 
 #endif

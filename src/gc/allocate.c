@@ -379,7 +379,7 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     memset(mutator, 0, offsetof(struct mutator, log));
-    memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    *context_of(thread, heap) = (struct fh_gc_context){.barrier = FH_GC_BARRIER_OFF};
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
     uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */

@@ -51,14 +51,19 @@ static void collect_stopped(struct gc_heap *heap, bool minor)
 
 /* ---- one collection -------------------------------------------------------------------------------------- */
 
-/* The stack of the thread that collects is published like the others'. */
-static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
+struct request {
+    struct gc_heap *heap;
+    enum fh_gc_kind kind;
+    enum fh_gc_why why;
+    uint32_t seen; /* the epoch */
+    struct stack_top top;
+};
+
+static void collect_with_world(const struct request *request, bool minor)
 {
-    struct gc_thread *self = gc_local.thread;
+    struct gc_heap *heap = request->heap;
     uint64_t start = os_time_ns();
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    stack_top_publish(&request->top);
     world_stop();
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
@@ -82,13 +87,6 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     heap->collected_ns = end;
 }
 
-struct request {
-    struct gc_heap *heap;
-    enum fh_gc_kind kind;
-    enum fh_gc_why why;
-    uint32_t seen; /* the epoch */
-};
-
 /* Modules stay. */
 static void collect_holding(void *data)
 {
@@ -103,7 +101,7 @@ static void collect_holding(void *data)
         bool minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap);
         heap_sweep_all(heap);
         marking_prepare(heap);
-        collect_with_world(heap, minor);
+        collect_with_world(request, minor);
         heap->stats.collections++;
         heap->stats.minor_collections += minor;
         heap->stats.last_why = request->why;
@@ -119,7 +117,8 @@ static void collect_holding(void *data)
     thread_leave(self);
 }
 
-void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
+FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
+                            uint32_t seen)
 {
     thread_self();
     if (heap->has_collector) {
@@ -127,7 +126,8 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
-    struct request request = {heap, kind, why, seen};
+    struct request request = {heap, kind, why, seen, {0}};
+    STACK_TOP(&request.top);
     modules_hold(collect_holding, &request);
 }
 

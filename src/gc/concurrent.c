@@ -492,6 +492,7 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
             return (void *)~word;
         case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
         default:
+            if (mark_is_set(heap, ~word)) return (void *)~word;
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
             thread_enter(thread);

@@ -32,6 +32,7 @@
 #include <pthread.h>
 
 #include "base/registers.h"
+#include "gc/index.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
 #include "os/thread.h"
@@ -182,11 +183,26 @@ struct gc_thread {
 struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
-    bool tracing; /* in a trace function */
+    bool tracing;  /* in a trace function */
+    bool detached; /* by call */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
 extern struct gc_thread *gc_threads; /* guarded by the world lock */
+
+/* Where the stack of a thread that stops others begins: in the caller's frame, which is not inlined, not in
+ * those of libc below it with what they leave uninitialised. */
+struct stack_top {
+    uintptr_t pointer, registers[BASE_REGISTERS];
+};
+
+#define STACK_TOP(top)                                                                             \
+    do {                                                                                           \
+        base_registers_save((top)->registers);                                                     \
+        (top)->pointer = base_stack_pointer();                                                     \
+    } while (0)
+
+void stack_top_publish(const struct stack_top *top);
 
 /* This thread's record, attached if need be; NULL when memory is out. */
 struct gc_thread *thread_attach(void);
@@ -230,12 +246,6 @@ struct root_range {
     uintptr_t start, size; /* bytes */
     fh_gc_trace_fn *trace; /* instead of a range */
     bool exact;
-};
-
-/* Finds items of a vector by their first word. */
-struct index {
-    struct vector slots; /* uint32_t: position + 1 */
-    size_t removed;
 };
 
 struct gc_weakness {

@@ -18,7 +18,7 @@
 #include "gc/gc.h"
 
 #define ROOTS_PART (128 * KIB) /* of a root that is visited at a time */
-#define SOME 1024 /* entries of a list that are looked at without letting go of its lock */
+#define SOME 256 /* entries of a list that are looked at without letting go of its lock */
 /* For who searches memory that others write to, and no object of C's. */
 #define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
 
@@ -126,6 +126,15 @@ void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor)
 
 /* Slots of old objects that barriers have remembered. */
 void remembered_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
+
+/* Who waits for a lock gets it, and then the caller again. */
+FH_INLINE void lock_breathe(struct lock *lock)
+{
+    bool wanted = LOAD(&lock->word) == 2;
+    lock_give(lock);
+    for (unsigned spin = 0; wanted && spin < 1000 && !lock_is_held(lock); spin++) base_pause();
+    lock_take(lock);
+}
 
 /* What keeps references that a thread has no name for: registers and stack. */
 void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor);

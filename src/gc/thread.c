@@ -83,12 +83,20 @@ __attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
         thread->registers[thread->register_count++] = *at++;
 }
 
+void stack_top_publish(const struct stack_top *top)
+{
+    struct gc_thread *self = gc_local.thread;
+    memcpy(self->registers, top->registers, sizeof top->registers);
+    self->register_count = BASE_REGISTERS;
+    self->stack_pointer = top->pointer;
+}
+
 /* The stack from this function's frame on is published; so callers are never inlined into a frame below
  * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
     base_registers_save(thread->registers);
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread->stack_pointer = base_stack_pointer();
     thread->interrupted = false;
     stack_top_copy(thread);
     safe_publish(thread);
@@ -109,7 +117,7 @@ static FH_NOINLINE void action_here(struct gc_thread *thread)
 {
     base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread->stack_pointer = base_stack_pointer();
     thread->interrupted = false;
     action_run(thread);
 }
@@ -340,14 +348,7 @@ static void thread_find_memory(struct gc_thread *thread)
     if (thread->tls_high == 0 || inside) thread->tls_low = thread->tls_high = 0;
 }
 
-static void gc_thread_end(void *unused)
-{
-    struct gc_thread *thread = gc_local.thread;
-    (void)unused;
-    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
-    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
-    fh_gc_thread_detach();
-}
+static void gc_thread_end(void *unused);
 
 /* Once, by whichever thread is first. */
 static void handler_install(void)
@@ -389,6 +390,7 @@ struct gc_thread *thread_attach(void)
     thread->next = gc_threads;
     gc_threads = thread;
     gc_local.thread = thread;
+    gc_local.detached = false;
     thread_count++;
     for (unsigned h = 0; h < FH_GC_HEAPS; h++)
         if (gc_heaps[h].exists) thread_join_heap(thread, &gc_heaps[h]);
@@ -414,6 +416,7 @@ struct gc_thread *thread_self(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (LIKELY(thread)) return thread;
+    if (gc_local.detached) thread_misused("a detached thread uses a heap; stopping");
     thread = thread_attach();
     if (thread) return thread;
     gc_say("no memory for the record of a thread; stopping");
@@ -425,7 +428,7 @@ GC_PUBLIC int fh_gc_thread_attach(void)
     return arena.size == 0 || thread_attach() ? 0 : -ENOMEM;
 }
 
-GC_PUBLIC int fh_gc_thread_detach(void)
+static int thread_detach(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (thread == NULL) return -ESRCH;
@@ -444,6 +447,22 @@ GC_PUBLIC int fh_gc_thread_detach(void)
     pthread_setspecific(thread_key, NULL);
     world_give();
     return 0;
+}
+
+GC_PUBLIC int fh_gc_thread_detach(void)
+{
+    int result = thread_detach();
+    if (result == 0) gc_local.detached = true;
+    return result;
+}
+
+static void gc_thread_end(void *unused)
+{
+    struct gc_thread *thread = gc_local.thread;
+    (void)unused;
+    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
+    thread_detach(); /* what other destructors do may attach it once more */
 }
 
 void threads_fork_child(void)

@@ -13,8 +13,7 @@ struct still {
     struct gc_heap *heap;
     still_fn *function;
     void *data;
-    uintptr_t stack_pointer; /* of the caller, and its registers */
-    uintptr_t registers[BASE_REGISTERS];
+    struct stack_top top;
 };
 
 /* Others stand, everything is swept: what has a state then is an object. */
@@ -25,9 +24,7 @@ static void still_begin(const struct still *still)
     self->busy++;
     world_take();
     heap_sweep_all(heap);
-    memcpy(self->registers, still->registers, sizeof still->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = still->stack_pointer;
+    stack_top_publish(&still->top);
     world_stop();
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
@@ -55,9 +52,9 @@ static void still_holding(void *data)
 
 FH_NOINLINE void still_run(struct gc_heap *heap, still_fn *function, void *data)
 {
-    struct still still = {heap, function, data, (uintptr_t)__builtin_frame_address(0), {0}};
-    base_registers_save(still.registers);
+    struct still still = {heap, function, data, {0}};
     thread_self();
+    STACK_TOP(&still.top);
     modules_hold(still_holding, &still);
 }
 

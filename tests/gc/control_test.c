@@ -482,6 +482,35 @@ static void blocked_allocates(void *unused)
     blocked_allocates_body();
 }
 
+static void detached_allocates(void *unused)
+{
+    (void)unused;
+    heap = fh_gc_create(NULL);
+    fh_gc_thread_detach();
+    (void)fh_gc_new_bytes(heap, 100);
+}
+
+static void detached_stores(void *policy)
+{
+    static struct node *slot;
+    struct fh_gc_options options = {.policy = *(enum fh_gc_policy *)policy};
+    heap = fh_gc_create(&options);
+    struct node *node = node_new(heap, 1);
+    fh_gc_thread_detach();
+    fh_gc_store(heap, &slot, node);
+}
+
+static void test_misuse__detached_thread_stores(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        enum fh_gc_policy policy = policies[p];
+        struct child_end end = child_run(detached_stores, &policy);
+        assert_int_equal(end.signal, SIGABRT);
+        assert_non_null(strstr(end.said, "freehold: gc: a detached thread uses a heap"));
+    }
+}
+
 static void test_misuse__ends_in_a_clear_line(void **state)
 {
     (void)state;
@@ -494,6 +523,7 @@ static void test_misuse__ends_in_a_clear_line(void **state)
         {trace_allocates, "while objects are traced"},
         {stale_store, "refers to memory that was freed"},
         {blocked_allocates, "inside fh_gc_blocking"},
+        {detached_allocates, "a detached thread uses a heap"},
     };
     for (size_t i = 0; i < COUNT_OF(misuse); i++) {
         struct child_end end = child_run(misuse[i].body, NULL);
@@ -507,6 +537,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misuse__ends_in_a_clear_line),
+        cmocka_unit_test(test_misuse__detached_thread_stores),
         cmocka_unit_test(test_control__limit_is_kept),
         cmocka_unit_test(test_control__callback_makes_room),
         cmocka_unit_test(test_control__garbage_alone_never_meets_the_limit),

@@ -223,10 +223,10 @@ inline step_allocate()
     }
 }
 
-/* weak_read: the phase, and then the word. Who comes in SETTLING waits. */
+/* weak_read: the phase, and then the word. Who comes in SETTLING waits, unless it is marked. */
 inline step_weak()
 {
-    atomic { WEAKNESS && phase != SETTLING && steps_on(m) -> busy[m] = true; seen = phase }
+    atomic { WEAKNESS && (phase != SETTLING || alive(weak)) && steps_on(m) -> busy[m] = true; seen = phase }
     atomic {
         reg[m] = (seen != WEAK || alive(weak) -> weak : 0);
         if
@@ -242,7 +242,7 @@ inline step_weak()
 /* fh_gc_ephemeron_value: the key as a weak reference, then the value, and the phase again. */
 inline step_ephemeron()
 {
-    atomic { EPHEMERON && phase != SETTLING && steps_on(m) -> busy[m] = true; seen = phase }
+    atomic { EPHEMERON && (phase != SETTLING || alive(key)) && steps_on(m) -> busy[m] = true; seen = phase }
     atomic {
         reg[m] = (key && (seen != WEAK || alive(key)) -> value : 0);
         if
