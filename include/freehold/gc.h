@@ -297,11 +297,18 @@ void fh_gc_blocking_end(void);
 /* Lets a collection happen here if one waits: for long loops in threads that block FH_GC_SIGNAL. */
 void fh_gc_safepoint(void);
 
+/* For programs with stacks of their own making (coroutines, swapcontext), each of them a root range: to be called
+ * by a thread before each switch from one stack to another, its own included, with nothing but the switch after
+ * it. FH_GC_CONCURRENT needs it; under other policies it saves the search of the unused part of the thread's own
+ * stack. Stacks are not switched in signal handlers. */
+void fh_gc_stack_switch(void);
+
 /* ---- roots -------------------------------------------------------------------------------- */
 
 /* Exact: `count` pointer variables from `slots` on, anywhere outside of the heap. */
 int fh_gc_root_add(struct fh_gc_heap *heap, void *slots, size_t count);
-/* Ambiguous: every aligned word of a range: a block of malloc, a region, the stack of a coroutine. */
+/* Ambiguous: every aligned word of a range: a block of malloc, a region, the stack of a coroutine (before it
+ * is first switched to; see fh_gc_stack_switch). */
 int fh_gc_root_range(struct fh_gc_heap *heap, const void *start, size_t size);
 /* A function that visits, with the rules of a trace function. `data` tells it from others. */
 int fh_gc_root_function(struct fh_gc_heap *heap, fh_gc_trace_fn *trace, void *data);
@@ -367,8 +374,10 @@ bool fh_gc_table_next(struct fh_gc_heap *heap, struct fh_gc_table *table, size_t
                       void **value);
 
 /* A slot outside of the traced memory (in a leaf object, in a block of malloc) that is set to NULL when
- * `target` is found unreachable, before finalizers run. One slot has one link. */
+ * `target` is found unreachable, before finalizers run. One slot has one link. It is read by
+ * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. */
 int fh_gc_link_add(struct fh_gc_heap *heap, void *slot, void *target);
+void *fh_gc_link_get(struct fh_gc_heap *heap, void *slot);
 int fh_gc_link_remove(struct fh_gc_heap *heap, void *slot);
 
 /* Finalizers. When nothing but finalizable objects refers to an object any more, it is put in the queue;

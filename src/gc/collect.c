@@ -100,7 +100,6 @@ static void collect_holding(void *data)
         gc_event(heap, FH_GC_EVENT_START, request->why);
         bool minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap);
         heap_sweep_all(heap);
-        marking_prepare(heap);
         collect_with_world(request, minor);
         heap->stats.collections++;
         heap->stats.minor_collections += minor;
@@ -127,6 +126,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
         return;
     }
     struct request request = {heap, kind, why, seen, {0}};
+    marking_prepare(heap);
     STACK_TOP(&request.top);
     modules_hold(collect_holding, &request);
 }

@@ -51,16 +51,16 @@ static uintptr_t hole_made(const struct fh_gc_context *context)
     return (uintptr_t)meta_address(context->meta);
 }
 
-/* What an interrupted thread is about to store, plainly, is in a register or on its stack: all that these refer
- * to is kept. */
-static void values_keep(struct gc_heap *heap, struct gc_thread *thread)
+/* What a thread is about to store, plainly, is in a register or on its stack, if it was interrupted: all that
+ * these refer to is kept. */
+static void values_keep(struct gc_heap *heap, struct gc_thread *thread, bool stack)
 {
     struct marker marker;
     if (!marker_make(heap, &marker)) {
         STORE(&heap->marking_state->overflow, 1);
         return;
     }
-    if (thread->interrupted) roots_visit_stack(thread, &marker.visitor);
+    if (stack) roots_visit_stack(thread, &marker.visitor);
     marker_add(&marker, thread->will_store[1]);
     marker_give_all(&marker);
 }
@@ -72,7 +72,7 @@ static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
     mutator_sweep_blocks(heap, thread);
     mutator->log_count = 0;
     __atomic_store_n(&context->barrier, FH_GC_BARRIER_SNOOP, __ATOMIC_RELAXED);
-    values_keep(heap, thread);
+    values_keep(heap, thread, thread->interrupted);
 }
 
 /* Whether a word in the memory of blocks and large objects lies there. */
@@ -477,25 +477,51 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
 
 /* ---- weak references ------------------------------------------------------------------------------------------------ */
 
-/* Called with the thread busy; `hidden` is read between two looks at the phase. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden)
+/* Called with the thread busy; the word is read between two looks at the phase. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at, uintptr_t mask)
 {
     for (;;) {
         uint32_t phase = atomic_load(&heap->phase); /* partner: cycle_settle */
-        uintptr_t word = __atomic_load_n(hidden, __ATOMIC_ACQUIRE);
+        uintptr_t word = __atomic_load_n(at, __ATOMIC_ACQUIRE), target = word ^ mask;
         if (word == 0) return NULL;
         switch (phase) {
-        case PHASE_IDLE: return (void *)~word;
+        case PHASE_IDLE: return (void *)target;
         case PHASE_ARMED:
         case PHASE_MARKING:
-            shade(heap, mutator_of(thread, heap), (void *)~word);
-            return (void *)~word;
-        case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
+            shade(heap, mutator_of(thread, heap), (void *)target);
+            return (void *)target;
+        case PHASE_WEAK: return mark_is_set(heap, target) ? (void *)target : NULL;
         default:
-            if (mark_is_set(heap, ~word)) return (void *)~word;
+            if (mark_is_set(heap, target)) return (void *)target;
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
             thread_enter(thread);
         }
     }
+}
+
+/* ---- other stacks -------------------------------------------------------------------------------------------------- */
+
+/* What a thread that is not scanned yet leaves on a stack would be found neither there, if another thread runs on it
+ * first, nor by its scan. */
+static void stack_keep(struct gc_thread *thread)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+        if (gc_heaps[h].exists && context_of(thread, &gc_heaps[h])->barrier == FH_GC_BARRIER_SNOOP)
+            values_keep(&gc_heaps[h], thread, true);
+}
+
+GC_PUBLIC FH_NOINLINE void fh_gc_stack_switch(void)
+{
+    enum { SAVED = 1024 }; /* where the program's switch may save registers */
+    struct gc_thread *thread = gc_local.thread;
+    if (thread == NULL) return;
+    thread_enter(thread);
+    base_registers_save(thread->registers);
+    thread->register_count = BASE_REGISTERS;
+    uintptr_t pointer = thread->stack_pointer = base_stack_pointer();
+    bool own = pointer >= thread->stack_low && pointer < thread->stack_high;
+    if (own) thread->stack_left = base_max(thread->stack_low, pointer - SAVED);
+    if (!own) stack_keep(thread);
+    thread_leave(thread);
 }

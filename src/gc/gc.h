@@ -484,9 +484,10 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
-/* A reference, complemented, that the program reads from where marking does not look; NULL for one to an
+/* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0 and for one to an
  * object that is being found dead. The thread is busy. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden);
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at,
+                uintptr_t mask);
 
 /* An object is kept though the slot it was in may not have been. The thread is busy. */
 void shade(struct gc_heap *heap, struct mutator *mutator, void *object);

@@ -489,7 +489,11 @@ static unsigned markers_wanted(const struct gc_heap *heap)
 
 void marking_prepare(struct gc_heap *heap)
 {
-    helpers_start(markers_wanted(heap) - 1);
+    unsigned wanted = markers_wanted(heap) - 1;
+    if (LIKELY(__atomic_load_n(&helpers.count, __ATOMIC_RELAXED) >= wanted)) return;
+    world_take();
+    helpers_start(wanted);
+    world_give();
 }
 
 void marking_begin(struct gc_heap *heap, bool concurrent)

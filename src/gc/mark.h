@@ -77,7 +77,8 @@ struct marking {
     struct marker marker[MARKERS];
 };
 
-/* Starts the helpers. Calls libc, so no thread stands. Holds: the world lock. */
+/* Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
+ * none of them. */
 void marking_prepare(struct gc_heap *heap);
 
 /* Before and after a marking. The marker of the calling thread is number 0. */

@@ -75,7 +75,7 @@ GC_PUBLIC void *fh_gc_weak_get(struct fh_gc_heap *public, struct fh_gc_weak *wea
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *target = weak_read(heap, thread, &weak->hidden);
+    void *target = weak_read(heap, thread, &weak->hidden, UINTPTR_MAX);
     thread_leave(thread);
     return target;
 }
@@ -105,7 +105,7 @@ static void *ephemeron_read(struct fh_gc_heap *public, struct fh_gc_ephemeron *e
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *result = weak_read(heap, thread, &ephemeron->key);
+    void *result = weak_read(heap, thread, &ephemeron->key, UINTPTR_MAX);
     if (result && !key) {
         result = __atomic_load_n(&ephemeron->value, __ATOMIC_ACQUIRE);
         uint32_t phase = LOAD(&heap->phase);
@@ -335,6 +335,15 @@ GC_PUBLIC int fh_gc_link_add(struct fh_gc_heap *public, void *slot, void *target
     lock_give(&heap->lock);
     thread_leave(thread);
     return link ? 0 : -ENOMEM;
+}
+
+GC_PUBLIC void *fh_gc_link_get(struct fh_gc_heap *public, void *slot)
+{
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    void *target = weak_read(heap_of(public), thread, slot, 0);
+    thread_leave(thread);
+    return target;
 }
 
 GC_PUBLIC int fh_gc_link_remove(struct fh_gc_heap *public, void *slot)

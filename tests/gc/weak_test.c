@@ -5,6 +5,7 @@
  */
 #include "gc/kit.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { MANY = 400, FEW = 60 }; /* what a conservative search may keep by chance */
@@ -255,6 +256,40 @@ static void test_weak__links_disappear(void **state)
     each_policy(links);
 }
 
+static __attribute__((noinline)) void open_fill(struct node **at)
+{
+    for (int i = 0; i < MANY; i++) {
+        at[i] = node_new(heap, (uint64_t)i);
+        if (i % 2) fh_gc_store(heap, &kept[i], at[i]);
+        assert_int_equal(fh_gc_link_add(heap, &at[i], at[i]), 0);
+    }
+}
+
+/* In memory of malloc, which is no root. */
+static void links_read(void)
+{
+    struct node **at = malloc(MANY * sizeof *at);
+    int cleared = 0;
+    open_fill(at);
+    collect(heap);
+    for (int i = 0; i < MANY; i++) {
+        struct node *target = fh_gc_link_get(heap, &at[i]);
+        if (target) assert_int_equal(target->value, i);
+        if (i % 2) assert_non_null(target);
+        cleared += target == NULL;
+    }
+    assert_in_range(cleared, MANY / 2 - FEW, MANY / 2);
+    for (int i = 0; i < MANY; i++) fh_gc_link_remove(heap, &at[i]);
+    kept_drop();
+    free(at);
+}
+
+static void test_weak__links_are_read(void **state)
+{
+    (void)state;
+    each_policy(links_read);
+}
+
 /* ---- finalizers ------------------------------------------------------------------------------------------------------------- */
 
 static int order[2 * MANY], ordered;
@@ -485,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_weak__chain_of_ephemerons_is_linear),
         cmocka_unit_test(test_weak__table_forgets_dead_keys),
         cmocka_unit_test(test_weak__links_disappear),
+        cmocka_unit_test(test_weak__links_are_read),
         cmocka_unit_test(test_weak__finalizers_run_once_referrer_first),
         cmocka_unit_test(test_weak__cycles_wait_unless_unordered),
         cmocka_unit_test(test_weak__finalizers_are_cancelled_and_resurrect),
