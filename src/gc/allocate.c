@@ -391,12 +391,13 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     }
 }
 
-/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
- * clears it. */
+/* Its blocks may hold an object half made. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     mutator_flush_log(heap, mutator);
+    if (mutator->block) block_mend(gc_block_at(mutator->block));
+    if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
 }

@@ -357,6 +357,7 @@ void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
 
 size_t gc_thread_count(void);
 
+void block_mend(struct gc_block *block);
 void side_fork_prepare(void);
 void side_fork_end(void);
 void types_fork_prepare(void);
