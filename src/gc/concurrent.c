@@ -89,10 +89,11 @@ static bool is_slot(const struct gc_heap *heap, uintptr_t slot)
     return slot - (uintptr_t)gc_block_start(block) + sizeof(void *) <= LOAD(&block->bytes);
 }
 
-static void slots_look_into(struct marker *marker, const uintptr_t *slot, size_t count)
+static void slots_look_into(struct marker *marker, const uintptr_t *word, size_t count)
 {
-    for (size_t i = 0; i < count; i++) __builtin_prefetch((void *)slot[i]);
-    for (size_t i = 0; i < count; i++) marker_add(marker, word_load((void *)slot[i]));
+    for (size_t i = 0; i < count; i++) __builtin_prefetch((void *)word[i]);
+    for (size_t i = 0; i < count; i++)
+        if (is_slot(marker->visitor.heap, word[i])) marker_add(marker, word_load((void *)word[i]));
 }
 
 /* A visitor of registers and stacks: not they, but what is at the addresses in them. */
@@ -100,21 +101,22 @@ static NO_SANITIZE void look_into_range(struct fh_gc_visitor *visitor, const uin
                                         size_t words)
 {
     enum { AHEAD = 32 };
-    uintptr_t slot[AHEAD];
-    size_t count = 0;
+    uintptr_t word[AHEAD + SEARCH_WORDS];
     struct search search = search_begin();
-    for (size_t i = 0; i < words; i++) {
-        while (words - i >= SEARCH_WORDS && !search_some(&search, (uintptr_t)(start + i)))
+    size_t count = 0;
+    for (size_t i = 0; i < words;) {
+        if (words - i >= SEARCH_WORDS) {
+            count += search_eight(&search, (uintptr_t)(start + i), word + count);
             i += SEARCH_WORDS;
-        if (i == words) break;
-        uintptr_t word = word_load(start + i);
-        if (!search_is(&search, word) || !is_slot(visitor->heap, word)) continue;
-        slot[count++] = word;
+        } else {
+            word[count] = word_load(start + i++);
+            count += search_is(&search, word[count]);
+        }
         if (count < AHEAD) continue;
-        slots_look_into((struct marker *)visitor, slot, count);
+        slots_look_into((struct marker *)visitor, word, count);
         count = 0;
     }
-    slots_look_into((struct marker *)visitor, slot, count);
+    slots_look_into((struct marker *)visitor, word, count);
 }
 
 /* What an interrupted thread is about to overwrite, plainly. Slots outside of the heap are roots, and were

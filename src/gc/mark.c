@@ -121,34 +121,21 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
     if (word - base < range) marker_push(marker, word);
 }
 
-/* Eight words of which some are candidates: no branch for each. */
-FH_INLINE void marker_eight(struct marker *marker, const struct search *search, uintptr_t at)
-{
-    struct chunk *chunk = marker->chunk;
-    uintptr_t *entry = chunk->entry;
-    size_t count = chunk->count;
-    for (unsigned i = 0; i < SEARCH_WORDS; i++) {
-        uintptr_t word = word_load((uintptr_t *)at + i);
-        entry[count] = word;
-        count += search_is(search, word);
-    }
-    chunk->count = count;
-}
-
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    enum { STEP = SEARCH_WORDS * sizeof(void *) };
     struct search search = search_begin();
-    for (; end - at >= STEP && at < end; at += STEP) {
-        if (!search_some(&search, at)) continue;
-        if (LIKELY(marker->chunk->count + SEARCH_WORDS < CHUNK_ENTRIES))
-            marker_eight(marker, &search, at);
-        else
-            for (unsigned i = 0; i < SEARCH_WORDS; i++)
-                marker_word(marker, word_load((uintptr_t *)at + i), search.base, search.range);
+    uintptr_t whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+    while (at < end) {
+        struct chunk *chunk = marker->chunk;
+        if (LIKELY(at < whole && chunk->count + SEARCH_WORDS <= CHUNK_ENTRIES)) {
+            chunk->count += search_eight(&search, at, chunk->entry + chunk->count);
+            at += SEARCH_WORDS * sizeof(void *);
+        } else {
+            marker_word(marker, word_load((void *)at), search.base, search.range);
+            at += sizeof(void *);
+            whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+        }
     }
-    for (; at < end; at += sizeof(void *))
-        marker_word(marker, word_load((void *)at), search.base, search.range);
 }
 
 FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)

@@ -1,11 +1,8 @@
 /*
- * search: whether any of eight words may be a reference, at the speed of memory.
+ * search: words that may be references, found at the speed of memory.
  *
- * Most words of stacks and static data are none. So eight are tested at a time, with arithmetic on pairs:
- * each minus the start of the arena, shifted so that only what is beyond the part in use (4 GiB at least) is
- * left, is 0 in the lower half. Who finds one looks at each word again, exactly.
- *
- * Rejected: exact comparisons of 64 bits (SSE2 has none without a sign); AVX2 behind a test of the processor.
+ * Each word is written to where the next candidate goes, and that place moves on if it is one: no branch that could
+ * be guessed wrong. docs/decisions/0009-deep-stacks.md has the numbers, and what was rejected.
  */
 #ifndef GC_SEARCH_H
 #define GC_SEARCH_H
@@ -14,19 +11,14 @@
 
 #define SEARCH_WORDS 8
 
-typedef uint64_t search_pair __attribute__((vector_size(16), aligned(8), may_alias));
-typedef uint32_t search_halves __attribute__((vector_size(16)));
-
 struct search {
     uintptr_t base; /* words from here on ... */
     size_t range;   /* ... so many bytes are candidates */
-    unsigned shift;
 };
 
 FH_INLINE struct search search_begin(void)
 {
-    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    return (struct search){side_base(), range, range >> 32 ? base_log2(range) + 1 : 32};
+    return (struct search){side_base(), __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED)};
 }
 
 FH_INLINE bool search_is(const struct search *search, uintptr_t word)
@@ -34,15 +26,17 @@ FH_INLINE bool search_is(const struct search *search, uintptr_t word)
     return word - search->base < search->range;
 }
 
-/* False: none of the eight words from `at` on is a candidate. */
-FH_INLINE bool search_some(const struct search *search, uintptr_t at)
+/* Of the eight words from `at` on the candidates go to `to`, which has room for eight; returns how many. */
+FH_INLINE size_t search_eight(const struct search *search, uintptr_t at, uintptr_t *to)
 {
-    const search_pair *pair = (const search_pair *)at;
-    search_pair base = {search->base, search->base};
-    search_halves zero = {0, 0, 0, 0};
-    for (unsigned i = 0; i < SEARCH_WORDS / 2; i++)
-        zero |= (search_halves)((search_halves)((pair[i] - base) >> search->shift) == 0);
-    return zero[0] | zero[2]; /* the upper halves are 0 anyway */
+    size_t count = 0;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < SEARCH_WORDS; i++) {
+        uintptr_t word = word_load((uintptr_t *)at + i);
+        to[count] = word;
+        count += search_is(search, word);
+    }
+    return count;
 }
 
 #endif

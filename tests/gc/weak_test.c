@@ -335,7 +335,8 @@ static void finalizers(void)
     ordered = 0;
     finalizers_fill();
     finalizers_run();
-    assert_in_range(ordered, MANY - FEW, MANY);
+    assert_in_range(ordered, MANY / 2,
+                    MANY); /* a vector register may keep eight, and each its referrer's */
     for (int i = 0; i < ordered; i++) {
         assert_false(first_seen[order[i]]);
         first_seen[order[i]] = true;
