@@ -25,7 +25,7 @@ static void mark_turn(struct gc_heap *heap, bool minor)
 static void mark_all(struct gc_heap *heap, bool minor)
 {
     mark_turn(heap, minor);
-    marking_begin(heap, false);
+    marking_begin(heap, false, !minor || heap->nursery == 0);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
@@ -98,11 +98,13 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
         bool minor = kind == FH_GC_MINOR && collect_minor_is_due(heap);
         roots_refresh(heap);
         heap_sweep_all(heap);
+        uint64_t cpu = os_thread_time_ns();
         collect_with_world(heap, minor);
         heap->stats.collections++;
         heap->stats.minor_collections += minor;
         heap->stats.last_why = why;
         uint64_t end = os_time_ns();
+        size_nursery(heap, start, os_thread_time_ns() - cpu);
         rates_note(heap, start, end);
         if (!minor) size_after_collection(heap);
         atomic_fetch_add(&heap->epoch, 1);
