@@ -4,7 +4,8 @@
  * A thread bumps through the holes of its current block, first to last. The context's limit is not the
  * hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when the object
  * is written. An object of 2 KiB and more that does not fit the hole at hand goes to a block that was
- * empty (Immix's overflow block), so that it does not cost the hole.
+ * empty (Immix's overflow block), so that it does not cost the hole; and when no block is empty any more,
+ * to a hole that is found for it.
  *
  * What a thread has used of a hole is counted when it leaves it.
  */
@@ -109,27 +110,40 @@ static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_g
 static void medium_leave(struct gc_heap *heap, struct mutator *mutator)
 {
     if (mutator->medium_block == 0) return;
-    block_put(heap, gc_block_at(mutator->medium_block),
-              mutator->medium_end - mutator->medium < KIB);
+    bool full = !mutator->medium_is_hole && mutator->medium_end - mutator->medium < KIB;
+    block_put(heap, gc_block_at(mutator->medium_block), full);
     mutator->medium_block = 0;
     mutator->medium = mutator->medium_end = 0;
+}
+
+/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is neither. */
+static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t size,
+                        size_t alignment)
+{
+    uint64_t map[MAP_WORDS];
+    bool zero;
+    size_t start = 0, end = BLOCK_GRANULES;
+    medium_leave(heap, mutator);
+    struct gc_block *block = block_take(heap, mutator, true, &zero, map);
+    mutator->medium_is_hole = block == NULL;
+    if (block == NULL)
+        block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
+    if (block == NULL) return false;
+    uintptr_t base = (uintptr_t)gc_block_start(block);
+    mutator->medium_block = gc_block_index(block);
+    mutator->medium = base + (start << GC_SHIFT);
+    mutator->medium_end = base + (end << GC_SHIFT);
+    mutator->medium_zero = zero && !mutator->medium_is_hole;
+    return true;
 }
 
 static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size_t size,
                              size_t alignment)
 {
     mutator->medium = base_round_up(mutator->medium, alignment);
-    if (mutator->medium + size > mutator->medium_end) {
-        uint64_t map[MAP_WORDS];
-        bool zero;
-        medium_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, mutator, true, &zero, map);
-        if (block == NULL) return NULL;
-        mutator->medium_block = gc_block_index(block);
-        mutator->medium = (uintptr_t)gc_block_start(block);
-        mutator->medium_end = mutator->medium + BLOCK_SIZE;
-        mutator->medium_zero = zero;
-    }
+    if (mutator->medium + size > mutator->medium_end &&
+        !medium_take(heap, mutator, size, alignment))
+        return NULL;
     void *p = (void *)mutator->medium;
     logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
     mutator->medium += size;

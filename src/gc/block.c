@@ -164,6 +164,7 @@ static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *bl
 {
     STORE(&block->state, state);
     block->next = *first;
+    block->hole_most = BLOCK_GRANULES;
     *first = gc_block_index(block);
     if (first == &heap->free_first) heap->free_count++;
 }
@@ -288,6 +289,7 @@ void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
+    if (block == NULL) block = list_pop(heap, &heap->poor_first);
     if (block) block_map(block, 0, NULL, map);
     return block;
 }
@@ -312,21 +314,84 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
     return block;
 }
 
+/* Holds: heap->lock. */
+static void block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block)
+{
+    STORE(&block->state, BLOCK_CURRENT);
+    /* A free block was empty at all the ends of cycles that it has missed. */
+    STORE(&block->cycle, LOAD(&heap->cycle));
+    if (mutator->black) block_note_snapshot(heap, block);
+    uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+    if (young) *young = gc_block_index(block);
+    if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+}
+
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
     size_pace(heap, gc_local.thread);
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
-    if (block) {
-        STORE(&block->state, BLOCK_CURRENT);
-        /* A free block was empty at all the ends of cycles that it has missed. */
-        STORE(&block->cycle, LOAD(&heap->cycle));
-        if (mutator->black) block_note_snapshot(heap, block);
-        uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
-        if (young) *young = gc_block_index(block);
-        if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+    if (block) block_begin(heap, mutator, block);
+    lock_give(&heap->lock);
+    return block;
+}
+
+/* ---- a long hole, where no block is empty ------------------------------------------------------------- */
+
+/* The first hole that is long enough; else *most is the longest. */
+static bool map_long_hole(const uint64_t map[MAP_WORDS], size_t granules, size_t alignment,
+                          size_t *start, size_t *end, size_t *most)
+{
+    *most = 0;
+    for (size_t from = 0; map_hole(map, from, start, end); from = *end) {
+        *most = base_max(*most, *end - *start);
+        *start = base_round_up(*start, alignment >> GC_SHIFT);
+        if (*start + granules <= *end) return true;
     }
+    return false;
+}
+
+static bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                           size_t *end)
+{
+    uint64_t map[MAP_WORDS];
+    size_t most;
+    if (block->hole_most < granules) return false;
+    block_map(block, 0, NULL, map);
+    if (map_long_hole(map, granules, alignment, start, end, &most)) return true;
+    block->hole_most = (uint16_t)most;
+    return false;
+}
+
+/* Takes the first block of a list that has such a hole; *link is where it was in the list. Each block is
+ * mapped once after each sweep, since what was found about it is kept. */
+static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t alignment,
+                                       size_t *start, size_t *end)
+{
+    for (; **link; *link = &gc_block_at(**link)->next) {
+        struct gc_block *block = gc_block_at(**link);
+        if (!block_has_hole(block, granules, alignment, start, end)) continue;
+        **link = block->next;
+        return block;
+    }
+    return NULL;
+}
+
+/* Blocks that were passed over go to the poor, so that the next search need not pass them again. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end)
+{
+    lock_take(&heap->lock);
+    uint32_t *link = &heap->partial_first;
+    struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
+    uint32_t rest = *link;
+    *link = heap->poor_first;
+    heap->poor_first = heap->partial_first;
+    heap->partial_first = rest;
+    link = &heap->poor_first;
+    if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
+    if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
     return block;
 }
@@ -364,17 +429,9 @@ static void blocks_compact(struct gc_heap *heap)
     heap->blocks.count = count;
 }
 
-/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
- * with holes stays. Their own number is set back, and the heap's does not rise. */
-static void unsweep_young(struct gc_heap *heap)
+/* Blocks that wait to be swept leave the lists of those with holes. */
+static void list_drop_unswept(struct gc_heap *heap, uint32_t *link)
 {
-    for (size_t i = 0; i < heap->young.count; i++) {
-        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
-        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
-        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
-    }
-    /* Those of them that wait in the list of blocks with holes leave it. */
-    uint32_t *link = &heap->partial_first;
     while (*link) {
         struct gc_block *block = gc_block_at(*link);
         if (LOAD(&block->cycle) == LOAD(&heap->cycle))
@@ -384,6 +441,19 @@ static void unsweep_young(struct gc_heap *heap)
     }
 }
 
+/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
+ * with holes stays. Their own number is set back, and the heap's does not rise. */
+static void unsweep_young(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->young.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
+        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
+    }
+    list_drop_unswept(heap, &heap->partial_first);
+    list_drop_unswept(heap, &heap->poor_first);
+}
+
 void heap_unsweep(struct gc_heap *heap, bool young)
 {
     blocks_compact(heap);
@@ -391,7 +461,7 @@ void heap_unsweep(struct gc_heap *heap, bool young)
         unsweep_young(heap);
     } else {
         atomic_fetch_add(&heap->cycle, 1);
-        heap->partial_first = 0;
+        heap->partial_first = heap->poor_first = 0;
         for (uint32_t index = heap->free_first; index; index = gc_block_at(index)->next)
             STORE(&gc_block_at(index)->cycle, LOAD(&heap->cycle));
     }
@@ -476,7 +546,7 @@ void heap_blocks_finish(struct gc_heap *heap)
     vector_finish(&heap->snapshots);
     vector_finish(&heap->remembered);
     heap->block_count = heap->free_count = 0;
-    heap->free_first = heap->partial_first = 0;
+    heap->free_first = heap->partial_first = heap->poor_first = 0;
 }
 
 /* ---- objects ---------------------------------------------------------------------------------------------- */

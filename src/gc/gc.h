@@ -57,7 +57,8 @@ struct gc_block {
                                          which a sweep tells new objects; NULL outside of a cycle */
     uint32_t live;                    /* granules in use after the last sweep */
     bool young;                       /* of a large object: its slots are not armed */
-    uint8_t unused1[3];
+    uint8_t unused1;
+    uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
@@ -143,7 +144,7 @@ struct mutator {
     bool hole_zero;       /* the hole reads as zeros */
     uintptr_t medium, medium_end; /* for objects that did not fit a hole */
     uint32_t medium_block;
-    bool medium_zero;
+    bool medium_zero, medium_is_hole;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
@@ -269,6 +270,7 @@ struct gc_heap {
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
+    uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
     struct vector snapshots;               /* uint64_t[MAP_WORDS] */
@@ -376,6 +378,11 @@ void gc_heap_destroy(struct gc_heap *heap);
  * grow. *zero: it is one hole that reads as zeros. `empty`: only one without objects will do. */
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS]);
+
+/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no empty
+ * block: the hole, from that multiple on. Everything is swept. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end);
 
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
