@@ -144,6 +144,7 @@ static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size
     if (mutator->medium + size > mutator->medium_end &&
         !medium_take(heap, mutator, size, alignment))
         return NULL;
+    if (alignment > GC_GRANULE) gc_block_at(mutator->medium_block)->aligned = true;
     void *p = (void *)mutator->medium;
     logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
     mutator->medium += size;
@@ -209,11 +210,16 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. False: `tries` cycles brought nothing. */
+ * stands against it, goes on at once. After a cycle in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
+    if (*tries == 1 && why == FH_GC_WHY_LIMIT) {
+        ++*tries;
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+        return true;
+    }
     uint32_t number = cycle_request(heap, why, false);
     bool helped = cycle_assist(heap, thread, QUANTUM);
     if (why != FH_GC_WHY_LIMIT) {
@@ -225,7 +231,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries < 4;
 }
 
-/* Nothing was found: collect, collect fully, grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully (at the limit, moving objects), grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
@@ -234,7 +240,9 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
     switch ((*tries)++) {
     case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
     case 1:
-        if (limited || (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
+        if (limited)
+            gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
             gc_collect(heap, FH_GC_FULL, why, epoch);
         else
             size_grow(heap, slices);
@@ -464,9 +472,20 @@ GC_PUBLIC char *fh_gc_strdup(struct fh_gc_heap *heap, const char *string)
     return fh_gc_memdup(heap, FH_GC_BYTES, string, strlen(string) + 1);
 }
 
+/* What is copied may be an object that moves meanwhile. */
+static void *memdup_exact(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
+                          size_t size)
+{
+    FH_GC_FRAME(from);
+    void *p = fh_gc_allocate(heap, type, size);
+    if (p) memcpy(p, from, size);
+    return p;
+}
+
 GC_PUBLIC void *fh_gc_memdup(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
                              size_t size)
 {
+    if (heap_of(heap)->options.exact_stacks) return memdup_exact(heap, type, from, size);
     void *p = fh_gc_allocate(heap, type, size);
     if (p) memcpy(p, from, size);
     return p;

@@ -14,9 +14,6 @@
 
 #include "gc/gc.h"
 
-/* Free granules below which a block is not worth a thread's time: 1 KiB. */
-#define HOLES_WORTH 64
-
 /* ---- the sweep ------------------------------------------------------------------------------------ */
 
 /* Bit k: bit 0 of byte k. `x` has no other bits. */
@@ -124,9 +121,15 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
     __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
     if (UNLIKELY(poison)) block_poison(block, before, map);
+    if (live == 0) block->aligned = false;
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
+}
+
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS])
+{
+    block_map(block, 0, NULL, map);
 }
 
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end)
@@ -169,7 +172,7 @@ static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *bl
     if (first == &heap->free_first) heap->free_count++;
 }
 
-static void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
 {
     if (room == BLOCK_GRANULES)
         list_push(heap, &heap->free_first, block, BLOCK_FREE);
@@ -217,6 +220,7 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
     block->live = 0;
+    block->aligned = block->pinned = false;
     heap->block_count++;
     if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
         heap->stats.heap_bytes_peak = heap_bytes(heap);
@@ -228,6 +232,24 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     return block;
 }
 
+struct gc_block *block_pop_free(struct gc_heap *heap)
+{
+    return list_pop(heap, &heap->free_first);
+}
+
+void heap_reserve_free(struct gc_heap *heap, size_t blocks)
+{
+    bool zero;
+    lock_take(&heap->lock);
+    while (heap->free_count < blocks) {
+        if (heap->limit && heap_bytes(heap) + BLOCK_SIZE > heap->limit) break;
+        struct gc_block *block = block_create(heap, &zero);
+        if (block == NULL) break;
+        list_push(heap, &heap->free_first, block, BLOCK_FREE);
+    }
+    lock_give(&heap->lock);
+}
+
 static void block_destroy(struct gc_block *block)
 {
     memset(meta_of(gc_block_start(block)), 0, BLOCK_GRANULES);
@@ -235,6 +257,8 @@ static void block_destroy(struct gc_block *block)
     block->position = block->next = 0;
     block->busy_from = block->busy_to = 0;
     STORE(&block->snapshot, NULL);
+    block->aligned = block->pinned = false;
+    block->hole_most = 0;
     STORE(&block->cycle, 0);
     STORE(&block->owner, NULL);
     STORE(&block->kind, FH_SPAN_NONE);
@@ -352,8 +376,8 @@ static bool map_long_hole(const uint64_t map[MAP_WORDS], size_t granules, size_t
     return false;
 }
 
-static bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
-                           size_t *end)
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end)
 {
     uint64_t map[MAP_WORDS];
     size_t most;

@@ -297,7 +297,9 @@ static void *collector_main(void *argument)
             os_wait_long(&heap->cycle_bell, bell);
             continue;
         }
+        world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
+        world_give();
         cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
@@ -344,6 +346,18 @@ void cycle_wait(struct gc_heap *heap, uint32_t number)
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
     pause_note(heap, os_time_ns() - start);
+}
+
+/* The world lock, with no cycle going on. Any thread but the collector's. */
+void world_take_idle(struct gc_heap *heap)
+{
+    for (;;) {
+        world_take();
+        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
+        if (!heap->has_collector || done == LOAD(&heap->cycles_started)) return;
+        world_give();
+        thread_wait(&heap->cycles_done, done);
+    }
 }
 
 bool collector_start(struct gc_heap *heap)
