@@ -84,6 +84,7 @@ enum fh_gc_sizing {
 enum fh_gc_debug {
     FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
     FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_MOVE_ALL = 4,      /* every full collection that stops the program moves what may move */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
