@@ -18,6 +18,9 @@
 #include "os/linux/vm.c"
 #endif
 
+/* event: facts out; receives numbers and knows nothing of what they count */
+#include "event/histogram.c"
+
 /* span: the arena, spans, their descriptors, the registry, the purger */
 #include "span/arena.c"
 #include "span/purger.c"

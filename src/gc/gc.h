@@ -32,6 +32,7 @@
 #include <pthread.h>
 
 #include "base/registers.h"
+#include "event/histogram.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
 #include "os/thread.h"
@@ -305,7 +306,8 @@ struct gc_heap {
     struct gc_weakness weakness;
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
-    struct fh_gc_stats stats;
+    struct fh_gc_stats stats; /* what is counted; fh_gc_stats_get adds what is looked up */
+    struct histogram pauses;
     fh_gc_listener_fn *listener;
     void *listener_data;
     _Atomic uint32_t finalizer_bell;

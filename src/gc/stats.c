@@ -3,46 +3,38 @@
 
 #include "gc/mark.h"
 
-/* 16 buckets to each doubling from 1024 ns on; below, one for each 64 ns. */
-static unsigned bucket_of(uint64_t ns)
-{
-    if (ns < 1024) return (unsigned)(ns / 64);
-    unsigned log = base_log2(ns);
-    unsigned bucket = (log - 9) * 16 + (unsigned)(ns >> (log - 4) & 15);
-    return (unsigned)base_min(bucket, FH_GC_PAUSE_BUCKETS - 1);
-}
+/* ---- pauses ----------------------------------------------------------------------------------------------- */
 
-/* The largest time that falls into a bucket. */
-static uint64_t bucket_limit(unsigned bucket)
-{
-    if (bucket < 16) return (uint64_t)(bucket + 1) * 64 - 1;
-    unsigned log = bucket / 16 + 9;
-    return ((uint64_t)(bucket % 16 + 17) << (log - 4)) - 1;
-}
+/* The public layout is the histogram's. */
+static_assert(sizeof(struct fh_gc_pauses) == sizeof(struct histogram), "size");
+static_assert(FH_GC_PAUSE_BUCKETS == HISTOGRAM_BUCKETS, "buckets");
+static_assert(offsetof(struct fh_gc_pauses, total_ns) == offsetof(struct histogram, total),
+              "total");
+static_assert(offsetof(struct fh_gc_pauses, max_ns) == offsetof(struct histogram, max), "max");
+static_assert(offsetof(struct fh_gc_pauses, bucket) == offsetof(struct histogram, bucket),
+              "bucket");
 
 void pause_note(struct gc_heap *heap, uint64_t ns)
 {
-    struct fh_gc_pauses *pauses = &heap->stats.pauses;
-    __atomic_fetch_add(&pauses->count, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&pauses->total_ns, ns, __ATOMIC_RELAXED);
-    uint64_t most = __atomic_load_n(&pauses->max_ns, __ATOMIC_RELAXED);
-    while (ns > most && !__atomic_compare_exchange_n(&pauses->max_ns, &most, ns, true,
-                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
-    __atomic_fetch_add(&pauses->bucket[bucket_of(ns)], 1, __ATOMIC_RELAXED);
+    histogram_add(&heap->pauses, ns);
 }
 
 GC_PUBLIC uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses,
                                          unsigned per_ten_thousand)
 {
-    uint64_t rank = (pauses->count * per_ten_thousand + 9999) / 10000, seen = 0;
-    if (pauses->count == 0) return 0;
-    for (unsigned b = 0; b < FH_GC_PAUSE_BUCKETS; b++) {
-        seen += pauses->bucket[b];
-        if (seen >= rank && seen) return base_min(bucket_limit(b), pauses->max_ns);
-    }
-    return pauses->max_ns;
+    struct histogram histogram;
+    memcpy(&histogram, pauses, sizeof histogram);
+    return histogram_quantile(&histogram, per_ten_thousand);
 }
+
+static void stats_read_pauses(struct gc_heap *heap, struct fh_gc_pauses *pauses)
+{
+    struct histogram histogram;
+    histogram_read(&heap->pauses, &histogram);
+    memcpy(pauses, &histogram, sizeof histogram);
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------------------- */
 
 static void stats_count_blocks(struct gc_heap *heap, struct fh_gc_stats *stats)
 {
@@ -76,6 +68,7 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     stats->large_bytes = heap->large_bytes;
     stats->threads = gc_thread_count();
     stats->metadata_bytes = stats->heap_bytes / GC_GRANULE + stats->heap_bytes / 64;
+    stats_read_pauses(heap, &stats->pauses);
     stats_count_blocks(heap, stats);
     lock_give(&heap->lock);
     thread_leave(thread);
@@ -87,7 +80,7 @@ GC_PUBLIC void fh_gc_stats_reset(struct fh_gc_heap *public)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    memset(&heap->stats.pauses, 0, sizeof heap->stats.pauses);
+    histogram_clear(&heap->pauses);
     heap->stats.heap_bytes_peak = heap_bytes(heap);
     lock_give(&heap->lock);
     thread_leave(thread);
