@@ -452,8 +452,11 @@ enum fh_gc_why {
     FH_GC_WHY_EXTERNAL = 6,
 };
 
-/* Times of a thread that did not run its own work because of the collector, in buckets as of an HDR
- * histogram: 16 to each doubling from 1 us on. */
+/* Times of a thread that did not run its own work because of the collector, each thread's own: it was
+ * stopped or handshaken, collected, waited for a collection or a block, helped to mark; an allocation that
+ * took less than 10 us counts as work. Not in it: what a program asks for to see its heap (walks, steps)
+ * and the time of a thread that is in fh_gc_blocking() all the while. In buckets as of an HDR histogram: 16
+ * to each doubling from 1 us on. */
 #define FH_GC_PAUSE_BUCKETS 448
 struct fh_gc_pauses {
     uint64_t count, total_ns, max_ns;
@@ -484,7 +487,10 @@ struct fh_gc_stats {
     uint64_t weak_cleared, finalizers_queued, finalizers_run;
     uint64_t threads;
     uint32_t last_why;                     /* enum fh_gc_why of the last collection */
-    uint32_t mutator_utilisation_permille; /* smallest in any 10 ms, since the last reset */
+    uint32_t mutator_utilisation_permille; /* that in any 10 ms */
+    /* The smallest share of any 1, 10, 100 ms in which a thread ran its own work, since the last reset: the
+     * minimum mutator utilisation of Cheng and Blelloch (2001), measured to 10 permille below. */
+    uint32_t utilisation_permille[3];
     struct fh_gc_pauses pauses;
 };
 

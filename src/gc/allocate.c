@@ -242,7 +242,10 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
         again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
                                     : make_room_stopped(heap, slices, why, tries);
     if (again || !heap->options.on_limit) return again;
-    return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_end(thread); /* the program's own work */
+    again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_begin(thread, heap);
+    return again;
 }
 
 static void stress(struct gc_heap *heap, struct gc_thread *thread)
@@ -272,8 +275,10 @@ static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread
 {
     uint64_t start = os_time_ns();
     void *p = NULL;
+    pause_begin(thread, heap);
     for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
         p = allocate_once(heap, thread, size, id, alignment);
+    pause_end(thread);
     uint64_t waited = os_time_ns() - start;
     if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
     return p ? p : allocate_failed();

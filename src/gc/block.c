@@ -315,7 +315,9 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
-    size_pace(heap, gc_local.thread);
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
+    size_pace(heap, self);
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) {
@@ -328,6 +330,7 @@ struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator,
         if (heap->logs && !young) STORE(&heap->remembered_lost, true);
     }
     lock_give(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 

@@ -59,7 +59,7 @@ static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
     base_registers_save(self->registers);
     self->register_count = BASE_REGISTERS;
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    world_stop();
+    world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
     collect_stopped(heap, minor);
@@ -92,8 +92,10 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
     }
     uint64_t start = os_time_ns();
     self->busy++;
+    pause_begin(self, heap);
     world_take();
     if (LOAD(&heap->epoch) == seen) {
+        world_is_for(heap);
         gc_event(heap, FH_GC_EVENT_START, why);
         bool minor = kind == FH_GC_MINOR && collect_minor_is_due(heap);
         roots_refresh(heap);
@@ -107,10 +109,10 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
         if (!minor) size_after_collection(heap);
         atomic_fetch_add(&heap->epoch, 1);
         gc_large_free_dead(heap);
-        pause_note(heap, end - start);
         gc_event(heap, FH_GC_EVENT_END, 0);
     }
     world_give();
+    pause_end(self);
     thread_leave(self);
 }
 

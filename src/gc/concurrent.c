@@ -196,7 +196,7 @@ void cycle_drain(struct gc_heap *heap)
 static void cycle_finish_stopped(struct gc_heap *heap)
 {
     world_take();
-    world_stop();
+    world_stop(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         mutator_note_hole(heap, t);
         action_flush(heap, t);
@@ -255,7 +255,7 @@ static void cycle_end(struct gc_heap *heap, uint64_t start)
 static void cycle_verify(struct gc_heap *heap)
 {
     world_take();
-    world_stop();
+    world_stop(heap);
     mutators_note_holes(heap);
     heap_verify(heap, true, "at the end of a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
@@ -340,10 +340,11 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 /* The calling thread stands until that cycle has ended. */
 void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
-    uint64_t start = os_time_ns();
+    struct gc_thread *thread = thread_self();
+    pause_begin(thread, heap);
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
-    pause_note(heap, os_time_ns() - start);
+    pause_end(thread);
 }
 
 bool collector_start(struct gc_heap *heap)
@@ -391,9 +392,9 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     struct marker *marker = marker_borrow(heap);
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
     if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
-        uint64_t start = os_time_ns();
+        pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
-        pause_note(heap, os_time_ns() - start);
+        pause_end(thread);
         __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
     }
     if (marker) marker_return(heap, marker);
@@ -418,9 +419,11 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
             return (void *)~word;
         case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
         default:
+            pause_begin(thread, heap);
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
             thread_enter(thread);
+            pause_end(thread);
         }
     }
 }

@@ -33,6 +33,7 @@
 
 #include "base/registers.h"
 #include "event/histogram.h"
+#include "event/utilisation.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
 #include "os/thread.h"
@@ -148,6 +149,8 @@ struct mutator {
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
+    uint32_t pause_resets;  /* heap->pause_resets when this was last cleared: */
+    struct utilisation utilisation;
     uint32_t log_count;
     struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
@@ -175,7 +178,9 @@ struct gc_thread {
     void **will_store;                 /* the slot of its last fh_gc_will_store */
     uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
     uint64_t interrupted_ns;           /* its processor time then */
-    uint64_t paused_ns;                /* when it became SAFE because it was wanted; 0 otherwise */
+    unsigned pause_depth;              /* pause.c: of pauses in each other, and the outermost one */
+    uint64_t pause_start;
+    struct gc_heap *pause_heap;
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -210,8 +215,12 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
 void world_take(void);
 void world_give(void);
 
-/* All attached threads but the caller's stand from here to there. Holds: the world lock. */
-void world_stop(void);
+/* Whose pauses those are that follow from here on. Holds: the world lock. */
+void world_is_for(struct gc_heap *heap);
+
+/* All attached threads but the caller's stand from here to there, for this heap's sake; NULL: for none's.
+ * Holds: the world lock. */
+void world_stop(struct gc_heap *heap);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
@@ -306,8 +315,11 @@ struct gc_heap {
     struct gc_weakness weakness;
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
-    struct fh_gc_stats stats; /* what is counted; fh_gc_stats_get adds what is looked up */
-    struct histogram pauses;
+    struct fh_gc_stats stats;   /* what is counted; fh_gc_stats_get adds what is looked up */
+    struct histogram pauses;    /* pause.c */
+    _Atomic uint32_t utilisation[UTILISATION_WINDOWS]; /* the least of any thread, permille */
+    _Atomic uint32_t pause_resets;
+    _Atomic uint64_t pauses_since; /* the last reset, in ns */
     fh_gc_listener_fn *listener;
     void *listener_data;
     _Atomic uint32_t finalizer_bell;
@@ -547,10 +559,23 @@ void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);
 
+/* ---- pauses ----------------------------------------------------------------------------------------------- */
+
+#define PAUSE_LEAST_NS 10000 /* shorter ones in the way of an allocation are its own work */
+
+/* The calling thread does not run its own work from here to there; they nest. NULL: nobody's pause. */
+void pause_begin(struct gc_thread *thread, struct gc_heap *heap);
+void pause_end(struct gc_thread *thread);
+
+/* The same; shorter ones are passed over. */
+void pause_end_above(struct gc_thread *thread, uint64_t least_ns);
+
+/* Pauses and utilisation start anew. */
+void pauses_reset(struct gc_heap *heap);
+
 /* ---- marking: mark.h -------------------------------------------------------------------------------------- */
 
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
-void pause_note(struct gc_heap *heap, uint64_t ns);
 
 #endif

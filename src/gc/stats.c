@@ -14,11 +14,6 @@ static_assert(offsetof(struct fh_gc_pauses, max_ns) == offsetof(struct histogram
 static_assert(offsetof(struct fh_gc_pauses, bucket) == offsetof(struct histogram, bucket),
               "bucket");
 
-void pause_note(struct gc_heap *heap, uint64_t ns)
-{
-    histogram_add(&heap->pauses, ns);
-}
-
 GC_PUBLIC uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses,
                                          unsigned per_ten_thousand)
 {
@@ -69,6 +64,9 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     stats->threads = gc_thread_count();
     stats->metadata_bytes = stats->heap_bytes / GC_GRANULE + stats->heap_bytes / 64;
     stats_read_pauses(heap, &stats->pauses);
+    for (unsigned w = 0; w < UTILISATION_WINDOWS; w++)
+        stats->utilisation_permille[w] = LOAD(&heap->utilisation[w]);
+    stats->mutator_utilisation_permille = stats->utilisation_permille[1];
     stats_count_blocks(heap, stats);
     lock_give(&heap->lock);
     thread_leave(thread);
@@ -80,7 +78,7 @@ GC_PUBLIC void fh_gc_stats_reset(struct fh_gc_heap *public)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    histogram_clear(&heap->pauses);
+    pauses_reset(heap);
     heap->stats.heap_bytes_peak = heap_bytes(heap);
     lock_give(&heap->lock);
     thread_leave(thread);
