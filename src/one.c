@@ -20,6 +20,7 @@
 
 /* event: facts out; receives numbers and knows nothing of what they count */
 #include "event/histogram.c"
+#include "event/ring.c"
 #include "event/utilisation.c"
 
 /* span: the arena, spans, their descriptors, the registry, the purger */
@@ -44,6 +45,7 @@
 #include "gc/side.c"
 #include "gc/type.c"
 #include "gc/pause.c"
+#include "gc/event.c"
 #include "gc/thread.c"
 #include "gc/block.c"
 #include "gc/large.c"

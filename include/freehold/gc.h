@@ -447,10 +447,11 @@ enum fh_gc_why {
     FH_GC_WHY_ALLOCATION = 1, /* the heap grew to its target */
     FH_GC_WHY_LIMIT = 2,      /* the limit was reached */
     FH_GC_WHY_CALL = 3,       /* fh_gc_collect */
-    FH_GC_WHY_STRESS = 4,
-    FH_GC_WHY_STEP = 5,
-    FH_GC_WHY_EXTERNAL = 6,
+    FH_GC_WHY_STRESS = 4, /* fh_gc_options.stress */
+    FH_GC_WHY_STEP = 5,   /* fh_gc_step */
+    FH_GC_WHY_EXTERNAL = 6, /* memory that fh_gc_external told of */
 };
+#define FH_GC_WHYS 8
 
 /* Times of a thread that did not run its own work because of the collector, each thread's own: it was
  * stopped or handshaken, collected, waited for a collection or a block, helped to mark; an allocation that
@@ -469,6 +470,7 @@ uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses, unsigned per_t
 
 struct fh_gc_stats {
     uint64_t collections, minor_collections;
+    uint64_t collections_why[FH_GC_WHYS]; /* of them all: by enum fh_gc_why */
     uint64_t allocated_bytes; /* ever, as far as threads have told: within a block for each */
     uint64_t live_bytes;      /* found by the last full collection */
     uint64_t heap_bytes;      /* blocks and large objects now, garbage included */
@@ -500,24 +502,53 @@ void fh_gc_stats_reset(struct fh_gc_heap *heap);
 /* The same as one JSON object; returns its length, which may be more than the capacity. */
 size_t fh_gc_stats_json(struct fh_gc_heap *heap, char *text, size_t capacity);
 
+/* In the order in which a collection has them, and then what happens at any time. Codes are never used
+ * again for something else. */
 enum fh_gc_event_kind {
-    FH_GC_EVENT_START = 1,   /* value: enum fh_gc_why */
-    FH_GC_EVENT_STOPPED = 2, /* value: ns that it took until all threads stood */
-    FH_GC_EVENT_ROOTS = 3,
-    FH_GC_EVENT_MARKED = 4,  /* value: bytes live */
-    FH_GC_EVENT_WEAK = 5,    /* value: references cleared */
-    FH_GC_EVENT_RESUMED = 6, /* value: ns that the program stood */
-    FH_GC_EVENT_END = 7,
-    FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
-    FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
-    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
+    FH_GC_EVENT_START = 1,       /* detail: enum fh_gc_why; value: bytes of the heap */
+    FH_GC_EVENT_STOPPED = 2,     /* value: ns that it took until all threads stood */
+    FH_GC_EVENT_ROOTS = 3,       /* the roots are marked */
+    FH_GC_EVENT_WEAK = 5,        /* value: weak references, links, ephemerons cleared */
+    FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
+    FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
+    FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
+    FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
+    FH_GC_EVENT_END = 7,         /* detail: FH_GC_MINOR or FH_GC_FULL; value: ns, the sweep of what the
+                                    collection before had left included */
+    FH_GC_EVENT_SWEPT = 12,      /* the last block that waited was swept; value: bytes free in them */
+    FH_GC_EVENT_HANDSHAKE = 9,   /* detail: enum fh_gc_handshake; value: ns until all had answered */
+    FH_GC_EVENT_ASSIST = 13,     /* value: ns that an allocating thread marked */
+    FH_GC_EVENT_GROW = 8,        /* value: bytes up to which the heap may grow now without a collection */
+    FH_GC_EVENT_SHRINK = 15,     /* blocks were given back; value: bytes of the heap */
+    FH_GC_EVENT_STALL = 10,      /* an allocation waited above 100 us for room; value: ns */
+    FH_GC_EVENT_REFUSED = 16,    /* memory is out or the limit reached; value: bytes asked for */
+    FH_GC_EVENT_LOST = 63,       /* by fh_gc_events only; value: how many events are missing here */
 };
+
+/* What each thread is asked for in a concurrent cycle. */
+enum fh_gc_handshake {
+    FH_GC_HANDSHAKE_ARM = 1,    /* remember every store from now on */
+    FH_GC_HANDSHAKE_SETTLE = 2, /* finish the store in progress */
+    FH_GC_HANDSHAKE_SCAN = 3,   /* find your own roots */
+    FH_GC_HANDSHAKE_FLUSH = 4,  /* hand over what you remember */
+};
+
 struct fh_gc_event {
-    uint32_t kind;
-    uint32_t collection; /* 1, 2, ... */
+    uint16_t kind; /* enum fh_gc_event_kind */
+    uint16_t detail;
+    uint32_t collection; /* 1, 2, ...: the one that goes on, or the last; 0 before the first */
     uint64_t time_ns;    /* CLOCK_MONOTONIC */
     uint64_t value;
 };
+
+/* What happened lately in this heap: up to `most` events from *position on, oldest first; returns how many,
+ * and moves *position behind them. Begin with 0; with `most` 0 it is moved behind all that there are. The
+ * last 4096 events of all heaps together are kept: where some are missing because they were overwritten, or
+ * lost for want of time, one of kind FH_GC_EVENT_LOST stands for them, those of other heaps included. Waits
+ * for nobody. Tools find the same events from outside: freehold/registry.h. */
+size_t fh_gc_events(struct fh_gc_heap *heap, struct fh_gc_event *events, size_t most,
+                    uint64_t *position);
+
 /* Called for each event, some while the program is stopped: it must not allocate or lock. NULL ends. */
 typedef void fh_gc_listener_fn(const struct fh_gc_event *event, void *data);
 void fh_gc_listen(struct fh_gc_heap *heap, fh_gc_listener_fn *listener, void *data);

@@ -273,6 +273,7 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
 static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
                                           size_t size, uint32_t id, size_t alignment)
 {
+    enum { STALL_NS = 100000 };
     uint64_t start = os_time_ns();
     void *p = NULL;
     pause_begin(thread, heap);
@@ -280,8 +281,10 @@ static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread
         p = allocate_once(heap, thread, size, id, alignment);
     pause_end(thread);
     uint64_t waited = os_time_ns() - start;
-    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
-    return p ? p : allocate_failed();
+    if (waited > STALL_NS) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    if (p) return p;
+    gc_event(heap, FH_GC_EVENT_REFUSED, size);
+    return allocate_failed();
 }
 
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)

@@ -254,8 +254,11 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
         *room = block_sweep(heap, block, map);
         lock_take(&heap->lock);
         atomic_fetch_sub(&heap->sweeping, 1);
+        heap->swept_bytes += *room << GC_SHIFT;
         return block;
     }
+    if (heap->sweep_goes_on) gc_event(heap, FH_GC_EVENT_SWEPT, heap->swept_bytes);
+    heap->sweep_goes_on = false;
     return NULL;
 }
 
@@ -400,6 +403,8 @@ void heap_unsweep(struct gc_heap *heap, bool young)
     }
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
+    heap->sweep_goes_on = true;
+    heap->swept_bytes = 0;
 }
 
 void heap_arm_young(struct gc_heap *heap)
@@ -429,16 +434,22 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+/* Free blocks go back as long as the heap holds more than `bytes`. */
+static void heap_give_blocks(struct gc_heap *heap, size_t bytes)
+{
+    bool some = false;
+    while (heap_bytes(heap) > bytes && block_yield(heap)) some = true;
+    if (some) gc_event(heap, FH_GC_EVENT_SHRINK, heap_bytes(heap));
+}
+
 void heap_release_free(struct gc_heap *heap)
 {
-    while (block_yield(heap)) {
-    }
+    heap_give_blocks(heap, 0);
 }
 
 void heap_trim(struct gc_heap *heap)
 {
-    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
-    }
+    heap_give_blocks(heap, heap->target);
 }
 
 bool heap_yield(struct gc_heap *heap, size_t slices)

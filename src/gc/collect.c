@@ -6,11 +6,29 @@
 
 /* ---- facts ------------------------------------------------------------------------------------------ */
 
-void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value)
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
-    if (heap->listener == NULL) return;
-    struct fh_gc_event event = {kind, LOAD(&heap->epoch) + 1, os_time_ns(), value};
-    heap->listener(&event, heap->listener_data);
+    STORE(&heap->collection, LOAD(&heap->epoch) + 1);
+    gc_event_of(heap, FH_GC_EVENT_START, why, heap_bytes(heap));
+}
+
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor)
+{
+    heap->stats.collections++;
+    heap->stats.minor_collections += minor;
+    heap->stats.last_why = why;
+    heap->stats.collections_why[why]++;
+    atomic_fetch_add(&heap->epoch, 1);
+}
+
+void collection_weak(struct gc_heap *heap)
+{
+    uint64_t cleared = heap->stats.weak_cleared, queued = heap->stats.finalizers_queued;
+    weak_process(heap);
+    cleared = heap->stats.weak_cleared - cleared;
+    queued = heap->stats.finalizers_queued - queued;
+    gc_event(heap, FH_GC_EVENT_WEAK, cleared);
+    if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
 
 /* ---- the phases ----------------------------------------------------------------------------------------- */
@@ -31,7 +49,7 @@ static void mark_all(struct gc_heap *heap, bool minor)
     remembered_visit(heap, minor ? &marker->visitor : NULL);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
-    weak_process(heap);
+    collection_weak(heap);
     weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
@@ -96,20 +114,17 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
     world_take();
     if (LOAD(&heap->epoch) == seen) {
         world_is_for(heap);
-        gc_event(heap, FH_GC_EVENT_START, why);
         bool minor = kind == FH_GC_MINOR && collect_minor_is_due(heap);
         roots_refresh(heap);
         heap_sweep_all(heap);
+        collection_begins(heap, why);
         collect_with_world(heap, minor);
-        heap->stats.collections++;
-        heap->stats.minor_collections += minor;
-        heap->stats.last_why = why;
         uint64_t end = os_time_ns();
         rates_note(heap, start, end);
         if (!minor) size_after_collection(heap);
-        atomic_fetch_add(&heap->epoch, 1);
+        collection_ends(heap, why, minor);
         gc_large_free_dead(heap);
-        gc_event(heap, FH_GC_EVENT_END, 0);
+        gc_event_of(heap, FH_GC_EVENT_END, minor ? FH_GC_MINOR : FH_GC_FULL, end - start);
     }
     world_give();
     pause_end(self);

@@ -118,10 +118,18 @@ static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
 
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
+    static handshake_fn *const kinds[] = {
+        [FH_GC_HANDSHAKE_ARM] = action_arm,
+        [FH_GC_HANDSHAKE_SETTLE] = action_settle,
+        [FH_GC_HANDSHAKE_SCAN] = action_scan,
+        [FH_GC_HANDSHAKE_FLUSH] = action_flush,
+    };
     uint64_t start = os_time_ns();
     handshake(heap, action, action == action_settle);
     heap->stats.handshakes++;
-    gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
+    unsigned kind = FH_GC_HANDSHAKE_ARM;
+    while (kinds[kind] != action) kind++;
+    gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
 }
 
 /* ---- the cycle ------------------------------------------------------------------------------------------------ */
@@ -231,7 +239,7 @@ static void cycle_settle(struct gc_heap *heap)
     os_wake(&heap->phase);
 }
 
-static void cycle_end(struct gc_heap *heap, uint64_t start)
+static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
 {
     world_take();
     lock_take(&heap->lock);
@@ -243,11 +251,10 @@ static void cycle_end(struct gc_heap *heap, uint64_t start)
     marking_finish(heap, false);
     rates_note(heap, start, os_time_ns());
     size_after_collection(heap);
-    heap->stats.collections++;
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
     lock_give(&heap->lock);
     barriers_set(heap, FH_GC_BARRIER_OFF);
-    atomic_fetch_add(&heap->epoch, 1);
+    collection_ends(heap, why, false);
     world_give();
     gc_large_free_dead(heap);
 }
@@ -266,19 +273,18 @@ static void cycle_verify(struct gc_heap *heap)
 static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
-    heap->stats.last_why = why;
-    gc_event(heap, FH_GC_EVENT_START, why);
     heap_sweep_all(heap);
+    collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     cycle_drain(heap);
     cycle_settle(heap);
-    gc_event(heap, FH_GC_EVENT_MARKED, marking_objects(heap));
-    weak_process(heap);
+    collection_weak(heap);
+    gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
-    cycle_end(heap, start);
+    cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
-    gc_event(heap, FH_GC_EVENT_END, 0);
+    gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
     heap_sweep_all(heap);
     heap_trim(heap);
 }
@@ -392,9 +398,11 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     struct marker *marker = marker_borrow(heap);
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
     if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
+        uint64_t start = os_time_ns();
         pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
         pause_end(thread);
+        if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
         __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
     }
     if (marker) marker_return(heap, marker);

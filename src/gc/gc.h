@@ -276,7 +276,9 @@ struct gc_heap {
     size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
     _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
-    uint32_t free_first; /* blocks without objects, by `next` */
+    bool sweep_goes_on;   /* until the last of them is swept */
+    uint64_t swept_bytes; /* free in those that have been */
+    uint32_t free_first;  /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
     struct vector
@@ -320,8 +322,10 @@ struct gc_heap {
     _Atomic uint32_t utilisation[UTILISATION_WINDOWS]; /* the least of any thread, permille */
     _Atomic uint32_t pause_resets;
     _Atomic uint64_t pauses_since; /* the last reset, in ns */
-    fh_gc_listener_fn *listener;
+    fh_gc_listener_fn *_Atomic listener;
     void *listener_data;
+    uint64_t events_from;        /* its first event's position in the ring, at least */
+    _Atomic uint32_t collection; /* number of the one that goes on, or of the last */
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
     bool has_finalizer;
@@ -537,6 +541,11 @@ uint64_t cycle_marked(const struct gc_heap *heap);
 
 void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
 
+/* Facts at both ends of a collection, and those about weakness in between. */
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why);
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor);
+void collection_weak(struct gc_heap *heap);
+
 /* Whether the next collection may be a minor one. */
 bool collect_minor_is_due(struct gc_heap *heap);
 
@@ -577,5 +586,7 @@ void pauses_reset(struct gc_heap *heap);
 
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
+void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value);
+void events_init(struct gc_heap *heap);
 
 #endif

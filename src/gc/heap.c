@@ -50,6 +50,7 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
     heap->collected_ns = os_time_ns();
     pauses_reset(heap);
+    events_init(heap);
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;

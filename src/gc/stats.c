@@ -83,10 +83,3 @@ GC_PUBLIC void fh_gc_stats_reset(struct fh_gc_heap *public)
     lock_give(&heap->lock);
     thread_leave(thread);
 }
-
-GC_PUBLIC void fh_gc_listen(struct fh_gc_heap *public, fh_gc_listener_fn *listener, void *data)
-{
-    struct gc_heap *heap = heap_of(public);
-    heap->listener_data = data;
-    heap->listener = listener;
-}
