@@ -43,7 +43,7 @@ static void mark_turn(struct gc_heap *heap, bool minor)
 static void mark_all(struct gc_heap *heap, bool minor)
 {
     mark_turn(heap, minor);
-    marking_begin(heap, false);
+    marking_begin(heap, false, !minor || heap->nursery == 0);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
@@ -118,8 +118,10 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
         roots_refresh(heap);
         heap_sweep_all(heap);
         collection_begins(heap, why);
+        uint64_t cpu = os_thread_time_ns();
         collect_with_world(heap, minor);
         uint64_t end = os_time_ns();
+        size_nursery(heap, start, os_thread_time_ns() - cpu);
         rates_note(heap, start, end);
         if (!minor) size_after_collection(heap);
         collection_ends(heap, why, minor);

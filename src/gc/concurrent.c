@@ -44,11 +44,6 @@ static void marker_return(struct gc_heap *heap, struct marker *marker)
 
 /* ---- what threads do in handshakes ------------------------------------------------------------------------ */
 
-static uintptr_t hole_made(const struct fh_gc_context *context)
-{
-    return (uintptr_t)meta_address(context->meta);
-}
-
 /* What an interrupted store may be about to overwrite: the words at addresses in registers. */
 static void registers_shade(struct gc_heap *heap, struct gc_thread *thread, struct mutator *mutator)
 {
@@ -85,7 +80,7 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     mutator->black = true;
     lock_give(&heap->lock);
     if (mutator->block) {
-        uintptr_t made = hole_made(context_of(thread, heap));
+        uintptr_t made = mutator_made(mutator, context_of(thread, heap));
         log_fill((void *)made, mutator->hole_end - made, false);
     }
 }
@@ -172,7 +167,7 @@ static void cycle_snapshot(struct gc_heap *heap)
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
-    marking_begin(heap, true);
+    marking_begin(heap, true, false);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
     handshake_noted(heap, action_scan);
@@ -341,6 +336,27 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
         os_wake(&heap->cycle_bell);
     }
     return want;
+}
+
+/* True with the world lock held and no cycle going on. */
+static bool world_try_idle(void)
+{
+    world_take();
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        struct gc_heap *heap = &gc_heaps[h];
+        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
+        if (!heap->exists || !heap->has_collector || done == LOAD(&heap->cycles_started)) continue;
+        world_give();
+        thread_wait(&heap->cycles_done, done);
+        return false;
+    }
+    return true;
+}
+
+void world_take_idle(void)
+{
+    while (!world_try_idle()) {
+    }
 }
 
 /* The calling thread stands until that cycle has ended. */
