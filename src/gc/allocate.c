@@ -28,10 +28,19 @@ static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
     context->limit = slow ? 0 : limit;
 }
 
+/* Its owner's alone, but statistics read it. */
+static void block_fill(uint32_t index, size_t bytes)
+{
+    uint32_t *live = &gc_block_at(index)->live;
+    __atomic_store_n(live, *live + (uint32_t)(bytes >> GC_SHIFT), __ATOMIC_RELAXED);
+}
+
 static void hole_count(struct gc_heap *heap, struct mutator *mutator, uintptr_t cursor)
 {
     if (mutator->hole_start == 0) return;
-    atomic_fetch_add_explicit(&heap->allocated, cursor - mutator->hole_start, memory_order_relaxed);
+    size_t bytes = cursor - mutator->hole_start;
+    atomic_fetch_add_explicit(&heap->allocated, bytes, memory_order_relaxed);
+    block_fill(mutator->block, bytes);
     mutator->hole_start = cursor;
 }
 
@@ -134,6 +143,7 @@ static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size
     mutator->medium += size;
     if (!mutator->medium_zero) memset(p, 0, size);
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
+    block_fill(mutator->medium_block, size);
     return p;
 }
 
@@ -315,6 +325,11 @@ void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
     hole_set(heap, mutator, context, 0, 0, false);
+}
+
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread)
+{
+    hole_count(heap, mutator_of(thread, heap), context_of(thread, heap)->cursor);
 }
 
 static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)

@@ -253,12 +253,14 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
                                        uint64_t map[MAP_WORDS])
 {
     size_t room;
-    struct gc_block *block;
-    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--) {
-        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
+    struct gc_block *block = NULL;
+    uint64_t start = os_time_ns();
+    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--, block = NULL) {
+        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) break;
         block_put_swept(heap, block, room);
     }
-    return NULL;
+    heap->stats.sweep_ns += os_time_ns() - start;
+    return block;
 }
 
 static const uint64_t map_empty[MAP_WORDS];
@@ -339,8 +341,10 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
     size_t room;
     struct gc_block *block = NULL;
     lock_take(&heap->lock);
+    uint64_t start = os_time_ns();
     for (; blocks > 0 && (block = sweep_next(heap, map, &room)); blocks--)
         block_put_swept(heap, block, room);
+    heap->stats.sweep_ns += os_time_ns() - start;
     lock_give(&heap->lock);
     return block != NULL;
 }

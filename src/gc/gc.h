@@ -57,8 +57,8 @@ struct gc_block {
     struct gc_heap *_Atomic owner;
     const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
                                          which a sweep tells new objects; NULL outside of a cycle */
-    uint32_t live;                    /* granules in use after the last sweep */
-    bool young;                       /* of a large object: its slots are not armed */
+    uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
+    bool young;    /* of a large object: its slots are not armed */
     uint8_t unused1[3];
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
@@ -104,7 +104,7 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 /* A type as the marker wants it. */
 struct type {
     uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
-    uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
     uint8_t scan;            /* enum type_scan */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
@@ -304,6 +304,7 @@ struct gc_heap {
     /* size.c */
     _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
     _Atomic size_t live;   /* bytes marked by the last collection */
+    size_t live_large;     /* of them in large objects */
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
@@ -523,6 +524,9 @@ void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
 
 /* The end of what a thread that stands has allocated in its hole. */
 uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context);
+
+/* The calling thread tells what it has allocated of its hole so far. Busy. */
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread);
 
 /* Tells blocks which granules threads allocate in. Threads stand. */
 void mutators_note_holes(struct gc_heap *heap);
