@@ -49,7 +49,7 @@ GC_PUBLIC size_t fh_gc_events(struct fh_gc_heap *public, struct fh_gc_event *eve
         if (lost) {
             events[count++] = (struct fh_gc_event){FH_GC_EVENT_LOST, 0, 0, event.time_ns, lost};
             lost = 0;
-            at = --next; /* the one that was read is read again */
+            next--; /* the one that was read is read again */
             continue;
         }
         if (event.source == heap->number)

@@ -90,9 +90,10 @@ static uint64_t tables_measure(const struct gc_heap *heap)
         &weakness->ephemeron_chains,
         &weakness->finalizer_index.slots,
         &weakness->link_index.slots,
+        NULL,
     };
     uint64_t bytes = heap->marking_state->chunks_committed;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) bytes += table[i]->committed;
+    for (size_t i = 0; table[i]; i++) bytes += table[i]->committed;
     return bytes;
 }
 
