@@ -54,8 +54,8 @@ struct marker {
     bool short_of_memory; /* the stack was full once: push only what is not marked */
     bool others;          /* there are other heaps: look whose an object is */
     uint8_t mark;
-    struct vector slices; /* struct slice */
-    uint64_t objects, bytes;
+    struct vector slices;                 /* struct slice */
+    uint64_t objects, bytes, large_bytes; /* large: of the bytes */
 };
 
 struct marking {

@@ -20,7 +20,7 @@ void still_begin(struct gc_heap *heap)
     base_registers_save(self->registers);
     self->register_count = BASE_REGISTERS;
     self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    world_stop();
+    world_stop(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)
