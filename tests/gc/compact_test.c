@@ -364,6 +364,34 @@ static void test_compact__tables_find_their_keys(void **state)
     }
 }
 
+/* Every allocation moves all objects, those that the library itself makes too. */
+static void test_compact__in_the_middle_of_calls(void **state)
+{
+    enum { KEYS = 100 };
+    (void)state;
+    struct fh_gc_options options = {.exact_stacks = true,
+                                    .no_static_data = true,
+                                    .stress = 1,
+                                    .debug = FH_GC_POISON | FH_GC_MOVE_ALL};
+    heap = fh_gc_create(&options);
+    struct fh_gc_handle *keys = fh_gc_handle_new(heap, fh_gc_new_pointers(heap, KEYS));
+    struct fh_gc_handle *table = fh_gc_handle_new(heap, fh_gc_table_new(heap));
+    for (uint64_t i = 0; i < KEYS; i++) {
+        void *key = node_new(heap, i);
+        fh_gc_store(heap, &((void **)fh_gc_handle_get(keys))[i], key);
+        assert_int_equal(fh_gc_table_set(heap, fh_gc_handle_get(table), key, key), 0);
+        for (uint64_t k = 0; k <= i; k += 7) {
+            key = ((void **)fh_gc_handle_get(keys))[k];
+            key = fh_gc_table_get(heap, fh_gc_handle_get(table), key, NULL);
+            assert_ptr_equal(key, ((void **)fh_gc_handle_get(keys))[k]); /* where it is by now */
+        }
+    }
+    struct fh_gc_handle *text = fh_gc_handle_new(heap, fh_gc_strdup(heap, "an object"));
+    char *copy = fh_gc_strdup(heap, fh_gc_handle_get(text));
+    assert_string_equal(copy, "an object");
+    fh_gc_destroy(heap);
+}
+
 /* ---- what it is for ------------------------------------------------------------------------------------------------ */
 
 /* A list of which one node in `part` is left, so that the heap is mostly holes. */
@@ -502,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_compact__locals_never_go_stale),
         cmocka_unit_test(test_compact__no_moving_means_none),
         cmocka_unit_test(test_compact__tables_find_their_keys),
+        cmocka_unit_test(test_compact__in_the_middle_of_calls),
         cmocka_unit_test(test_compact__sparse_heaps_shrink),
         cmocka_unit_test(test_compact__after_a_peak),
         cmocka_unit_test(test_compact__before_memory_is_refused),
