@@ -104,6 +104,7 @@ struct fh_gc_options {
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
      * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
     bool exact_stacks;
+    bool no_moving;        /* objects stay where they are: see FH_GC_COMPACT */
     bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
     uint32_t debug;        /* enum fh_gc_debug, or-ed */
     uint32_t stress;       /* collect at every n-th allocation; 0 never */

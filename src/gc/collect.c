@@ -57,8 +57,10 @@ static void mark_all(struct gc_heap *heap, bool minor)
 
 /* What one collection is to be. */
 struct plan {
-    bool minor, compact;
-    bool lost; /* threads got little of the room that the last collection left */
+    bool minor;
+    bool move;    /* objects may */
+    bool compact; /* they shall, in any case */
+    bool lost;    /* threads got little of the room that the last collection left */
 };
 
 /* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
@@ -102,8 +104,8 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     heap_unsweep(heap, plan->minor);
     if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
-    plan->compact = plan->compact || (!plan->minor && compact_is_due(heap, plan->lost));
-    if (plan->compact) compact(heap);
+    plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
+    if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
 
@@ -155,11 +157,12 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     uint64_t start = os_time_ns();
     world_is_for(heap);
     struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
-    plan.compact = kind == FH_GC_COMPACT || (heap->options.debug & FH_GC_MOVE_ALL && !plan.minor);
+    plan.move = !plan.minor && !heap->options.no_moving;
+    plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
     plan.lost = !heap->has_collector && room_was_lost(heap, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
-    if (plan.compact) compact_prepare(heap);
+    if (plan.move && plan.compact) compact_prepare(heap);
     collection_begins(heap, why);
     uint64_t cpu = os_thread_time_ns();
     collect_with_world(heap, &plan);
@@ -170,7 +173,7 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     if (!plan.minor) size_after_collection(heap);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
-    if (plan.compact) heap_trim(heap);
+    if (plan.move) heap_trim(heap);
     gc_event_of(heap, FH_GC_EVENT_END, plan.minor ? FH_GC_MINOR : kind, end - start);
 }
 
