@@ -226,9 +226,9 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
             size_grow(heap, slices);
         return true;
     default:
-        /* Other threads may have taken what was found. */
+        /* Other threads may have taken what was found; then some thread got on at least. */
         if (!limited) size_grow(heap, slices);
-        return *tries < (limited ? 4 : 20);
+        return !limited || *tries < 4;
     }
 }
 
@@ -236,7 +236,11 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
 {
     enum fh_gc_why why = FH_GC_WHY_NONE;
     size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    if (size_allows(heap, slices, &why)) {
+        /* Another thread has made room meanwhile; or it is the arena that is full. */
+        if (!gc_local.refused) return true;
+        why = FH_GC_WHY_LIMIT;
+    }
     bool again = false;
     if (heap->parked == 0)
         again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
@@ -263,6 +267,7 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    gc_local.refused = false;
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);
 }
