@@ -54,11 +54,8 @@ static void collect_stopped(struct gc_heap *heap, bool minor)
 /* The stack of the thread that collects is published like the others'. */
 static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
 {
-    struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread_publish(gc_local.thread);
     world_stop();
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);

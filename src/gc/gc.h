@@ -182,6 +182,7 @@ struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
     bool tracing; /* in a trace function */
+    bool refused; /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -204,6 +205,10 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
+
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+ * that is not below its caller's. */
+void thread_publish(struct gc_thread *thread);
 
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
