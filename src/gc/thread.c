@@ -149,8 +149,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     thread->register_count =
         os_context_registers(context, thread->registers, &pointer, &thread->counter);
     /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
-     * which compilers pass pairs of pointers. */
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+     * which compilers pass pairs of pointers; and the registers as of here, in case somebody between the
+     * kernel and us kept the signal back, and its context is of an earlier moment (the thread sanitizer). */
+    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
+    thread->register_count += BASE_REGISTERS;
     bool same = frame >= thread->stack_low && frame < pointer;
     thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
     if (LOAD(&thread->wanted) == WANTED_ACTION) {

@@ -9,7 +9,7 @@
 
 #include "os/os.h"
 
-#define OS_REGISTERS 32 /* at most */
+#define OS_REGISTERS 48 /* at most */
 
 /* The calling thread's stack, from its lowest to one past its highest address, thread-local storage
  * at the top included where libc puts it there. */
