@@ -432,7 +432,7 @@ static void *world_run(void *argument)
         EXPECT(found == 0, "%d objects left without a root", found);
     }
     free(w->things);
-    if (exact) free(w); /* else finalizers of this world may still run */
+    free(w);
     return NULL;
 }
 
