@@ -243,8 +243,8 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
     }
     bool again = false;
     if (heap->parked == 0)
-        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
-                                    : make_room_stopped(heap, slices, why, tries);
+        again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
+                                     : make_room_stopped(heap, slices, why, tries);
     if (again || !heap->options.on_limit) return again;
     return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
 }

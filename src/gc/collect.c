@@ -82,7 +82,7 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
-    if (heap->has_collector) {
+    if (collector_find(heap)) {
         if (LOAD(&heap->epoch) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;

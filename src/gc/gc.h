@@ -516,6 +516,7 @@ void finalizer_stop(struct gc_heap *heap);
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
+bool collector_find(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
