@@ -43,11 +43,6 @@ static void marker_return(struct gc_heap *heap, struct marker *marker)
 
 /* ---- what threads do in handshakes ------------------------------------------------------------------------ */
 
-static uintptr_t hole_made(const struct fh_gc_context *context)
-{
-    return (uintptr_t)meta_address(context->meta);
-}
-
 /* What an interrupted store may be about to overwrite: the words at addresses in registers. */
 static void registers_shade(struct gc_heap *heap, struct gc_thread *thread, struct mutator *mutator)
 {
@@ -84,7 +79,7 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     mutator->black = true;
     lock_give(&heap->lock);
     if (mutator->block) {
-        uintptr_t made = hole_made(context_of(thread, heap));
+        uintptr_t made = mutator_made(mutator, context_of(thread, heap));
         log_fill((void *)made, mutator->hole_end - made, false);
     }
 }
@@ -163,7 +158,7 @@ static void cycle_snapshot(struct gc_heap *heap)
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
-    marking_begin(heap, true);
+    marking_begin(heap, true, false);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
     handshake_noted(heap, action_scan);
@@ -296,7 +291,9 @@ static void *collector_main(void *argument)
             os_wait_long(&heap->cycle_bell, bell);
             continue;
         }
+        world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
+        world_give();
         cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
@@ -347,6 +344,30 @@ void cycle_wait(struct gc_heap *heap, uint32_t number)
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
     pause_note(heap, os_time_ns() - start);
+}
+
+/* A heap whose cycle goes on, or NULL. */
+static struct gc_heap *cycle_find(struct gc_heap *of)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        struct gc_heap *heap = &gc_heaps[h];
+        if ((of && of != heap) || !heap->exists || !heap->has_collector) continue;
+        if (LOAD_ACQUIRE(&heap->cycles_done) != LOAD(&heap->cycles_started)) return heap;
+    }
+    return NULL;
+}
+
+void world_take_idle(struct gc_heap *heap)
+{
+    for (;;) {
+        world_take();
+        struct gc_heap *other = cycle_find(heap);
+        if (other == NULL) return;
+        uint32_t done = LOAD(&other->cycles_done);
+        bool ended = done == LOAD(&other->cycles_started);
+        world_give();
+        if (!ended) thread_wait(&other->cycles_done, done);
+    }
 }
 
 bool collector_start(struct gc_heap *heap)

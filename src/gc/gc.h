@@ -7,6 +7,7 @@
  *      large.c      large objects                            mark.c     the tracer
  *      type.c       types and their numbers                  weak.c     what marking does not follow
  *      collect.c    a collection, as one page of verbs       size.c     when to collect
+ *      compact.c    objects that move
  *
  * A block's life, with the function on each arrow:
  *
@@ -38,6 +39,9 @@
 
 #define GC_PUBLIC __attribute__((visibility("default")))
 
+/* Free granules below which a block is not worth a thread's time: 1 KiB. */
+#define HOLES_WORTH 64
+
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
@@ -48,7 +52,8 @@
 enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
 static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
 
-enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL };
+/* LEAVING: objects are being moved out; only while threads stand. */
+enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL, BLOCK_LEAVING };
 
 /* A span's descriptor as a block or large object uses it. */
 struct gc_block {
@@ -57,11 +62,12 @@ struct gc_block {
                                          which a sweep tells new objects; NULL outside of a cycle */
     uint32_t live;                    /* granules in use after the last sweep */
     bool young;                       /* of a large object: its slots are not armed */
-    uint8_t unused1[3];
+    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
-    uint8_t unused2;
+    bool pinned;           /* an object stays, as of the last evacuation */
     _Atomic uint8_t state; /* enum block_state */
     uint8_t flags;
     uint32_t unused3;
@@ -101,26 +107,39 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 
 /* A type as the marker wants it. */
 struct type {
-    struct fh_gc_type *public;
-    fh_gc_trace_fn *trace;
-    uint64_t bitmap;         /* references in the first 64 words, if there is nothing else */
+    uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
     uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint8_t scan;            /* enum type_scan */
+    bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
-    uint8_t scan;            /* enum type_scan */
-};
+    fh_gc_trace_fn *trace;
+    struct fh_gc_type *public;
+} __attribute__((aligned(64)));
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
 
-extern struct type type_small[TYPES_SMALL], type_table[TYPES];
+/* Types of objects of one granule, and of others. */
+extern struct type type_tables[TYPES_SMALL + TYPES];
+#define type_small type_tables
+#define type_table (type_tables + TYPES_SMALL)
 
 void types_init(void);
 
+/* Whether objects of this type never move. */
+bool type_stays(const struct type *type);
+
+/* Of an object whose first two bytes these are, the first one lowest. */
+FH_INLINE const struct type *type_of_bytes(unsigned bytes)
+{
+    unsigned low = bytes >> 2 & 31, high = bytes >> 10 & 31;
+    return &type_tables[bytes & META_END ? low : TYPES_SMALL + (low | high << 5)];
+}
+
 FH_INLINE const struct type *type_at(const uint8_t *meta)
 {
-    unsigned number = meta_type(meta);
-    return meta_load(meta) & META_END ? &type_small[number] : &type_table[number];
+    return type_of_bytes(meta_load2(meta));
 }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
@@ -143,7 +162,7 @@ struct mutator {
     bool hole_zero;       /* the hole reads as zeros */
     uintptr_t medium, medium_end; /* for objects that did not fit a hole */
     uint32_t medium_block;
-    bool medium_zero;
+    bool medium_zero, medium_is_hole;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
@@ -214,6 +233,10 @@ void thread_publish(struct gc_thread *thread);
 void world_take(void);
 void world_give(void);
 
+/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the lock. Not
+ * for the collector's thread. */
+void world_take_idle(struct gc_heap *heap);
+
 /* All attached threads but the caller's stand from here to there. Holds: the world lock. */
 void world_stop(void);
 void world_go(void);
@@ -274,6 +297,7 @@ struct gc_heap {
     uint32_t free_first; /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
+    uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
     struct vector snapshots;               /* uint64_t[MAP_WORDS] */
@@ -288,6 +312,11 @@ struct gc_heap {
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
+    _Atomic size_t
+        nursery; /* bytes allocated after which a minor collection is due; 0: all the room */
+    unsigned
+        nursery_cost; /* of collections of a small one, in per cent of the time between, smoothed */
+    _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
@@ -302,6 +331,7 @@ struct gc_heap {
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;              /* collections that moved objects */
+    _Atomic uint32_t compactions;        /* those that tried to */
     /* roots.c */
     struct vector roots;   /* struct root_range */
     struct vector handles; /* struct fh_gc_handle chunks */
@@ -382,6 +412,11 @@ void gc_heap_destroy(struct gc_heap *heap);
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS]);
 
+/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no empty
+ * block: the hole, from that multiple on. Everything is swept. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end);
+
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
 
@@ -391,6 +426,22 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
 
 /* The first hole in a map from granule `from` on; false if there is none. */
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end);
+
+/* Sets map to what a swept block holds. */
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS]);
+
+/* Whether a swept block has a hole of so many granules at a multiple of `alignment` bytes: the first. */
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end);
+
+/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads stand. */
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
+
+/* A block of the list of free ones; NULL. The same. */
+struct gc_block *block_pop_free(struct gc_heap *heap);
+
+/* Makes free blocks, up to so many, as long as the limit allows. Holds: the world lock. */
+void heap_reserve_free(struct gc_heap *heap, size_t blocks);
 
 /* Sweeps what nobody has swept yet. */
 void heap_sweep_all(struct gc_heap *heap);
@@ -491,6 +542,9 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
 /* The thread gives up its holes; what is left of them is found again by the next sweep. */
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
 
+/* The end of what a thread that stands has allocated in its hole. */
+uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context);
+
 /* Tells blocks which granules threads allocate in. Threads stand. */
 void mutators_note_holes(struct gc_heap *heap);
 
@@ -504,10 +558,28 @@ void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
 
+/* ---- objects that move: compact.c ------------------------------------------------------------------------ */
+
+/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just ended and
+ * threads stand. */
+void heap_compact(struct gc_heap *heap);
+
+struct compaction;
+
+/* Where what a word refers to is now: the word itself, unless it refers to an object that has moved. */
+uintptr_t compact_forward(const struct compaction *c, uintptr_t word);
+
+/* The references of weak things, and the indexes of their tables; of an ephemeron. */
+void weak_forward(struct gc_heap *heap, const struct compaction *c);
+void ephemeron_forward(const struct compaction *c, void *ephemeron);
+
 /* ---- collection ----------------------------------------------------------------------------------------- */
 
-/* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
+/* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* How many collections of that kind, or a better one, there were. */
+uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
 /* The thread that runs finalizers. */
 bool finalizer_start(struct gc_heap *heap);
@@ -542,6 +614,11 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+
+/* Whether enough is young for a minor collection; and how much that is, after a collection that began at
+ * `start` and took so much processor time. */
+bool size_minor_is_due(const struct gc_heap *heap);
+void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that

@@ -61,9 +61,11 @@ int main(int argc, char **argv)
     bool alone = threads == 1, exact = alone && options.policy != FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;
+    /* Under FH_GC_CONCURRENT only FH_GC_COMPACT moves objects. */
+    bool compacts = options.debug & FH_GC_MOVE_ALL && options.policy == FH_GC_CONCURRENT;
     struct fh_gc_heap *heap = fh_gc_create(&options);
     EXPECT(heap, "create");
-    world_begin(heap, (struct world_rules){exact, alone, false});
+    world_begin(heap, (struct world_rules){.exact = exact, .alone = alone, .compacts = compacts});
     pthread_t thread[64];
     for (int i = 1; i < threads; i++)
         pthread_create(&thread[i], NULL, world_run, (void *)(uintptr_t)i);
@@ -71,8 +73,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < threads; i++) fh_gc_blocking(join, &thread[i]);
     struct fh_gc_stats stats;
     fh_gc_stats_get(heap, &stats);
-    printf("%lu collections, %lu minor, %lu MiB allocated\n", (unsigned long)stats.collections,
-           (unsigned long)stats.minor_collections, (unsigned long)stats.allocated_bytes >> 20);
+    printf("%lu collections, %lu minor, %lu MiB allocated, %lu KiB moved\n",
+           (unsigned long)stats.collections, (unsigned long)stats.minor_collections,
+           (unsigned long)stats.allocated_bytes >> 20, (unsigned long)stats.evacuated_bytes >> 10);
+    if (options.debug & FH_GC_MOVE_ALL) EXPECT(stats.evacuated_bytes > 0, "nothing has moved");
     EXPECT(fh_gc_verify(heap) == 0, "verify");
     fh_gc_destroy(heap);
     return 0;

@@ -306,8 +306,12 @@ static int reach_all(struct world *w)
 static void compare(struct world *w)
 {
     int *stack = malloc(((size_t)w->count + ROOTS) * sizeof *stack), depth = 0;
-    void **object = malloc(((size_t)w->count + ROOTS) * sizeof *object);
+    size_t object_size = ((size_t)w->count + ROOTS) * sizeof(void *);
+    void **object = calloc(1, object_size);
     bool *seen = calloc((size_t)w->count + 1, 1);
+    /* Other threads may have objects moved meanwhile. */
+    errno = -fh_gc_root_range(heap, object, object_size);
+    bool rooted = !refused(errno != 0);
     for (int i = 0; i < ROOTS; i++) {
         if (w->root_thing[i] == NONE || seen[w->root_thing[i]]) continue;
         seen[w->root_thing[i]] = true;
@@ -334,6 +338,7 @@ static void compare(struct world *w)
             object[depth++] = (void *)field;
         }
     }
+    if (rooted) EXPECT(fh_gc_root_remove(heap, object) == 0, "remove");
     free(stack);
     free(object);
     free(seen);
@@ -374,7 +379,7 @@ void world_check(struct world *w)
     int expected = reach_all(w), found = 0;
     compare(w);
     fh_gc_finalize(heap, 0); /* the queue keeps what its objects refer to */
-    EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
+    EXPECT(fh_gc_collect(heap, rules.compacts ? FH_GC_COMPACT : FH_GC_FULL) == 0, "collect");
     compare(w);
     while (fh_gc_finalize(heap, 0)) EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
     compare_weak(w);

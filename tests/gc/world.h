@@ -14,8 +14,9 @@
 struct world;
 
 struct world_rules {
-    bool exact; /* stacks are: what the model does not reach is not kept. One world at a time */
-    bool alone; /* no other world or thread allocates in the heap */
+    bool exact;    /* stacks are: what the model does not reach is not kept. One world at a time */
+    bool alone;    /* no other world or thread allocates in the heap */
+    bool compacts; /* FH_GC_COMPACT instead of FH_GC_FULL */
     bool may_refuse; /* allocation may fail, and what needs memory may be late */
 };
 

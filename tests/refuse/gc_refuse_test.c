@@ -268,7 +268,7 @@ struct run {
 
 static _Noreturn void child(const struct run *run)
 {
-    struct world_rules rules = {run->exact, true, true};
+    struct world_rules rules = {.exact = run->exact, .alone = true, .may_refuse = true};
     alarm(HANG_S);
     os_fake.quiet = true;
     os_fake.waits = true;
