@@ -113,7 +113,8 @@ struct fh_gc_options {
 };
 
 /* Makes a heap; options NULL, or zeroed in part, for the standard. NULL with errno: EINVAL for options
- * that make no sense, ENOSPC beyond FH_GC_HEAPS, ENOMEM. The calling thread is attached. */
+ * that make no sense, ENOSPC beyond FH_GC_HEAPS, EAGAIN when the system refuses the heap's thread, ENOMEM.
+ * The calling thread is attached. */
 struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options);
 
 /* Frees the whole heap at once: every object, root, handle, weak reference. Pending finalizers are not

@@ -114,11 +114,8 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 /* The stack of the thread that collects is published like the others'. */
 static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
 {
-    struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread_publish(gc_local.thread);
     world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
@@ -186,7 +183,7 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
-    if (heap->has_collector && kind != FH_GC_COMPACT) {
+    if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;

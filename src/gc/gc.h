@@ -207,6 +207,7 @@ struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
     bool tracing; /* in a trace function */
+    bool refused; /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -229,6 +230,10 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
+
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+ * that is not below its caller's. */
+void thread_publish(struct gc_thread *thread);
 
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
@@ -605,6 +610,7 @@ void finalizer_stop(struct gc_heap *heap);
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
+bool collector_find(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
