@@ -325,10 +325,11 @@ struct gc_heap {
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
-    _Atomic size_t
-        nursery; /* bytes allocated after which a minor collection is due; 0: all the room */
-    unsigned
-        nursery_cost; /* of collections of a small one, in per cent of the time between, smoothed */
+    /* Bytes allocated after which a minor collection is due; 0: all the room. */
+    _Atomic size_t nursery;
+    unsigned nursery_cost; /* of collections of a small one, in us for a MiB, smoothed */
+    uint64_t full_ns;      /* processor time that the last full collection took */
+    size_t nursery_live;   /* heap->live at the last collection */
     _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
@@ -642,10 +643,10 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
 
-/* Whether enough is young for a minor collection; and how much that is, after a collection that began at
- * `start` and took so much processor time. */
+/* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
+ * ns of processor time. */
 bool size_minor_is_due(const struct gc_heap *heap);
-void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took);
+void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that

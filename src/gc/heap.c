@@ -57,7 +57,7 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     weak_init(heap);
     if (!marking_init(heap)) return false;
     size_after_collection(heap);
-    size_nursery(heap, heap->collected_ns, 0);
+    size_nursery(heap, false, 0);
     return true;
 }
 
