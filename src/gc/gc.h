@@ -64,7 +64,7 @@ struct gc_block {
                                          which a sweep tells new objects; NULL outside of a cycle */
     uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
     bool young;    /* of a large object: its slots are not armed */
-    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
     uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
@@ -155,6 +155,8 @@ struct log_entry {
 #define LOG_ENTRIES 255
 
 #define MAP_WORDS (BLOCK_GRANULES / 64)
+
+#define BACKGROUND_MARKERS 3
 
 /* A thread's part of a heap. */
 struct mutator {
@@ -327,20 +329,24 @@ struct gc_heap {
     _Atomic ptrdiff_t external_seen;
     /* Bytes allocated after which a minor collection is due; 0: all the room. */
     _Atomic size_t nursery;
-    unsigned nursery_cost; /* of collections of a small one, in us for a MiB, smoothed */
-    uint64_t full_ns;      /* processor time that the last full collection took */
-    size_t nursery_live;   /* heap->live at the last collection */
-    _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
+    unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
+    uint64_t full_ns;               /* processor time that the last full collection took */
+    size_t nursery_live;            /* heap->live at the last collection */
+    _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool collector_lost;              /* in a fork */
+    pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
+    unsigned background_count;
+    _Atomic uint32_t background_bell;
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t start;   /* bytes in use at which a cycle starts */
+    size_t cycle_allocated; /* bytes while a cycle went on, smoothed */
     _Atomic size_t
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
@@ -642,6 +648,9 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+
+/* Before it, at the end of a cycle: what was allocated while it went on. */
+void size_note_cycle(struct gc_heap *heap);
 
 /* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
  * ns of processor time. */

@@ -135,18 +135,21 @@ static size_t size_bounded(const struct gc_heap *heap, size_t target)
     return heap->limit ? base_min(target, heap->limit) : target;
 }
 
-/* A cycle starts when what is left is what will be allocated while it marks, and half as much again for
- * luck. Of the room, a tenth counts for holes that are too small. */
+/* A cycle starts when what is left is what cycles have seen allocated while they went on, a quarter more for
+ * luck, and a tenth of the room for holes that are too small. */
 static size_t size_start(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->live, heap->target);
     size_t need = room / 2;
-    if (heap->mark_rate > MIB) {
-        double seconds = (double)heap->live / (double)heap->mark_rate;
-        need = (size_t)(seconds * 1.5 * (double)heap->allocation_rate) + room / 10;
-    }
-    need = base_max(base_min(need, room / 4 * 3), room / 4);
-    return heap->target - need;
+    if (heap->cycle_allocated) need = heap->cycle_allocated / 4 * 5 + room / 10;
+    return heap->target - base_max(base_min(need, room / 4 * 3), room / 8);
+}
+
+/* At once up, slowly down. */
+void size_note_cycle(struct gc_heap *heap)
+{
+    size_t now = (size_t)(LOAD(&heap->allocated) - heap->snapshot_allocated);
+    heap->cycle_allocated = base_max(now, (heap->cycle_allocated * 3 + now) / 4);
 }
 
 void size_after_collection(struct gc_heap *heap)
