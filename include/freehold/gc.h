@@ -56,10 +56,13 @@ extern "C" {
 struct fh_gc_type;
 struct fh_gc_visitor;
 
-/* A heap. Only `context` matters to a program, and only to the inline functions below: where, from the
- * thread pointer, the calling thread's struct fh_gc_context of this heap lies. */
+/* A heap. What it is to a program matters to the inline functions below only. */
 struct fh_gc_heap {
-    intptr_t context;
+    intptr_t context;     /* of the thread, from its thread pointer */
+    uintptr_t marks;      /* plus address / 16: its mark byte */
+    uintptr_t logs;       /* plus address / 64: the byte with the log bit of the word there */
+    uintptr_t minus_base; /* plus address: from the start of the memory that objects lie in */
+    size_t range;         /* of that memory; grows */
 };
 
 /* ---- heaps -------------------------------------------------------------------------------- */
@@ -270,6 +273,10 @@ const struct fh_gc_type *fh_gc_type_of(struct fh_gc_heap *heap, const void *p);
         __typeof__(*(slot)) fh_gc_value_ = (value);                                                \
         fh_gc_store_inline((heap), (void *)(slot), (void *)(uintptr_t)fh_gc_value_);               \
     } while (0)
+
+/* The first store into a slot of an object that this thread has just made, of a reference that it had before
+ * it made the object: as with left and right of a pair, it needs no barrier under any policy. */
+#define fh_gc_init(heap, slot, value) ((void)(heap), (void)(*(slot) = (value)))
 
 /* memmove of references into an object. */
 void fh_gc_store_range(struct fh_gc_heap *heap, void *to, const void *from, size_t size);
@@ -541,14 +548,13 @@ size_t fh_gc_why_alive(struct fh_gc_heap *heap, const void *p, char *text, size_
  * `end` is set in the last byte of an object. The type's number is spread over the first two bytes, so
  * objects carry no header; an object of one granule has room for 30 types.
  *
- * The thread's context says where the next object and its byte go. The byte is written before `meta`
- * advances: who interrupts the thread in between takes the object that `meta` has not passed for not
- * allocated yet.
+ * The thread's context says where the next object goes. Who interrupts the thread between its stores
+ * finds one of these: an object of one or two granules that the cursor has passed and that has no byte yet,
+ * so it is none yet, and zero; or one with its first and its last byte that the cursor is still at.
  */
 struct fh_gc_context {
     uintptr_t cursor; /* the next object */
     uintptr_t limit;  /* end of the hole; 0: go the long way */
-    uint8_t *meta;    /* the mark byte of `cursor` */
     uint32_t barrier; /* enum fh_gc_barrier */
     uint32_t reserved;
 };
@@ -590,18 +596,7 @@ static inline char *fh_gc_thread_pointer(void)
 #endif
 #endif
 
-/* context->meta += n, in one instruction where there is one, after everything before it. */
-static inline __attribute__((always_inline)) void fh_gc_advance(
-    struct fh_gc_context FH_GC_IN_CONTEXT *context, uint8_t *meta, size_t n)
-{
-#if defined(__x86_64__) && !defined(__cplusplus) && !defined(__STRICT_ANSI__)
-    (void)meta;
-    __asm__ volatile("addq %1, %%fs:16(%0)" ::"r"(context), "er"(n) : "memory", "cc");
-#else
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    context->meta = meta + n;
-#endif
-}
+typedef uint16_t fh_gc_stamp __attribute__((may_alias, aligned(1)));
 
 /* An object of constant size. */
 static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc_heap *heap,
@@ -613,15 +608,18 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
     if (size > 4096) return fh_gc_allocate(heap, type, size);
     uintptr_t p = context->cursor, next = p + granules * FH_GC_GRANULE;
     if (__builtin_expect(next > context->limit, 0)) return fh_gc_allocate(heap, type, size);
-    context->cursor = next;
-    uint8_t *meta = context->meta;
+    uintptr_t meta = heap->marks + next / FH_GC_GRANULE - granules;
     if (granules == 1) {
-        *meta = (uint8_t)type->stamp;
+        context->cursor = next;
+        *(uint8_t *)meta = (uint8_t)type->stamp;
+    } else if (granules == 2) {
+        context->cursor = next;
+        *(fh_gc_stamp *)meta = type->stamp;
     } else {
-        __builtin_memcpy(meta, &type->stamp, 2);
-        if (granules > 2) meta[granules - 1] = FH_GC_END;
+        *(volatile uint8_t *)(meta + granules - 1) = FH_GC_END;
+        *(volatile fh_gc_stamp *)meta = type->stamp;
+        *(volatile uintptr_t FH_GC_IN_CONTEXT *)&context->cursor = next;
     }
-    fh_gc_advance(context, meta, granules);
     return (void *)p;
 }
 
@@ -633,6 +631,16 @@ void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t
 #define FH_GC_HAS_FEATURE_(x) 0
 #endif
 
+/* Whether a store to this slot of an object has been remembered already, or need not be. */
+static inline __attribute__((always_inline)) bool fh_gc_slot_is_clear(struct fh_gc_heap *heap,
+                                                                      void *slot)
+{
+    uintptr_t at = (uintptr_t)slot;
+    if (at + heap->minus_base >= __atomic_load_n(&heap->range, __ATOMIC_RELAXED)) return false;
+    uint8_t byte = __atomic_load_n((uint8_t *)(heap->logs + (at >> 6)), __ATOMIC_RELAXED);
+    return !(byte >> (at >> 3 & 7) & 1);
+}
+
 /* The slot's address is in a register from the test to the store: a thread that is interrupted there
  * has its slot looked at (docs/gc-concurrent.md). */
 static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_gc_heap *heap,
@@ -640,7 +648,8 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
 {
     __asm__ volatile("" : "+r"(slot)::"memory");
     uint32_t barrier = FH_GC_CONTEXT(heap)->barrier;
-    if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0)) {
+    if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0) &&
+        (barrier != FH_GC_BARRIER_LOG || !fh_gc_slot_is_clear(heap, slot))) {
         fh_gc_store_slow(heap, slot, value, barrier);
         return;
     }

@@ -43,7 +43,6 @@ static void hole_set(struct gc_heap *heap, struct mutator *mutator, struct fh_gc
     mutator->hole_start = start;
     mutator->hole_end = end;
     mutator->hole_zero = zero;
-    context->meta = start ? meta_of((void *)start) : NULL;
     context->cursor = start;
 }
 
@@ -126,7 +125,7 @@ static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t si
     medium_leave(heap, mutator);
     struct gc_block *block = block_take(heap, mutator, true, &zero, map);
     mutator->medium_is_hole = block == NULL;
-    if (block == NULL)
+    if (block == NULL && !size_minor_is_due(heap))
         block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
     if (block == NULL) return false;
     uintptr_t base = (uintptr_t)gc_block_start(block);
@@ -163,7 +162,6 @@ static void *take(struct gc_heap *heap, struct gc_thread *thread, size_t size)
         uintptr_t p = context->cursor;
         if (p && p + size <= context_limit(mutator, context)) {
             context->cursor = p + size;
-            context->meta += size >> GC_SHIFT;
             return (void *)p;
         }
         if (p && hole_extend(heap, mutator, context, size)) continue;
@@ -231,33 +229,34 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries < 4;
 }
 
-/* Nothing was found: collect, collect fully (at the limit, moving objects), grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
     bool limited = why == FH_GC_WHY_LIMIT;
-    switch ((*tries)++) {
-    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
-    case 1:
-        if (limited)
-            gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
-            gc_collect(heap, FH_GC_FULL, why, epoch);
-        else
-            size_grow(heap, slices);
-        return true;
-    default:
-        /* Other threads may have taken what was found. */
-        if (!limited) size_grow(heap, slices);
-        return *tries < (limited ? 4 : 20);
-    }
+    bool generations = heap->options.policy == FH_GC_GENERATIONAL;
+    unsigned try = (*tries)++, last = limited ? 1 + generations : 18;
+    if (try == 0)
+        gc_collect(heap, FH_GC_MINOR, why, epoch);
+    else if (limited && try == last)
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+    else if (try == 1 && generations && (limited || !collect_minor_is_due(heap)))
+        gc_collect(heap, FH_GC_FULL, why, epoch);
+    else if (!limited)
+        size_grow(heap, slices);
+    return try <= last + 1; /* once more: other threads may have taken what was found */
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
 {
     enum fh_gc_why why = FH_GC_WHY_NONE;
     size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    uint32_t epoch = LOAD(&heap->epoch);
+    if (size_minor_is_due(heap)) {
+        gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
+        return true;
+    }
     if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
     bool again = false;
     if (heap->parked == 0)
@@ -335,19 +334,22 @@ static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
     block->busy_to = (uint16_t)((to - start) >> GC_SHIFT);
 }
 
-/* A thread that stands between the step of its cursor and that of its byte's address has an object half
- * made: where it begins is the end of what is allocated, and it gets its end bit, so that it is whole to
- * whoever meets it. */
+/* A thread may stand with the bytes of an object at its cursor written, and the step of the cursor to come:
+ * freehold/gc.h. Then the object is made. */
+uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context)
+{
+    uintptr_t cursor = context->cursor;
+    if (cursor == mutator->hole_end) return cursor;
+    const uint8_t *meta = meta_of((void *)cursor);
+    return meta_load(meta) & META_STATE ? cursor + (meta_granules(meta) << GC_SHIFT) : cursor;
+}
+
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     struct fh_gc_context *context = context_of(thread, heap);
     if (mutator->block) {
-        uintptr_t made = (uintptr_t)meta_address(context->meta);
-        if (made < context->cursor) {
-            uint8_t *last = meta_of((void *)context->cursor) - 1;
-            meta_store(last, meta_load(last) | META_END);
-        }
+        uintptr_t made = mutator_made(mutator, context);
         hole_count(heap, mutator, made);
         busy_set(gc_block_at(mutator->block), made, mutator->hole_end);
     }

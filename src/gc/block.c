@@ -16,40 +16,22 @@
 
 /* ---- the sweep ------------------------------------------------------------------------------------ */
 
-/* Bit k: bit 0 of byte k. `x` has no other bits. */
-FH_INLINE uint64_t gather(uint64_t x)
-{
-    return (x * 0x0102040810204080ull) >> 56;
-}
-
 /* Byte k is 0xff where bit k is set. */
 FH_INLINE uint64_t scatter(uint64_t bits)
 {
     uint64_t x = (bits & 0xff) * 0x0101010101010101ull & 0x8040201008040201ull;
-    return ((x + 0x7f7f7f7f7f7f7f7full) >> 7 & BYTES_OF(1)) * 0xff;
-}
-
-/* Bit 0 of each byte whose state is `mark`; with mark 0, whose state is not 0. */
-FH_INLINE uint64_t heads_of(uint64_t word, unsigned mark)
-{
-    uint64_t state = (word ^ BYTES_OF(1) * mark) & BYTES_OF(META_STATE);
-    uint64_t different = (state | state >> 1) & BYTES_OF(1);
-    return mark ? different ^ BYTES_OF(1) : different;
+    return ((x + 0x7f7f7f7f7f7f7f7full) >> 7 & LANES_OF(1)) * 0xff;
 }
 
 struct group {
     uint64_t heads, ends;
 };
 
-FH_INLINE struct group group_read(const uint8_t *meta, unsigned mark)
+/* The heads whose state is `mark`; with mark 0, whose state is not 0. */
+FH_RACY struct group group_read(const uint8_t *meta, unsigned mark)
 {
-    struct group group = {0, 0};
-    for (unsigned k = 0; k < 8; k++) {
-        uint64_t word = meta_load8(meta + 8 * k);
-        group.heads |= gather(heads_of(word, mark)) << 8 * k;
-        group.ends |= gather(word >> 7 & BYTES_OF(1)) << 8 * k;
-    }
-    return group;
+    uint64_t heads = lanes_equal(meta, META_STATE, (uint8_t)mark);
+    return (struct group){mark ? heads : ~heads, lanes_top(meta)};
 }
 
 /* Where objects with these heads lie; *open: one reaches in from below, or out above. */
@@ -72,6 +54,10 @@ FH_INLINE uint64_t group_range(size_t base, size_t first, size_t last)
 
 static void group_clear(uint8_t *meta, uint64_t cover)
 {
+    if (cover == 0) {
+        memset(meta, 0, 64);
+        return;
+    }
     for (unsigned k = 0; k < 8; k++, cover >>= 8) {
         if ((cover & 0xff) == 0xff) continue;
         uint64_t word = meta_load8(meta + 8 * k), kept = word & scatter(cover);
@@ -93,7 +79,7 @@ static size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *s
         group.heads &= ~busy;
         group.ends &= ~busy;
         uint64_t cover = group_cover(group, &open) & ~busy;
-        live += (size_t)__builtin_popcountll(cover);
+        live += lanes_count(cover);
         cover |= busy;
         if (mark && cover != ~0ull) group_clear(meta, cover);
         map[word] = cover;
@@ -354,6 +340,7 @@ struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
     size_pace(heap, gc_local.thread);
+    if (size_minor_is_due(heap)) return NULL;
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) block_begin(heap, mutator, block);

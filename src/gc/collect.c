@@ -25,7 +25,7 @@ static void mark_turn(struct gc_heap *heap, bool minor)
 static void mark_all(struct gc_heap *heap, bool minor)
 {
     mark_turn(heap, minor);
-    marking_begin(heap, false);
+    marking_begin(heap, false, !minor || heap->nursery == 0);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
@@ -45,9 +45,11 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
+ * it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
     return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
@@ -133,16 +135,18 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
     plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
-    plan.lost = !heap->has_collector && room_was_lost(heap, why);
+    plan.lost = room_was_lost(heap, why);
     gc_event(heap, FH_GC_EVENT_START, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
+    uint64_t cpu = os_thread_time_ns();
     collect_with_world(heap, &plan);
     heap->stats.collections++;
     heap->stats.minor_collections += plan.minor;
     heap->stats.last_why = why;
     uint64_t end = os_time_ns();
+    size_nursery(heap, start, os_thread_time_ns() - cpu);
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);

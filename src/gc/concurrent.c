@@ -44,11 +44,6 @@ static void marker_return(struct gc_heap *heap, struct marker *marker)
 
 /* ---- what threads do in handshakes ------------------------------------------------------------------------ */
 
-static uintptr_t hole_made(const struct fh_gc_context *context)
-{
-    return (uintptr_t)meta_address(context->meta);
-}
-
 /* What an interrupted store may be about to overwrite: the words at addresses in registers. */
 static void registers_shade(struct gc_heap *heap, struct gc_thread *thread, struct mutator *mutator)
 {
@@ -85,7 +80,7 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     mutator->black = true;
     lock_give(&heap->lock);
     if (mutator->block) {
-        uintptr_t made = hole_made(context_of(thread, heap));
+        uintptr_t made = mutator_made(mutator, context_of(thread, heap));
         log_fill((void *)made, mutator->hole_end - made, false);
     }
 }
@@ -164,7 +159,7 @@ static void cycle_snapshot(struct gc_heap *heap)
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
-    marking_begin(heap, true);
+    marking_begin(heap, true, false);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
     handshake_noted(heap, action_scan);
@@ -348,15 +343,27 @@ void cycle_wait(struct gc_heap *heap, uint32_t number)
     pause_note(heap, os_time_ns() - start);
 }
 
-/* The world lock, with no cycle going on. Any thread but the collector's. */
+/* A heap whose cycle goes on, or NULL. */
+static struct gc_heap *cycle_find(struct gc_heap *of)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        struct gc_heap *heap = &gc_heaps[h];
+        if ((of && of != heap) || !heap->exists || !heap->has_collector) continue;
+        if (LOAD_ACQUIRE(&heap->cycles_done) != LOAD(&heap->cycles_started)) return heap;
+    }
+    return NULL;
+}
+
 void world_take_idle(struct gc_heap *heap)
 {
     for (;;) {
         world_take();
-        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
-        if (!heap->has_collector || done == LOAD(&heap->cycles_started)) return;
+        struct gc_heap *other = cycle_find(heap);
+        if (other == NULL) return;
+        uint32_t done = LOAD(&other->cycles_done);
+        bool ended = done == LOAD(&other->cycles_started);
         world_give();
-        thread_wait(&heap->cycles_done, done);
+        if (!ended) thread_wait(&other->cycles_done, done);
     }
 }
 

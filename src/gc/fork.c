@@ -6,26 +6,10 @@
  */
 #include "gc/mark.h"
 
-/* True with the world lock held and no cycle going on. */
-static bool fork_try(void)
-{
-    world_take();
-    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
-        struct gc_heap *heap = &gc_heaps[h];
-        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
-        if (!heap->exists || !heap->has_collector || done == LOAD(&heap->cycles_started)) continue;
-        world_give();
-        thread_wait(&heap->cycles_done, done);
-        return false;
-    }
-    return true;
-}
-
 void gc_fork_prepare(void)
 {
     if (gc_heap_count == 0) return;
-    while (!fork_try()) {
-    }
+    world_take_idle(NULL);
     /* A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;

@@ -107,30 +107,39 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 
 /* A type as the marker wants it. */
 struct type {
-    struct fh_gc_type *public;
-    fh_gc_trace_fn *trace;
-    uint64_t bitmap;         /* references in the first 64 words, if there is nothing else */
+    uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
     uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint8_t scan;            /* enum type_scan */
+    bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
-    uint8_t scan;            /* enum type_scan */
-    bool pinned;             /* its objects do not move */
-};
+    fh_gc_trace_fn *trace;
+    struct fh_gc_type *public;
+} __attribute__((aligned(64)));
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
 
-extern struct type type_small[TYPES_SMALL], type_table[TYPES];
+/* Types of objects of one granule, and of others. */
+extern struct type type_tables[TYPES_SMALL + TYPES];
+#define type_small type_tables
+#define type_table (type_tables + TYPES_SMALL)
 
 void types_init(void);
 
 /* Whether objects of this type never move. */
 bool type_stays(const struct type *type);
 
+/* Of an object whose first two bytes these are, the first one lowest. */
+FH_INLINE const struct type *type_of_bytes(unsigned bytes)
+{
+    unsigned low = bytes >> 2 & 31, high = bytes >> 10 & 31;
+    return &type_tables[bytes & META_END ? low : TYPES_SMALL + (low | high << 5)];
+}
+
 FH_INLINE const struct type *type_at(const uint8_t *meta)
 {
-    unsigned number = meta_type(meta);
-    return meta_load(meta) & META_END ? &type_small[number] : &type_table[number];
+    return type_of_bytes(meta_load2(meta));
 }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
@@ -219,6 +228,10 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
 void world_take(void);
 void world_give(void);
 
+/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the lock. Not
+ * for the collector's thread. */
+void world_take_idle(struct gc_heap *heap);
+
 /* All attached threads but the caller's stand from here to there. Holds: the world lock. */
 void world_stop(void);
 void world_go(void);
@@ -294,6 +307,11 @@ struct gc_heap {
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
+    _Atomic size_t
+        nursery; /* bytes allocated after which a minor collection is due; 0: all the room */
+    unsigned
+        nursery_cost; /* of collections of a small one, in per cent of the time between, smoothed */
+    _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
@@ -519,6 +537,9 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
 /* The thread gives up its holes; what is left of them is found again by the next sweep. */
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
 
+/* The end of what a thread that stands has allocated in its hole. */
+uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context);
+
 /* Tells blocks which granules threads allocate in. Threads stand. */
 void mutators_note_holes(struct gc_heap *heap);
 
@@ -565,7 +586,6 @@ void collector_stop(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
-void world_take_idle(struct gc_heap *heap);
 
 /* The thread marks about so many objects; false if there was nothing for it to do. */
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
@@ -588,6 +608,11 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+
+/* Whether enough is young for a minor collection; and how much that is, after a collection that began at
+ * `start` and took so much processor time. */
+bool size_minor_is_due(const struct gc_heap *heap);
+void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that

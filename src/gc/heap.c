@@ -49,11 +49,13 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->logs = options->policy != FH_GC_MARK;
     heap->public.context =
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
+    side_publish(&heap->public);
     heap->collected_ns = os_time_ns();
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
     size_after_collection(heap);
+    size_nursery(heap, heap->collected_ns, 0);
     return true;
 }
 
@@ -75,7 +77,7 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     *error = ENOMEM;
     if (self == NULL) return NULL;
     self->busy++;
-    world_take();
+    world_take_idle(NULL); /* markers do not ask whose objects are while there is one heap */
     struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
     if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
     if (heap && heap_init(heap, options)) {

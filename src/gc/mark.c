@@ -122,7 +122,8 @@ NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintpt
     for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
 }
 
-FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
+/* References at the words of a bitmap, for markers that are not in marker_run_chunk. */
+static void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
 {
     uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
@@ -213,53 +214,95 @@ static bool candidate_is_ours(struct marker *marker, uintptr_t word)
 }
 
 /* Others read it meanwhile. */
-FH_INLINE void tally(uint64_t *count, uint64_t n)
+static void tally(struct marker *marker, uint64_t objects, uint64_t bytes)
 {
-    __atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
+    __atomic_store_n(&marker->objects, marker->objects + objects, __ATOMIC_RELAXED);
+    __atomic_store_n(&marker->bytes, marker->bytes + bytes, __ATOMIC_RELAXED);
 }
 
-FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
+/* The mark byte of the object of this heap that a word refers to, if it has to be marked; NULL if not. */
+FH_INLINE uint8_t *candidate_meta(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = meta_of((void *)word);
-    uint8_t byte = meta_load(meta);
-    unsigned state = byte & META_STATE;
-    if (state == marker->mark && LIKELY(!marker->others)) return;
-    if (UNLIKELY(state == 0)) {
-        meta = candidate_find(marker, word);
-        if (meta == NULL) return;
-        byte = meta_load(meta);
-    } else if (UNLIKELY(marker->others)) {
-        if (state == marker->mark || !candidate_is_ours(marker, word)) return;
-    }
-    meta_store(meta, (uint8_t)((byte & ~META_STATE) | marker->mark));
-    const struct type *type = type_at(meta);
-    uintptr_t p = (uintptr_t)meta_address(meta);
-    size_t granules = type->granules;
-    size_t size = granules ? granules << GC_SHIFT : object_size(meta);
-    tally(&marker->objects, 1);
-    tally(&marker->bytes, base_round_up(size, GC_GRANULE));
-    if (type->scan == SCAN_BITMAP)
-        marker_bitmap(marker, p, type->bitmap);
-    else if (type->scan != SCAN_NOTHING)
-        marker_scan(marker, type, p, size);
-    if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
+    unsigned state = meta_load(meta) & META_STATE;
+    if (LIKELY(state != 0 && !marker->others)) return state == marker->mark ? NULL : meta;
+    if (state == 0) return candidate_find(marker, word);
+    return state != marker->mark && candidate_is_ours(marker, word) ? meta : NULL;
 }
 
-/* Takes the oldest of the queue and puts `word` in its place. */
-FH_INLINE uintptr_t queue_exchange(struct marker *marker, uintptr_t word)
+static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
 {
-    unsigned at = marker->queue_at++ % QUEUE;
-    uintptr_t oldest = marker->queue[at];
-    marker->queue[at] = word;
-    return oldest;
+    uint8_t *meta = candidate_meta(marker, word);
+    if (meta == NULL) return;
+    meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | marker->mark));
+    const struct type *type = type_at(meta);
+    uintptr_t p = (uintptr_t)meta_address(meta);
+    size_t size = type->granules ? (size_t)type->granules << GC_SHIFT : object_size(meta);
+    tally(marker, 1, base_round_up(size, GC_GRANULE));
+    marker_scan(marker, type, p, size);
+    if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
 
 static void queue_flush(struct marker *marker)
 {
     for (unsigned i = 0; i < QUEUE; i++) {
-        uintptr_t word = queue_exchange(marker, 0);
+        uintptr_t word = marker->queue[i];
+        marker->queue[i] = 0;
         if (word) marker_process(marker, word);
     }
+}
+
+/* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is empty. All that
+ * is common stays in registers; what is not, candidates that are no plain objects of this heap, types with more
+ * than a bitmap, a chunk that is nearly full, goes to marker_process. References are written to the stack
+ * whether they are any or not, and the top moves on if they are: whether a tree's node is a leaf cannot be
+ * predicted. */
+static size_t marker_run_chunk(struct marker *marker, size_t most)
+{
+    struct chunk *chunk = marker->chunk;
+    uintptr_t *top = chunk->entry + chunk->count;
+    uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;
+    const uintptr_t marks = gc_side.marks_bias, base = side_base();
+    const size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+    const uint8_t mark = marker->mark;
+    uint64_t objects = 0, granules = 0;
+    unsigned at = marker->queue_at;
+    size_t done = 0;
+    for (; done < most && top > chunk->entry; done++) {
+        uintptr_t word = *--top;
+        __builtin_prefetch((void *)(marks + (word >> GC_SHIFT)));
+        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
+        at = (at + 1) % QUEUE;
+        uintptr_t oldest = marker->queue[at];
+        marker->queue[at] = word;
+        if (UNLIKELY(oldest == 0)) continue;
+        uint8_t *meta = (uint8_t *)(marks + (oldest >> GC_SHIFT));
+        unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
+        if (state == mark && !marker->others) continue;
+        const struct type *type = type_of_bytes(bytes);
+        if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
+                     type->scan > SCAN_BITMAP || type->granules == 0)) {
+            chunk->count = (size_t)(top - chunk->entry);
+            marker_process(marker, oldest);
+            if (marker->chunk != chunk) goto out;
+            top = chunk->entry + chunk->count;
+            continue;
+        }
+        meta_store(meta, (uint8_t)((bytes & ~(unsigned)META_STATE) | mark));
+        objects++;
+        granules += type->granules;
+        const char *p = meta_address(meta);
+        for (uint64_t bits = type->bitmap; bits; bits &= bits - 1) {
+            uintptr_t reference = word_load(p + base_ctz(bits) * sizeof(void *));
+            *top = reference;
+            top += reference - base < range;
+        }
+    }
+    chunk->count = (size_t)(top - chunk->entry);
+out:
+    marker->queue_at = at;
+    tally(marker, objects, granules << GC_SHIFT);
+    return done + 1;
 }
 
 static bool marker_next_slice(struct marker *marker)
@@ -279,23 +322,18 @@ static bool marker_next_slice(struct marker *marker)
  * is nothing left. */
 static bool marker_work(struct marker *marker, size_t most)
 {
+    enum { LOOK = 256 };
     struct marking *marking = marker->visitor.heap->marking_state;
-    for (size_t done = 0; done < most; done++) {
-        struct chunk *chunk = marker->chunk;
-        if (UNLIKELY(chunk->count == 0)) {
-            if (marker_refill(marker)) continue;
-            queue_flush(marker);
-            if (marker->chunk->count || marker_refill(marker)) continue;
-            if (!marker_next_slice(marker)) return false;
+    for (size_t done = 0; done < most;) {
+        if (LIKELY(marker->chunk->count)) {
+            done += marker_run_chunk(marker, base_min(most - done, LOOK));
+            if (LOAD(&marking->idle) && marker->chunk->count > 32) marker_share(marker);
             continue;
         }
-        uintptr_t word = chunk->entry[--chunk->count];
-        __builtin_prefetch(meta_of((void *)word));
-        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
-        uintptr_t oldest = queue_exchange(marker, word);
-        if (LIKELY(oldest)) marker_process(marker, oldest);
-        if (UNLIKELY(done % 256 == 0) && LOAD(&marking->idle) && marker->chunk->count > 32)
-            marker_share(marker);
+        if (marker_refill(marker)) continue;
+        queue_flush(marker);
+        if (marker->chunk->count || marker_refill(marker)) continue;
+        if (!marker_next_slice(marker)) return false;
     }
     return true;
 }
@@ -405,8 +443,8 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
     marker->keyed = marker->short_of_memory = false;
-    /* Others may be made while a cycle goes on. */
-    marker->others = gc_heap_count > 1 || heap->has_collector;
+    /* None is made while a cycle goes on. */
+    marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
     marker->objects = marker->bytes = 0;
     marker->slices.item = sizeof(struct slice);
@@ -453,7 +491,7 @@ static void marking_begin_concurrent(struct gc_heap *heap)
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
 }
 
-void marking_begin(struct gc_heap *heap, bool concurrent)
+void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
 {
     if (concurrent) {
         marking_begin_concurrent(heap);
@@ -461,7 +499,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent)
     }
     struct marking *marking = heap->marking_state;
     unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
-    wanted = (unsigned)base_min(wanted, MARKERS);
+    wanted = parallel ? (unsigned)base_min(wanted, MARKERS) : 1;
     helpers_start(wanted - 1);
     marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);

@@ -74,7 +74,7 @@ struct marking {
 
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
-void marking_begin(struct gc_heap *heap, bool concurrent);
+void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel);
 void marking_finish(struct gc_heap *heap, bool minor);
 
 /* A marker for a moment, for roots; false when there is no memory for its stack. */

@@ -7,11 +7,19 @@
  * is live times the rate of allocation over the speed of collecting, which is what makes a sum over many
  * heaps smallest; here with the constant that gives twice the live size at 64 MiB live, 1 GiB/s
  * allocated and 1 GiB/s marked.
+ *
+ * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner: when what is young
+ * would no longer fit the second-level cache. Memory that is used again while it is in the cache is worth more than
+ * half of the time of a program that allocates a lot; but what lives a little longer is marked, and kept
+ * until the next full collection. So the nursery is small as long as minor collections take less than
+ * NURSERY_COST_MOST per cent of the time between them, on average; beyond, it is all the room there is, and after
+ * each such collection a small one is tried again.
  */
 #include "gc/gc.h"
+#include "os/os.h"
 
+#define NURSERY_COST_MOST 40
 #define INITIAL (8 * MIB)
-
 /* Memory outside of the heap that its objects have come to hold since the last collection. */
 static size_t size_external(const struct gc_heap *heap)
 {
@@ -44,6 +52,33 @@ void size_pace(struct gc_heap *heap, struct gc_thread *thread)
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)
         cycle_request(heap, FH_GC_WHY_ALLOCATION, false);
+}
+
+bool size_minor_is_due(const struct gc_heap *heap)
+{
+    size_t nursery = LOAD(&heap->nursery);
+    return nursery && LOAD(&heap->allocated) - LOAD(&heap->nursery_start) >= nursery &&
+           LOAD(&heap->parked) == 0;
+}
+
+/* What is allocated between two minor collections stays in the caches of the processors that allocate. */
+static size_t nursery_small(void)
+{
+    static size_t cache, processors;
+    if (cache == 0) processors = os_processors();
+    if (cache == 0) cache = os_cache_size();
+    return cache * base_min(gc_thread_count() + !gc_thread_count(), processors);
+}
+
+void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took)
+{
+    if (heap->options.policy != FH_GC_GENERATIONAL) return;
+    uint64_t between = start - heap->collected_ns + 1;
+    unsigned cost = (unsigned)base_min(took * 100 / between, NURSERY_COST_MOST * 2);
+    bool small = heap->nursery != 0;
+    heap->nursery_cost = small ? (heap->nursery_cost * 3 + cost) / 4 : NURSERY_COST_MOST / 2;
+    heap->nursery = small && heap->nursery_cost > NURSERY_COST_MOST ? 0 : nursery_small();
+    heap->nursery_start = LOAD(&heap->allocated);
 }
 
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)

@@ -11,7 +11,7 @@
 #include "base/format.h"
 #include "gc/gc.h"
 
-struct type type_small[TYPES_SMALL], type_table[TYPES];
+struct type type_tables[TYPES_SMALL + TYPES];
 
 static struct lock type_lock;
 static _Atomic bool words_pinned; /* a pinned type has got the number of conservative objects */
@@ -109,7 +109,7 @@ static void type_fill(struct type *entry, struct fh_gc_type *type)
                            .scan = type_scan_of(type)};
     if (type->element == 0)
         entry->granules = (uint32_t)((type->size + GC_GRANULE - 1) / GC_GRANULE);
-    if (type->size <= 64 * sizeof(void *))
+    if (type->size <= 64 * sizeof(void *) && entry->scan != SCAN_NOTHING)
         entry->bitmap = fields_bitmap(type->fields, type->field_count);
     if (type->element <= 64 * sizeof(void *))
         entry->element_bitmap = fields_bitmap(type->element_fields, type->element_field_count);

@@ -39,6 +39,9 @@ void os_delay_us(uint64_t us);
 
 unsigned os_processors(void);
 
+/* Bytes of a processor's own second-level cache, or a guess: between 512 KiB and 4 MiB. */
+size_t os_cache_size(void);
+
 /* Sleeps while *word == value, without a limit; signals may end it early. */
 void os_wait_long(_Atomic uint32_t *word, uint32_t value);
 
