@@ -134,7 +134,7 @@ static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t si
     medium_leave(heap, mutator);
     struct gc_block *block = block_take(heap, mutator, true, &zero, map);
     mutator->medium_is_hole = block == NULL;
-    if (block == NULL)
+    if (block == NULL && !size_minor_is_due(heap))
         block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
     if (block == NULL) return false;
     uintptr_t base = (uintptr_t)gc_block_start(block);
@@ -239,27 +239,24 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries < 4;
 }
 
-/* Nothing was found: collect, collect fully (at the limit, moving objects), grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
     bool limited = why == FH_GC_WHY_LIMIT;
-    switch ((*tries)++) {
-    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
-    case 1:
-        if (limited)
-            gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
-            gc_collect(heap, FH_GC_FULL, why, epoch);
-        else
-            size_grow(heap, slices);
-        return true;
-    default:
-        /* Other threads may have taken what was found; then some thread got on at least. */
-        if (!limited) size_grow(heap, slices);
-        return !limited || *tries < 4;
-    }
+    bool generations = heap->options.policy == FH_GC_GENERATIONAL;
+    unsigned try = (*tries)++, last = 1 + generations;
+    if (try == 0)
+        gc_collect(heap, FH_GC_MINOR, why, epoch);
+    else if (limited && try == last)
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+    else if (try == 1 && generations && (limited || !collect_minor_is_due(heap)))
+        gc_collect(heap, FH_GC_FULL, why, epoch);
+    else if (!limited)
+        size_grow(heap, slices);
+    /* Other threads may have taken what was found; then some thread got on at least. */
+    return !limited || try <= last + 1;
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)

@@ -63,9 +63,11 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
+ * it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
     return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
@@ -156,7 +158,7 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
     plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
-    plan.lost = !heap->has_collector && room_was_lost(heap, why);
+    plan.lost = room_was_lost(heap, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
