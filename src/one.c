@@ -55,6 +55,7 @@
 #include "gc/mark.c"
 #include "gc/weak.c"
 #include "gc/barrier.c"
+#include "gc/compact.c"
 #include "gc/collect.c"
 #include "gc/concurrent.c"
 #include "gc/fork.c"

@@ -42,6 +42,7 @@ static const char usage[] =
     "  --stress N      collect at every N-th allocation\n"
     "  --verify        check the heap before and after each collection\n"
     "  --poison        overwrite what was freed\n"
+    "  --move          move all objects that may move, at every full collection\n"
     "  --delay         delay handshakes with the program at random\n"
     "  --stack SIZE    of C stack, which bounds the depth of recursion (256M)\n"
     "  --stats         at the end, what the collector did, as JSON on standard error\n"
@@ -87,6 +88,7 @@ static void option_take(int option)
     case 's': settings.heap.stress = (uint32_t)size_read(optarg); break;
     case 'v': settings.heap.debug |= FH_GC_VERIFY; break;
     case 'P': settings.heap.debug |= FH_GC_POISON; break;
+    case 'M': settings.heap.debug |= FH_GC_MOVE_ALL; break;
     case 'D': settings.heap.debug |= FH_GC_RANDOM_DELAY; break;
     case 'S': settings.stack = size_read(optarg); break;
     case 'J': settings.stats = true; break;
@@ -100,19 +102,13 @@ static void option_take(int option)
 static void options_read(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'},
-        {"heap", required_argument, NULL, 'h'},
-        {"fixed", no_argument, NULL, 'f'},
-        {"adaptive", no_argument, NULL, 'a'},
-        {"markers", required_argument, NULL, 'm'},
-        {"stress", required_argument, NULL, 's'},
-        {"verify", no_argument, NULL, 'v'},
-        {"poison", no_argument, NULL, 'P'},
-        {"delay", no_argument, NULL, 'D'},
-        {"stack", required_argument, NULL, 'S'},
-        {"stats", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'H'},
-        {NULL, 0, NULL, 0},
+        {"policy", required_argument, NULL, 'p'},  {"heap", required_argument, NULL, 'h'},
+        {"fixed", no_argument, NULL, 'f'},         {"adaptive", no_argument, NULL, 'a'},
+        {"markers", required_argument, NULL, 'm'}, {"stress", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},        {"poison", no_argument, NULL, 'P'},
+        {"move", no_argument, NULL, 'M'},          {"delay", no_argument, NULL, 'D'},
+        {"stack", required_argument, NULL, 'S'},   {"stats", no_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'H'},          {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "+e:i", options, NULL)) != -1) option_take(option);

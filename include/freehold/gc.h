@@ -84,6 +84,7 @@ enum fh_gc_sizing {
 enum fh_gc_debug {
     FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
     FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_MOVE_ALL = 4,      /* every full collection that stops the program moves what may move */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -546,8 +547,8 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
     FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
     FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
-    FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
-    FH_GC_EVENT_END = 7,    /* detail: FH_GC_MINOR or FH_GC_FULL; value: ns, the sweep of what the
+    FH_GC_EVENT_COMPACT = 14,    /* sparse blocks were emptied; value: bytes of objects moved */
+    FH_GC_EVENT_END = 7,    /* detail: enum fh_gc_kind, as it was done; value: ns, the sweep of what the
                                     collection before had left included */
     FH_GC_EVENT_SWEPT = 12, /* the last block that waited was swept; value: bytes free in them */
     FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */

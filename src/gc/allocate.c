@@ -4,7 +4,8 @@
  * A thread bumps through the holes of its current block, first to last. The context's limit is not the
  * hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when the object
  * is written. An object of 2 KiB and more that does not fit the hole at hand goes to a block that was
- * empty (Immix's overflow block), so that it does not cost the hole.
+ * empty (Immix's overflow block), so that it does not cost the hole; and when no block is empty any more,
+ * to a hole that is found for it.
  *
  * What a thread has used of a hole is counted when it leaves it.
  */
@@ -117,27 +118,41 @@ static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_g
 static void medium_leave(struct gc_heap *heap, struct mutator *mutator)
 {
     if (mutator->medium_block == 0) return;
-    block_put(heap, gc_block_at(mutator->medium_block),
-              mutator->medium_end - mutator->medium < KIB);
+    bool full = !mutator->medium_is_hole && mutator->medium_end - mutator->medium < KIB;
+    block_put(heap, gc_block_at(mutator->medium_block), full);
     mutator->medium_block = 0;
     mutator->medium = mutator->medium_end = 0;
+}
+
+/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is neither. */
+static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t size,
+                        size_t alignment)
+{
+    uint64_t map[MAP_WORDS];
+    bool zero;
+    size_t start = 0, end = BLOCK_GRANULES;
+    medium_leave(heap, mutator);
+    struct gc_block *block = block_take(heap, mutator, true, &zero, map);
+    mutator->medium_is_hole = block == NULL;
+    if (block == NULL)
+        block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
+    if (block == NULL) return false;
+    uintptr_t base = (uintptr_t)gc_block_start(block);
+    mutator->medium_block = gc_block_index(block);
+    mutator->medium = base + (start << GC_SHIFT);
+    mutator->medium_end = base + (end << GC_SHIFT);
+    mutator->medium_zero = zero && !mutator->medium_is_hole;
+    return true;
 }
 
 static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size_t size,
                              size_t alignment)
 {
     mutator->medium = base_round_up(mutator->medium, alignment);
-    if (mutator->medium + size > mutator->medium_end) {
-        uint64_t map[MAP_WORDS];
-        bool zero;
-        medium_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, mutator, true, &zero, map);
-        if (block == NULL) return NULL;
-        mutator->medium_block = gc_block_index(block);
-        mutator->medium = (uintptr_t)gc_block_start(block);
-        mutator->medium_end = mutator->medium + BLOCK_SIZE;
-        mutator->medium_zero = zero;
-    }
+    if (mutator->medium + size > mutator->medium_end &&
+        !medium_take(heap, mutator, size, alignment))
+        return NULL;
+    if (alignment > GC_GRANULE) gc_block_at(mutator->medium_block)->aligned = true;
     void *p = (void *)mutator->medium;
     logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
     mutator->medium += size;
@@ -203,11 +218,16 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. False: `tries` cycles brought nothing. */
+ * stands against it, goes on at once. After a cycle in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
+    if (*tries == 1 && why == FH_GC_WHY_LIMIT) {
+        ++*tries;
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+        return true;
+    }
     uint32_t number = cycle_request(heap, why, false);
     bool helped = cycle_assist(heap, thread, QUANTUM);
     if (why != FH_GC_WHY_LIMIT) {
@@ -219,7 +239,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries < 4;
 }
 
-/* Nothing was found: collect, collect fully, grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully (at the limit, moving objects), grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
@@ -228,7 +248,9 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
     switch ((*tries)++) {
     case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
     case 1:
-        if (limited || (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
+        if (limited)
+            gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
             gc_collect(heap, FH_GC_FULL, why, epoch);
         else
             size_grow(heap, slices);
@@ -479,9 +501,20 @@ GC_PUBLIC char *fh_gc_strdup(struct fh_gc_heap *heap, const char *string)
     return fh_gc_memdup(heap, FH_GC_BYTES, string, strlen(string) + 1);
 }
 
+/* What is copied may be an object that moves meanwhile. */
+static void *memdup_exact(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
+                          size_t size)
+{
+    FH_GC_FRAME(from);
+    void *p = fh_gc_allocate(heap, type, size);
+    if (p) memcpy(p, from, size);
+    return p;
+}
+
 GC_PUBLIC void *fh_gc_memdup(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
                              size_t size)
 {
+    if (heap_of(heap)->options.exact_stacks) return memdup_exact(heap, type, from, size);
     void *p = fh_gc_allocate(heap, type, size);
     if (p) memcpy(p, from, size);
     return p;

@@ -14,9 +14,6 @@
 
 #include "gc/gc.h"
 
-/* Free granules below which a block is not worth a thread's time: 1 KiB. */
-#define HOLES_WORTH 64
-
 /* ---- the sweep ------------------------------------------------------------------------------------ */
 
 /* Byte k is 0xff where bit k is set. */
@@ -110,9 +107,15 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
     __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
     if (UNLIKELY(poison)) block_poison(block, before, map);
+    if (live == 0) block->aligned = false;
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
+}
+
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS])
+{
+    block_map(block, 0, NULL, map);
 }
 
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end)
@@ -150,11 +153,12 @@ static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *bl
 {
     STORE(&block->state, state);
     block->next = *first;
+    block->hole_most = BLOCK_GRANULES;
     *first = gc_block_index(block);
     if (first == &heap->free_first) heap->free_count++;
 }
 
-static void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
 {
     if (room == BLOCK_GRANULES)
         list_push(heap, &heap->free_first, block, BLOCK_FREE);
@@ -202,6 +206,7 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
     block->live = 0;
+    block->aligned = block->pinned = false;
     heap->block_count++;
     if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
         heap->stats.heap_bytes_peak = heap_bytes(heap);
@@ -213,6 +218,24 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     return block;
 }
 
+struct gc_block *block_pop_free(struct gc_heap *heap)
+{
+    return list_pop(heap, &heap->free_first);
+}
+
+void heap_reserve_free(struct gc_heap *heap, size_t blocks)
+{
+    bool zero;
+    lock_take(&heap->lock);
+    while (heap->free_count < blocks) {
+        if (heap->limit && heap_bytes(heap) + BLOCK_SIZE > heap->limit) break;
+        struct gc_block *block = block_create(heap, &zero);
+        if (block == NULL) break;
+        list_push(heap, &heap->free_first, block, BLOCK_FREE);
+    }
+    lock_give(&heap->lock);
+}
+
 static void block_destroy(struct gc_block *block)
 {
     memset(meta_of(gc_block_start(block)), 0, BLOCK_GRANULES);
@@ -220,6 +243,8 @@ static void block_destroy(struct gc_block *block)
     block->position = block->next = 0;
     block->busy_from = block->busy_to = 0;
     STORE(&block->snapshot, NULL);
+    block->aligned = block->pinned = false;
+    block->hole_most = 0;
     STORE(&block->cycle, 0);
     STORE(&block->owner, NULL);
     STORE(&block->kind, FH_SPAN_NONE);
@@ -279,6 +304,7 @@ void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
+    if (block == NULL) block = list_pop(heap, &heap->poor_first);
     if (block) block_map(block, 0, NULL, map);
     return block;
 }
@@ -303,6 +329,18 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
     return block;
 }
 
+/* Holds: heap->lock. */
+static void block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block)
+{
+    STORE(&block->state, BLOCK_CURRENT);
+    /* A free block was empty at all the ends of cycles that it has missed. */
+    STORE(&block->cycle, LOAD(&heap->cycle));
+    if (mutator->black) block_note_snapshot(heap, block);
+    uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+    if (young) *young = gc_block_index(block);
+    if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+}
+
 static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutator *mutator,
                                        bool empty, bool *zero, uint64_t map[MAP_WORDS])
 {
@@ -310,16 +348,70 @@ static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutato
     if (size_minor_is_due(heap)) return NULL;
     lock_take(&heap->lock);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
-    if (block) {
-        STORE(&block->state, BLOCK_CURRENT);
-        /* A free block was empty at all the ends of cycles that it has missed. */
-        STORE(&block->cycle, LOAD(&heap->cycle));
-        if (mutator->black) block_note_snapshot(heap, block);
-        uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
-        if (young) *young = gc_block_index(block);
-        if (heap->logs && !young) STORE(&heap->remembered_lost, true);
-    }
+    if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
+    return block;
+}
+
+/* ---- a long hole, where no block is empty ------------------------------------------------------------- */
+
+/* The first hole that is long enough; else *most is the longest. */
+static bool map_long_hole(const uint64_t map[MAP_WORDS], size_t granules, size_t alignment,
+                          size_t *start, size_t *end, size_t *most)
+{
+    *most = 0;
+    for (size_t from = 0; map_hole(map, from, start, end); from = *end) {
+        *most = base_max(*most, *end - *start);
+        *start = base_round_up(*start, alignment >> GC_SHIFT);
+        if (*start + granules <= *end) return true;
+    }
+    return false;
+}
+
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end)
+{
+    uint64_t map[MAP_WORDS];
+    size_t most;
+    if (block->hole_most < granules) return false;
+    block_map(block, 0, NULL, map);
+    if (map_long_hole(map, granules, alignment, start, end, &most)) return true;
+    block->hole_most = (uint16_t)most;
+    return false;
+}
+
+/* Takes the first block of a list that has such a hole; *link is where it was in the list. Each block is
+ * mapped once after each sweep, since what was found about it is kept. */
+static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t alignment,
+                                       size_t *start, size_t *end)
+{
+    for (; **link; *link = &gc_block_at(**link)->next) {
+        struct gc_block *block = gc_block_at(**link);
+        if (!block_has_hole(block, granules, alignment, start, end)) continue;
+        **link = block->next;
+        return block;
+    }
+    return NULL;
+}
+
+/* Blocks that were passed over go to the poor, so that the next search need not pass them again. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end)
+{
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
+    lock_take(&heap->lock);
+    uint32_t *link = &heap->partial_first;
+    struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
+    uint32_t rest = *link;
+    *link = heap->poor_first;
+    heap->poor_first = heap->partial_first;
+    heap->partial_first = rest;
+    link = &heap->poor_first;
+    if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
+    if (block) block_begin(heap, mutator, block);
+    lock_give(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 
@@ -368,17 +460,9 @@ static void blocks_compact(struct gc_heap *heap)
     heap->blocks.count = count;
 }
 
-/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
- * with holes stays. Their own number is set back, and the heap's does not rise. */
-static void unsweep_young(struct gc_heap *heap)
+/* Blocks that wait to be swept leave the lists of those with holes. */
+static void list_drop_unswept(struct gc_heap *heap, uint32_t *link)
 {
-    for (size_t i = 0; i < heap->young.count; i++) {
-        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
-        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
-        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
-    }
-    /* Those of them that wait in the list of blocks with holes leave it. */
-    uint32_t *link = &heap->partial_first;
     while (*link) {
         struct gc_block *block = gc_block_at(*link);
         if (LOAD(&block->cycle) == LOAD(&heap->cycle))
@@ -388,6 +472,19 @@ static void unsweep_young(struct gc_heap *heap)
     }
 }
 
+/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
+ * with holes stays. Their own number is set back, and the heap's does not rise. */
+static void unsweep_young(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->young.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
+        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
+    }
+    list_drop_unswept(heap, &heap->partial_first);
+    list_drop_unswept(heap, &heap->poor_first);
+}
+
 void heap_unsweep(struct gc_heap *heap, bool young)
 {
     blocks_compact(heap);
@@ -395,7 +492,7 @@ void heap_unsweep(struct gc_heap *heap, bool young)
         unsweep_young(heap);
     } else {
         atomic_fetch_add(&heap->cycle, 1);
-        heap->partial_first = 0;
+        heap->partial_first = heap->poor_first = 0;
         for (uint32_t index = heap->free_first; index; index = gc_block_at(index)->next)
             STORE(&gc_block_at(index)->cycle, LOAD(&heap->cycle));
     }
@@ -488,7 +585,7 @@ void heap_blocks_finish(struct gc_heap *heap)
     vector_finish(&heap->snapshots);
     vector_finish(&heap->remembered);
     heap->block_count = heap->free_count = 0;
-    heap->free_first = heap->partial_first = 0;
+    heap->free_first = heap->partial_first = heap->poor_first = 0;
 }
 
 /* ---- objects ---------------------------------------------------------------------------------------------- */

@@ -55,22 +55,62 @@ static void mark_all(struct gc_heap *heap, bool minor)
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
 }
 
-static void collect_stopped(struct gc_heap *heap, bool minor)
+/* What one collection is to be. */
+struct plan {
+    bool minor, compact;
+    bool lost; /* threads got little of the room that the last collection left */
+};
+
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
+static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
+}
+
+/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
+ * large as it should be. In a small heap what threads hold blocks for says nothing. */
+static bool compact_is_due(struct gc_heap *heap, bool lost)
+{
+    enum { LEAST = 8 << 20 };
+    size_after_collection(heap);
+    if (heap_bytes(heap) < LEAST) return false;
+    if (!lost && heap_bytes(heap) / 2 <= heap->target) return false;
+    heap_sweep_all(heap);
+    size_t used = heap_bytes(heap) - (heap->free_count << SLICE_SHIFT);
+    if (!lost && used / 2 <= heap->target) return false;
+    return used - base_min(heap->live, used) > used / 4;
+}
+
+static void collection_compacts(struct gc_heap *heap)
+{
+    uint64_t moved = heap->stats.evacuated_bytes;
+    heap_compact(heap);
+    gc_event(heap, FH_GC_EVENT_COMPACT, heap->stats.evacuated_bytes - moved);
+}
+
+static void collect_stopped(struct gc_heap *heap, struct plan *plan)
+{
+    /* Under a concurrent policy what the last cycle left in threads' blocks. */
+    for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
+        mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
-    mark_all(heap, minor);
+    mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
-    heap_unsweep(heap, minor);
+    heap_unsweep(heap, plan->minor);
     if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
+    plan->compact = plan->compact || (!plan->minor && compact_is_due(heap, plan->lost));
+    if (plan->compact) collection_compacts(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
 
 /* ---- one collection -------------------------------------------------------------------------------------- */
 
 /* The stack of the thread that collects is published like the others'. */
-static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
+static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
 {
     struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
@@ -80,7 +120,7 @@ static FH_NOINLINE void collect_with_world(struct gc_heap *heap, bool minor)
     world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
-    collect_stopped(heap, minor);
+    collect_stopped(heap, plan);
     world_go();
     uint64_t end = os_time_ns();
     heap->stats.stop_ns += end - stopped;
@@ -100,34 +140,63 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     heap->collected_ns = end;
 }
 
+/* Before the program stands: a span cannot be made while it does. */
+static void compact_prepare(struct gc_heap *heap)
+{
+    size_t used = heap->block_count - heap->free_count;
+    bool everything = heap->options.debug & FH_GC_MOVE_ALL;
+    mutator_retire(gc_local.thread, heap); /* its blocks may be emptied too */
+    heap_reserve_free(heap, everything ? used + 1 : used / 16 + 1);
+}
+
+static enum fh_gc_kind plan_kind(const struct plan *plan)
+{
+    return plan->minor ? FH_GC_MINOR : plan->compact ? FH_GC_COMPACT : FH_GC_FULL;
+}
+
+/* Holds: the world lock. */
+static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
+{
+    uint64_t start = os_time_ns();
+    struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
+    plan.compact = kind == FH_GC_COMPACT || (heap->options.debug & FH_GC_MOVE_ALL && !plan.minor);
+    plan.lost = !heap->has_collector && room_was_lost(heap, why);
+    world_is_for(heap);
+    roots_refresh(heap);
+    heap_sweep_all(heap);
+    collection_begins(heap, why);
+    if (plan.compact) compact_prepare(heap);
+    uint64_t cpu = os_thread_time_ns();
+    collect_with_world(heap, &plan);
+    uint64_t end = os_time_ns();
+    size_nursery(heap, start, os_thread_time_ns() - cpu);
+    rates_note(heap, start, end);
+    heap->snapshot_allocated = LOAD(&heap->allocated);
+    if (!plan.minor) size_after_collection(heap);
+    collection_ends(heap, why, plan.minor);
+    gc_large_free_dead(heap);
+    if (plan.compact) heap_trim(heap);
+    gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
+}
+
+uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
+{
+    return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
+}
+
+/* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
-    if (heap->has_collector) {
-        if (LOAD(&heap->epoch) == seen)
+    if (heap->has_collector && kind != FH_GC_COMPACT) {
+        if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
-    uint64_t start = os_time_ns();
-    self->busy++;
     pause_begin(self, heap);
-    world_take();
-    if (LOAD(&heap->epoch) == seen) {
-        world_is_for(heap);
-        bool minor = kind == FH_GC_MINOR && collect_minor_is_due(heap);
-        roots_refresh(heap);
-        heap_sweep_all(heap);
-        collection_begins(heap, why);
-        uint64_t cpu = os_thread_time_ns();
-        collect_with_world(heap, minor);
-        uint64_t end = os_time_ns();
-        size_nursery(heap, start, os_thread_time_ns() - cpu);
-        rates_note(heap, start, end);
-        if (!minor) size_after_collection(heap);
-        collection_ends(heap, why, minor);
-        gc_large_free_dead(heap);
-        gc_event_of(heap, FH_GC_EVENT_END, minor ? FH_GC_MINOR : FH_GC_FULL, end - start);
-    }
+    world_take_idle(heap);
+    self->busy++;
+    if (collect_count(heap, kind) == seen) collect_now(heap, kind, why);
     world_give();
     pause_end(self);
     thread_leave(self);
@@ -146,7 +215,7 @@ static void heap_give_back(struct gc_heap *heap)
 GC_PUBLIC int fh_gc_collect(struct fh_gc_heap *public, enum fh_gc_kind kind)
 {
     struct gc_heap *heap = heap_of(public);
-    gc_collect(heap, kind, FH_GC_WHY_CALL, LOAD(&heap->epoch));
+    gc_collect(heap, kind, FH_GC_WHY_CALL, collect_count(heap, kind));
     if (kind == FH_GC_COMPACT) heap_give_back(heap);
     return 0;
 }

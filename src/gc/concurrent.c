@@ -298,7 +298,9 @@ static void *collector_main(void *argument)
             os_wait_long(&heap->cycle_bell, bell);
             continue;
         }
+        world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
+        world_give();
         cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
@@ -338,27 +340,6 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
     return want;
 }
 
-/* True with the world lock held and no cycle going on. */
-static bool world_try_idle(void)
-{
-    world_take();
-    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
-        struct gc_heap *heap = &gc_heaps[h];
-        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
-        if (!heap->exists || !heap->has_collector || done == LOAD(&heap->cycles_started)) continue;
-        world_give();
-        thread_wait(&heap->cycles_done, done);
-        return false;
-    }
-    return true;
-}
-
-void world_take_idle(void)
-{
-    while (!world_try_idle()) {
-    }
-}
-
 /* The calling thread stands until that cycle has ended. */
 void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
@@ -367,6 +348,30 @@ void cycle_wait(struct gc_heap *heap, uint32_t number)
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
     pause_end(thread);
+}
+
+/* A heap whose cycle goes on, or NULL. */
+static struct gc_heap *cycle_find(struct gc_heap *of)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        struct gc_heap *heap = &gc_heaps[h];
+        if ((of && of != heap) || !heap->exists || !heap->has_collector) continue;
+        if (LOAD_ACQUIRE(&heap->cycles_done) != LOAD(&heap->cycles_started)) return heap;
+    }
+    return NULL;
+}
+
+void world_take_idle(struct gc_heap *heap)
+{
+    for (;;) {
+        world_take();
+        struct gc_heap *other = cycle_find(heap);
+        if (other == NULL) return;
+        uint32_t done = LOAD(&other->cycles_done);
+        bool ended = done == LOAD(&other->cycles_started);
+        world_give();
+        if (!ended) thread_wait(&other->cycles_done, done);
+    }
 }
 
 bool collector_start(struct gc_heap *heap)

@@ -9,7 +9,7 @@
 void gc_fork_prepare(void)
 {
     if (gc_heap_count == 0) return;
-    world_take_idle();
+    world_take_idle(NULL);
     /* A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;

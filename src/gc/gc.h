@@ -7,6 +7,7 @@
  *      large.c      large objects                            mark.c     the tracer
  *      type.c       types and their numbers                  weak.c     what marking does not follow
  *      collect.c    a collection, as one page of verbs       size.c     when to collect
+ *      compact.c    objects that move
  *
  * A block's life, with the function on each arrow:
  *
@@ -40,6 +41,9 @@
 
 #define GC_PUBLIC __attribute__((visibility("default")))
 
+/* Free granules below which a block is not worth a thread's time: 1 KiB. */
+#define HOLES_WORTH 64
+
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
@@ -50,20 +54,22 @@
 enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
 static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
 
-enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL };
+/* LEAVING: objects are being moved out; only while threads stand. */
+enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL, BLOCK_LEAVING };
 
 /* A span's descriptor as a block or large object uses it. */
 struct gc_block {
     struct gc_heap *_Atomic owner;
     const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
                                          which a sweep tells new objects; NULL outside of a cycle */
-    uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
-    bool young;    /* of a large object: its slots are not armed */
-    uint8_t unused1[3];
+    uint32_t live;      /* granules in use: after the last sweep, and what threads have told of */
+    bool young;         /* of a large object: its slots are not armed */
+    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
-    uint8_t unused2;
+    bool pinned;           /* an object stays, as of the last evacuation */
     _Atomic uint8_t state; /* enum block_state */
     uint8_t flags;
     uint32_t unused3;
@@ -106,6 +112,7 @@ struct type {
     uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
     uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
     uint8_t scan;            /* enum type_scan */
+    bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
@@ -121,6 +128,9 @@ extern struct type type_tables[TYPES_SMALL + TYPES];
 #define type_table (type_tables + TYPES_SMALL)
 
 void types_init(void);
+
+/* Whether objects of this type never move. */
+bool type_stays(const struct type *type);
 
 /* Of an object whose first two bytes these are, the first one lowest. */
 FH_INLINE const struct type *type_of_bytes(unsigned bytes)
@@ -154,7 +164,7 @@ struct mutator {
     bool hole_zero;       /* the hole reads as zeros */
     uintptr_t medium, medium_end; /* for objects that did not fit a hole */
     uint32_t medium_block;
-    bool medium_zero;
+    bool medium_zero, medium_is_hole;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
@@ -224,8 +234,9 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
 void world_take(void);
 void world_give(void);
 
-/* The same while no cycle of any heap goes on; one that was asked for since waits for the lock. */
-void world_take_idle(void);
+/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the lock. Not
+ * for the collector's thread. */
+void world_take_idle(struct gc_heap *heap);
 
 /* Whose pauses those are that follow from here on. Holds: the world lock. */
 void world_is_for(struct gc_heap *heap);
@@ -293,6 +304,7 @@ struct gc_heap {
     uint32_t free_first;  /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
+    uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
     struct vector snapshots;               /* uint64_t[MAP_WORDS] */
@@ -327,6 +339,7 @@ struct gc_heap {
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;              /* collections that moved objects */
+    _Atomic uint32_t compactions;        /* those that tried to */
     /* roots.c */
     struct vector roots;   /* struct root_range */
     struct vector handles; /* struct fh_gc_handle chunks */
@@ -413,6 +426,11 @@ void gc_heap_destroy(struct gc_heap *heap);
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS]);
 
+/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no empty
+ * block: the hole, from that multiple on. Everything is swept. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end);
+
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
 
@@ -422,6 +440,22 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
 
 /* The first hole in a map from granule `from` on; false if there is none. */
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end);
+
+/* Sets map to what a swept block holds. */
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS]);
+
+/* Whether a swept block has a hole of so many granules at a multiple of `alignment` bytes: the first. */
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end);
+
+/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads stand. */
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
+
+/* A block of the list of free ones; NULL. The same. */
+struct gc_block *block_pop_free(struct gc_heap *heap);
+
+/* Makes free blocks, up to so many, as long as the limit allows. Holds: the world lock. */
+void heap_reserve_free(struct gc_heap *heap, size_t blocks);
 
 /* Sweeps what nobody has swept yet. */
 void heap_sweep_all(struct gc_heap *heap);
@@ -541,10 +575,28 @@ void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
 
+/* ---- objects that move: compact.c ------------------------------------------------------------------------ */
+
+/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just ended and
+ * threads stand. */
+void heap_compact(struct gc_heap *heap);
+
+struct compaction;
+
+/* Where what a word refers to is now: the word itself, unless it refers to an object that has moved. */
+uintptr_t compact_forward(const struct compaction *c, uintptr_t word);
+
+/* The references of weak things, and the indexes of their tables; of an ephemeron. */
+void weak_forward(struct gc_heap *heap, const struct compaction *c);
+void ephemeron_forward(const struct compaction *c, void *ephemeron);
+
 /* ---- collection ----------------------------------------------------------------------------------------- */
 
-/* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
+/* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* How many collections of that kind, or a better one, there were. */
+uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
 /* The thread that runs finalizers. */
 bool finalizer_start(struct gc_heap *heap);

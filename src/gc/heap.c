@@ -15,7 +15,8 @@ static int options_check(const struct fh_gc_options *o)
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
     if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
-    if (o->debug & ~(uint32_t)(FH_GC_VERIFY | FH_GC_POISON | FH_GC_RANDOM_DELAY)) return EINVAL;
+    const uint32_t debug = FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL | FH_GC_RANDOM_DELAY;
+    if (o->debug & ~debug) return EINVAL;
     return 0;
 }
 
@@ -78,7 +79,7 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     *error = ENOMEM;
     if (self == NULL) return NULL;
     self->busy++;
-    world_take_idle(); /* markers do not ask whose objects are while there is one heap */
+    world_take_idle(NULL); /* markers do not ask whose objects are while there is one heap */
     struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
     if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
     if (heap && heap_init(heap, options)) {

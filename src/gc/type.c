@@ -14,6 +14,7 @@
 struct type type_tables[TYPES_SMALL + TYPES];
 
 static struct lock type_lock;
+static _Atomic bool words_pinned; /* a pinned type has got the number of conservative objects */
 static unsigned type_small_count = TYPE_FIRST, type_count = TYPE_FIRST;
 
 static const struct fh_gc_field one_pointer = {0, 1};
@@ -104,6 +105,7 @@ static void type_fill(struct type *entry, struct fh_gc_type *type)
                            .trace = type->trace,
                            .size = type->size,
                            .element = type->element,
+                           .pinned = type->flags & FH_GC_PINNED,
                            .scan = type_scan_of(type)};
     if (type->element == 0 && type->size <= OBJECT_MAX)
         entry->granules = (uint32_t)((type->size + GC_GRANULE - 1) / GC_GRANULE);
@@ -171,6 +173,7 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
     if (large) in_table = type_number(type_table, &type_count, TYPES, type);
     bool none = (small && !in_small) || (large && !in_table);
+    if (none && type->flags & FH_GC_PINNED) STORE(&words_pinned, true);
     if (in_small == 0) in_small = TYPE_WORDS;
     if (in_table == 0) in_table = TYPE_WORDS;
     type->stamp = FH_GC_STAMP(small ? in_small : in_table, type->size);
@@ -178,6 +181,11 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     lock_give(&type_lock);
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;
+}
+
+bool type_stays(const struct type *type)
+{
+    return type->pinned || (type->scan == SCAN_WORDS && LOAD(&words_pinned));
 }
 
 void types_fork_prepare(void)

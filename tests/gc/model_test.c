@@ -93,6 +93,7 @@ static struct fh_gc_heap *heap;
 static bool exact; /* nothing but what the model reaches is kept */
 static bool alone;
 static struct fh_gc_options options;
+static enum fh_gc_kind full = FH_GC_FULL; /* under FH_GC_CONCURRENT only FH_GC_COMPACT moves objects */
 
 static void **fields_of(void *object, enum kind kind)
 {
@@ -300,8 +301,11 @@ static int reach_all(struct world *w)
 static void compare(struct world *w)
 {
     int *stack = malloc(((size_t)w->count + ROOTS) * sizeof *stack), depth = 0;
-    void **object = malloc(((size_t)w->count + ROOTS) * sizeof *object);
+    size_t object_size = ((size_t)w->count + ROOTS) * sizeof(void *);
+    void **object = calloc(1, object_size);
     bool *seen = calloc((size_t)w->count + 1, 1);
+    /* Other threads may have objects moved meanwhile. */
+    EXPECT(fh_gc_root_range(heap, object, object_size) == 0, "root");
     for (int i = 0; i < ROOTS; i++) {
         if (w->root_thing[i] == NONE || seen[w->root_thing[i]]) continue;
         seen[w->root_thing[i]] = true;
@@ -328,6 +332,7 @@ static void compare(struct world *w)
             object[depth++] = (void *)field;
         }
     }
+    EXPECT(fh_gc_root_remove(heap, object) == 0, "remove");
     free(stack);
     free(object);
     free(seen);
@@ -368,7 +373,7 @@ static void check_exactly(struct world *w)
     int expected = reach_all(w), found = 0;
     compare(w);
     fh_gc_finalize(heap, 0); /* the queue keeps what its objects refer to */
-    EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
+    EXPECT(fh_gc_collect(heap, full) == 0, "collect");
     compare(w);
     while (fh_gc_finalize(heap, 0)) EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
     compare_weak(w, true);
@@ -465,6 +470,7 @@ int main(int argc, char **argv)
     exact = alone && options.policy != FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;
+    if (options.debug & FH_GC_MOVE_ALL && options.policy == FH_GC_CONCURRENT) full = FH_GC_COMPACT;
     heap = fh_gc_create(&options);
     EXPECT(heap, "create");
     pthread_t thread[64];
@@ -474,8 +480,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < threads; i++) fh_gc_blocking(join, &thread[i]);
     struct fh_gc_stats stats;
     fh_gc_stats_get(heap, &stats);
-    printf("%lu collections, %lu minor, %lu MiB allocated\n", (unsigned long)stats.collections,
-           (unsigned long)stats.minor_collections, (unsigned long)stats.allocated_bytes >> 20);
+    printf("%lu collections, %lu minor, %lu MiB allocated, %lu KiB moved\n",
+           (unsigned long)stats.collections, (unsigned long)stats.minor_collections,
+           (unsigned long)stats.allocated_bytes >> 20, (unsigned long)stats.evacuated_bytes >> 10);
+    if (options.debug & FH_GC_MOVE_ALL) EXPECT(stats.evacuated_bytes > 0, "nothing has moved");
     EXPECT(fh_gc_verify(heap) == 0, "verify");
     fh_gc_destroy(heap);
     return 0;
