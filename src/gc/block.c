@@ -623,7 +623,7 @@ size_t object_size(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     if (LOAD(&block->kind) == FH_SPAN_GC_LARGE) return LOAD(&block->bytes);
-    return meta_granules(meta) << GC_SHIFT;
+    return (meta_granules(meta) << GC_SHIFT) - fence_size(LOAD(&block->owner));
 }
 
 /* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */

@@ -96,6 +96,7 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
         mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
