@@ -106,6 +106,7 @@ struct fh_gc_options {
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
      * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
     bool exact_stacks;
+    bool no_moving;        /* objects stay where they are: see FH_GC_COMPACT */
     bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
     uint32_t debug;        /* enum fh_gc_debug, or-ed */
     uint32_t stress;       /* collect at every n-th allocation; 0 never */
@@ -114,7 +115,8 @@ struct fh_gc_options {
 };
 
 /* Makes a heap; options NULL, or zeroed in part, for the standard. NULL with errno: EINVAL for options
- * that make no sense, ENOSPC beyond FH_GC_HEAPS, ENOMEM. The calling thread is attached. */
+ * that make no sense, ENOSPC beyond FH_GC_HEAPS, EAGAIN when the system refuses the heap's thread, ENOMEM.
+ * The calling thread is attached. */
 struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options);
 
 /* Frees the whole heap at once: every object, root, handle, weak reference. Pending finalizers are not
@@ -549,9 +551,8 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
     FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
     FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
-    FH_GC_EVENT_COMPACT = 14,    /* sparse blocks were emptied; value: bytes of objects moved */
-    FH_GC_EVENT_END =
-        7, /* detail: enum fh_gc_kind, as it was done; value: ns, the sweep of what the
+    FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
+    FH_GC_EVENT_END = 7,    /* detail: enum fh_gc_kind; value: ns, the sweep of what the
                                     collection before had left included */
     FH_GC_EVENT_SWEPT = 12,    /* the last block that waited was swept; value: bytes free in them */
     FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */

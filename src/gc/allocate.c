@@ -254,9 +254,9 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
             size_grow(heap, slices);
         return true;
     default:
-        /* Other threads may have taken what was found. */
+        /* Other threads may have taken what was found; then some thread got on at least. */
         if (!limited) size_grow(heap, slices);
-        return *tries < (limited ? 4 : 20);
+        return !limited || *tries < 4;
     }
 }
 
@@ -269,11 +269,15 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
         return true;
     }
-    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    if (size_allows(heap, slices, &why)) {
+        /* Another thread has made room meanwhile; or it is the arena that is full. */
+        if (!gc_local.refused) return true;
+        why = FH_GC_WHY_LIMIT;
+    }
     bool again = false;
     if (heap->parked == 0)
-        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
-                                    : make_room_stopped(heap, slices, why, tries);
+        again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
+                                     : make_room_stopped(heap, slices, why, tries);
     if (again || !heap->options.on_limit) return again;
     pause_end(thread); /* the program's own work */
     again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
@@ -312,6 +316,7 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    gc_local.refused = false;
     if (UNLIKELY(heap->fenced)) return fenced_allocate(heap, thread, size, id, alignment);
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);

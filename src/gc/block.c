@@ -194,6 +194,7 @@ void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
 {
     struct span *span = span_allocate(1, 1, DENSE);
+    gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     *zero = span->flags & FH_SPAN_ZERO;
@@ -202,6 +203,7 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
         span_free(span);
         return NULL;
     }
+    gc_local.refused = false;
     *entry = gc_block_index(block);
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;

@@ -57,8 +57,10 @@ static void mark_all(struct gc_heap *heap, bool minor)
 
 /* What one collection is to be. */
 struct plan {
-    bool minor, compact;
-    bool lost; /* threads got little of the room that the last collection left */
+    bool minor;
+    bool move;    /* objects may */
+    bool compact; /* they shall, in any case */
+    bool lost;    /* threads got little of the room that the last collection left */
 };
 
 /* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
@@ -83,11 +85,11 @@ static bool compact_is_due(struct gc_heap *heap, bool lost)
     return used - base_min(heap->live, used) > used / 4;
 }
 
-static void collection_compacts(struct gc_heap *heap)
+static void compact(struct gc_heap *heap)
 {
-    uint64_t moved = heap->stats.evacuated_bytes;
+    uint64_t before = heap->stats.evacuated_bytes;
     heap_compact(heap);
-    gc_event(heap, FH_GC_EVENT_COMPACT, heap->stats.evacuated_bytes - moved);
+    gc_event(heap, FH_GC_EVENT_COMPACT, heap->stats.evacuated_bytes - before);
 }
 
 static void collect_stopped(struct gc_heap *heap, struct plan *plan)
@@ -103,8 +105,8 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     heap_unsweep(heap, plan->minor);
     if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
-    plan->compact = plan->compact || (!plan->minor && compact_is_due(heap, plan->lost));
-    if (plan->compact) collection_compacts(heap);
+    plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
+    if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
 
@@ -113,11 +115,8 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 /* The stack of the thread that collects is published like the others'. */
 static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
 {
-    struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread_publish(gc_local.thread);
     world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
@@ -152,21 +151,22 @@ static void compact_prepare(struct gc_heap *heap)
 
 static enum fh_gc_kind plan_kind(const struct plan *plan)
 {
-    return plan->minor ? FH_GC_MINOR : plan->compact ? FH_GC_COMPACT : FH_GC_FULL;
+    return plan->minor ? FH_GC_MINOR : plan->move ? FH_GC_COMPACT : FH_GC_FULL;
 }
 
 /* Holds: the world lock. */
 static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns();
-    struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
-    plan.compact = kind == FH_GC_COMPACT || (heap->options.debug & FH_GC_MOVE_ALL && !plan.minor);
-    plan.lost = !heap->has_collector && room_was_lost(heap, why);
     world_is_for(heap);
+    struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
+    plan.move = !plan.minor && !heap->options.no_moving;
+    plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
+    plan.lost = !heap->has_collector && room_was_lost(heap, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
+    if (plan.move && plan.compact) compact_prepare(heap);
     collection_begins(heap, why);
-    if (plan.compact) compact_prepare(heap);
     uint64_t cpu = os_thread_time_ns();
     collect_with_world(heap, &plan);
     uint64_t end = os_time_ns();
@@ -176,7 +176,7 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     if (!plan.minor) size_after_collection(heap);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
-    if (plan.compact) heap_trim(heap);
+    if (plan.move) heap_trim(heap);
     gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
@@ -189,7 +189,7 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
-    if (heap->has_collector && kind != FH_GC_COMPACT) {
+    if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;

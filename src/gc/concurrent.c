@@ -18,7 +18,6 @@
  * Rejected: allocating with the mark already set (an instruction more in the fast path): instead a block
  * that is used during a cycle keeps a map of what was in it, and the sweep spares what is not.
  */
-#include <pthread.h>
 #include <string.h>
 
 #include "gc/mark.h"
@@ -321,17 +320,21 @@ void collector_fork_child(struct gc_heap *heap)
     heap->collector_lost = true;
 }
 
-static void collector_find(struct gc_heap *heap)
+/* In the child of a fork it is made anew; false when that is refused: who would have waited for a cycle stops
+ * the world instead, from then on. Not busy. */
+bool collector_find(struct gc_heap *heap)
 {
-    bool lost = true;
-    if (LIKELY(!LOAD(&heap->collector_lost))) return;
-    if (atomic_compare_exchange_strong(&heap->collector_lost, &lost, false)) collector_start(heap);
+    if (LIKELY(!LOAD(&heap->collector_lost))) return heap->has_collector;
+    world_take();
+    if (LOAD(&heap->collector_lost)) collector_start(heap);
+    STORE_RELEASE(&heap->collector_lost, false);
+    world_give();
+    return heap->has_collector;
 }
 
 /* Asks for a cycle that begins after now; returns its number. */
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 {
-    collector_find(heap);
     uint32_t started = LOAD(&heap->cycles_started), want = started + 1;
     if (!another && LOAD(&heap->cycles_done) != started) return started;
     uint32_t wanted = LOAD(&heap->cycles_wanted);
@@ -381,15 +384,7 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 512 * KIB);
-    bool started = pthread_create(&heap->collector, &attributes, collector_main, heap) == 0;
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
     return started;
 }

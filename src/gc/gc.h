@@ -63,9 +63,9 @@ struct gc_block {
     struct gc_heap *_Atomic owner;
     const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
                                          which a sweep tells new objects; NULL outside of a cycle */
-    uint32_t live;      /* granules in use: after the last sweep, and what threads have told of */
-    bool young;         /* of a large object: its slots are not armed */
-    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
+    bool young;    /* of a large object: its slots are not armed */
+    bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
     uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
@@ -208,6 +208,7 @@ struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
     bool tracing; /* in a trace function */
+    bool refused; /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -230,6 +231,10 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
+
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+ * that is not below its caller's. */
+void thread_publish(struct gc_thread *thread);
 
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
@@ -630,6 +635,7 @@ void finalizer_stop(struct gc_heap *heap);
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
+bool collector_find(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);

@@ -70,6 +70,13 @@ static void threads_join(struct gc_heap *heap)
     gc_heap_count++;
 }
 
+/* Nobody knows the heap yet. */
+static bool heap_threads_start(struct gc_heap *heap)
+{
+    if (heap->options.policy == FH_GC_CONCURRENT && !collector_start(heap)) return false;
+    return !heap->options.finalizer_thread || finalizer_start(heap);
+}
+
 struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
 {
     static const struct fh_gc_options standard;
@@ -89,15 +96,16 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
         threads_join(heap);
         world_go();
         *error = 0;
-        if (options->policy == FH_GC_CONCURRENT) collector_start(heap);
     } else if (heap) {
         heap_finish(heap);
         heap = NULL;
     }
     world_give();
     thread_leave(self);
-    if (heap && options->finalizer_thread) finalizer_start(heap);
-    return heap;
+    if (heap == NULL || heap_threads_start(heap)) return heap;
+    gc_heap_destroy(heap);
+    *error = EAGAIN;
+    return NULL;
 }
 
 void gc_heap_destroy(struct gc_heap *heap)

@@ -42,6 +42,7 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
 {
     struct span *span = span_allocate(gc_large_slices(heap, size), 1, DENSE);
+    gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     char *p = gc_block_start(block);
@@ -50,6 +51,7 @@ void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
         span_free(span);
         return NULL;
     }
+    gc_local.refused = false;
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
     span_mark_body(span);
     return p;

@@ -1,7 +1,6 @@
 /* The tracer. See gc/mark.h. */
 #include "gc/mark.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "os/os.h"
@@ -37,8 +36,7 @@ static void pool_put(struct marking *marking, struct chunk *chunk)
     __atomic_store_n(&marking->pool, chunk, __ATOMIC_RELAXED);
 }
 
-/* The current chunk is full: it goes to the pool. False when there is no memory for another; the
- * candidate at hand is then dropped. */
+/* The current chunk is full: it goes to the pool. False when there is no memory for another. */
 static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
@@ -46,10 +44,7 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     struct chunk *fresh = chunk_make(marking);
     if (fresh) pool_put(marking, marker->chunk);
     lock_give(&marking->lock);
-    if (fresh == NULL) {
-        STORE(&marking->overflow, 1);
-        return false;
-    }
+    if (fresh == NULL) return false;
     fresh->count = 0;
     marker->chunk = fresh;
     if (LOAD(&marking->idle)) {
@@ -59,12 +54,32 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+static bool marker_work(struct marker *marker, size_t most);
+
+/* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
+ * already. False: the candidate at hand is dropped, to be found again by marking_repair. */
+static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
+{
+    if (marker_chunk_full(marker)) return true;
+    if (mark_is_set(marker->visitor.heap, word)) return false;
+    if (!marker->repairs || marker->nested) {
+        STORE(&marker->visitor.heap->marking_state->overflow, 1);
+        return false;
+    }
+    bool tracing = gc_local.tracing;
+    marker->nested = true;
+    while (marker_work(marker, SIZE_MAX)) {
+    }
+    marker->nested = false;
+    gc_local.tracing = tracing;
+    return true;
+}
+
 FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
 {
     struct chunk *chunk = marker->chunk;
     if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
-        if (marker->short_of_memory && mark_is_set(marker->visitor.heap, word)) return;
-        if (!marker_chunk_full(marker)) return;
+        if (!marker_make_room(marker, word)) return;
         chunk = marker->chunk;
     }
     chunk->entry[chunk->count++] = word;
@@ -396,19 +411,9 @@ static void *marker_main(void *argument)
 static void helpers_start(unsigned wanted)
 {
     while (!helpers.refused && helpers.count < wanted) {
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, 256 * KIB);
         uintptr_t number = helpers.count + 1;
-        helpers.refused = pthread_create(&thread, &attributes, marker_main, (void *)number) != 0;
+        helpers.refused = !os_thread_start(NULL, marker_main, (void *)number, 256 * KIB);
         if (!helpers.refused) helpers.count++;
-        pthread_attr_destroy(&attributes);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 }
 
@@ -443,7 +448,7 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     marker->visitor =
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
-    marker->keyed = marker->short_of_memory = false;
+    marker->keyed = marker->repairs = marker->nested = false;
     /* None is made while a cycle goes on. */
     marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
@@ -549,20 +554,21 @@ static void marking_drain_once(struct gc_heap *heap)
     for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
 }
 
-/* Each round marks at least what one chunk holds, so there is an end. */
+/* Each round marks at least whatever an object refers to that was marked before the round: so there is an end,
+ * and an array of any length takes one. */
 void marking_repair(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     struct marker *marker = &marking->marker[0];
     while (atomic_exchange(&marking->overflow, 0)) {
         heap->stats.stack_overflows++;
-        marker->short_of_memory = true;
+        marker->repairs = true;
         roots_visit(heap, &marker->visitor);
         while (marker_work(marker, SIZE_MAX)) {
         }
         heap_each_object(heap, rescan, marker);
     }
-    marker->short_of_memory = false;
+    marker->repairs = false;
 }
 
 void marking_drain(struct gc_heap *heap)

@@ -47,7 +47,7 @@ static bool cycle_is_behind(const struct gc_heap *heap)
 void size_pace(struct gc_heap *heap, struct gc_thread *thread)
 {
     enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
-    if (LOAD(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
+    if (LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
         cycle_assist(heap, thread, QUANTUM);
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)

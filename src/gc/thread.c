@@ -84,24 +84,21 @@ static void safe_leave(struct gc_thread *thread)
     pause_end(thread);
 }
 
-/* Registers of callers that this function and the one before it have pushed: after fh_gc_blocking_begin has
- * returned, these frames are gone while the thread is still SAFE. */
-__attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
+/* The stack as of here, with registers of callers that this function and the one before it have pushed: their
+ * frames may be gone while the thread is still SAFE (fh_gc_blocking_begin), or walks (still_begin). */
+__attribute__((no_sanitize("address", "thread"))) FH_NOINLINE void thread_publish(
     struct gc_thread *thread)
 {
+    thread->stack_pointer = base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
     const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
     while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
         thread->registers[thread->register_count++] = *at++;
 }
 
-/* The stack from this function's frame on is published; so callers are never inlined into a frame below
- * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    stack_top_copy(thread);
+    thread_publish(thread);
     safe_publish(thread);
 }
 
@@ -125,9 +122,7 @@ static void action_run(struct gc_thread *thread)
 
 static FH_NOINLINE void action_here(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->register_count = BASE_REGISTERS;
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread_publish(thread);
     action_run(thread);
 }
 
@@ -178,8 +173,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     thread->register_count =
         os_context_registers(context, thread->registers, &pointer, &thread->counter);
     /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
-     * which compilers pass pairs of pointers. */
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+     * which compilers pass pairs of pointers; and the registers as of here, in case somebody between the
+     * kernel and us kept the signal back, and its context is of an earlier moment (the thread sanitizer). */
+    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
+    thread->register_count += BASE_REGISTERS;
     bool same = frame >= thread->stack_low && frame < pointer;
     thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
     thread->busy++; /* its pause is noted without another safepoint */
