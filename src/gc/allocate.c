@@ -24,9 +24,8 @@ static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc
 static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
                               struct fh_gc_context *context, uintptr_t limit)
 {
-    bool slow = heap->options.stress;
-    mutator->stress_limit = slow ? limit : 0;
-    context->limit = slow ? 0 : limit;
+    mutator->stress_limit = heap->slow ? limit : 0;
+    context->limit = heap->slow ? 0 : limit;
 }
 
 /* Its owner's alone, but statistics read it. */
@@ -211,8 +210,7 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 {
     thread_enter(thread);
     void *p = NULL;
-    if (heap_yield(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT))
-        p = gc_large_allocate(heap, size, id);
+    if (heap_yield(heap, gc_large_slices(heap, size))) p = gc_large_allocate(heap, size, id);
     thread_leave(thread);
     return p;
 }
@@ -262,7 +260,7 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
 {
     enum fh_gc_why why = FH_GC_WHY_NONE;
-    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    size_t slices = gc_large_slices(heap, size);
     uint32_t epoch = LOAD(&heap->epoch);
     if (size_minor_is_due(heap)) {
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
@@ -298,11 +296,25 @@ static FH_COLD void *allocate_failed(void)
     return NULL;
 }
 
+/* No collection comes between the object and its fence. */
+static FH_NOINLINE void *fenced_allocate(struct gc_heap *heap, struct gc_thread *thread,
+                                         size_t size, uint32_t id, size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE) + FENCE;
+    thread_enter(thread);
+    void *p = bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                                  : large_try(heap, thread, size, id);
+    if (p) fence_put(heap, p, size);
+    thread_leave(thread);
+    return p;
+}
+
 static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
     gc_local.refused = false;
+    if (UNLIKELY(heap->fenced)) return fenced_allocate(heap, thread, size, id, alignment);
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);
 }

@@ -100,6 +100,7 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
         mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
@@ -150,6 +151,11 @@ static void compact_prepare(struct gc_heap *heap)
     heap_reserve_free(heap, everything ? used + 1 : used / 16 + 1);
 }
 
+static enum fh_gc_kind plan_kind(const struct plan *plan)
+{
+    return plan->minor ? FH_GC_MINOR : plan->move ? FH_GC_COMPACT : FH_GC_FULL;
+}
+
 /* Holds: the world lock. */
 static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
 {
@@ -173,7 +179,7 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
     if (plan.move) heap_trim(heap);
-    gc_event_of(heap, FH_GC_EVENT_END, plan.minor ? FH_GC_MINOR : kind, end - start);
+    gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)

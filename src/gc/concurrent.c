@@ -256,12 +256,16 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     gc_large_free_dead(heap);
 }
 
-static void cycle_verify(struct gc_heap *heap)
+/* The program stands for it: a debug mode. */
+static void cycle_verify(struct gc_heap *heap, bool ended)
 {
     world_take();
     world_stop(heap);
     mutators_note_holes(heap);
-    heap_verify(heap, true, "at the end of a cycle");
+    if (ended)
+        heap_verify(heap, true, "at the end of a cycle");
+    else
+        fences_verify(heap, "before a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
@@ -271,6 +275,7 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
     heap_sweep_all(heap);
+    if (heap->fenced) cycle_verify(heap, false);
     collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
@@ -278,7 +283,7 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     cycle_settle(heap);
     collection_weak(heap);
     gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
-    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
+    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
     cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);

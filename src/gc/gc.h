@@ -46,6 +46,7 @@
 
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
 #define TYPES_SMALL 32 /* of one granule */
@@ -298,6 +299,9 @@ struct gc_heap {
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
+    bool slow;              /* the inline path never finds room */
+    bool fenced;            /* FH_GC_FENCE */
+    uint64_t fence_key;
     struct fh_gc_options options;
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
@@ -516,6 +520,13 @@ void marking_destroy(struct gc_heap *heap);
 
 /* ---- large objects ---------------------------------------------------------------------------------- */
 
+/* Slices that an object takes. */
+FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
+{
+    size_t bytes = UNLIKELY(heap->fenced) ? base_round_up(size, GC_GRANULE) + FENCE : size;
+    return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
+}
+
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
@@ -525,8 +536,22 @@ void gc_large_free_dead(struct gc_heap *heap);
 /* The first byte of the object of this heap that holds p, or NULL. */
 uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 
-/* Bytes of an object. */
+/* Bytes of an object, without its fence. */
 size_t object_size(const uint8_t *meta);
+
+/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or if there is
+ * something between the two; *size is then the best that can be said. */
+extern bool gc_fenced;
+void fences_init(struct gc_heap *heap);
+void fence_put(const struct gc_heap *heap, void *p, size_t size);
+bool fence_check(const struct gc_heap *heap, const uint8_t *meta, size_t *size);
+
+/* Of this object, whose block is of this heap or none. */
+FH_INLINE size_t fence_size(const struct gc_heap *heap)
+{
+    return UNLIKELY(__atomic_load_n(&gc_fenced, __ATOMIC_RELAXED)) && heap && heap->fenced ? FENCE
+                                                                                           : 0;
+}
 
 bool object_is_new(const uint8_t *meta);
 
@@ -641,6 +666,7 @@ bool collect_minor_is_due(struct gc_heap *heap);
 /* Checks everything; a line and, from inside a collection, abort. Threads stand. */
 bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity);
 void heap_verify(struct gc_heap *heap, bool marked, const char *when);
+void fences_verify(struct gc_heap *heap, const char *when);
 
 /* For fh_describe: whether a live object holds p, in a span of a heap; else the span. */
 bool gc_describe(const void *p, const void **start, size_t *size);
