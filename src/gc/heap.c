@@ -51,6 +51,8 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
     side_publish(&heap->public);
     heap->collected_ns = os_time_ns();
+    pauses_reset(heap);
+    events_init(heap);
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
@@ -88,7 +90,7 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
     if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
     if (heap && heap_init(heap, options)) {
-        world_stop();
+        world_stop(heap);
         threads_join(heap);
         world_go();
         *error = 0;
@@ -115,7 +117,7 @@ void gc_heap_destroy(struct gc_heap *heap)
     collector_stop(heap);
     self->busy++;
     world_take();
-    world_stop();
+    world_stop(NULL);
     for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
     heap->exists = false;
     gc_heap_count--;

@@ -21,7 +21,6 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
         block->position = (uint32_t)(heap->large.count - 1);
         block->young = true;
         heap->large_bytes += slices << SLICE_SHIFT;
-        heap->stats.large_count++;
         if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
             heap->stats.heap_bytes_peak = heap_bytes(heap);
         /* While a cycle goes on what is new is alive until its end. */
@@ -75,7 +74,6 @@ void gc_large_find_dead(struct gc_heap *heap)
         block->next = heap->dead_large;
         heap->dead_large = gc_block_index(block);
         heap->large_bytes -= (size_t)LOAD(&block->slices) << SLICE_SHIFT;
-        heap->stats.large_count--;
     }
 }
 

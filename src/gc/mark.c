@@ -254,6 +254,7 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     uintptr_t p = (uintptr_t)meta_address(meta);
     size_t size = type->granules ? (size_t)type->granules << GC_SHIFT : object_size(meta);
     tally(marker, 1, base_round_up(size, GC_GRANULE));
+    if (size > OBJECT_MAX) marker->large_bytes += base_round_up(size, GC_GRANULE);
     marker_scan(marker, type, p, size);
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
@@ -452,7 +453,7 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     /* None is made while a cycle goes on. */
     marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
-    marker->objects = marker->bytes = 0;
+    marker->objects = marker->bytes = marker->large_bytes = 0;
     marker->slices.item = sizeof(struct slice);
     if (marker->chunk == NULL) marker->chunk = chunk_make(heap->marking_state);
     if (marker->chunk) marker->chunk->count = 0;
@@ -585,11 +586,12 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects)
 void marking_finish(struct gc_heap *heap, bool minor)
 {
     struct marking *marking = heap->marking_state;
-    if (!minor) heap->live = 0;
+    if (!minor) heap->live = heap->live_large = 0;
     heap->stats.objects_marked = 0;
     unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
     for (unsigned i = 0; i < count; i++) {
         heap->live += marking->marker[i].bytes;
+        heap->live_large += marking->marker[i].large_bytes;
         heap->stats.objects_marked += marking->marker[i].objects;
     }
 }

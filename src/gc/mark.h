@@ -55,8 +55,8 @@ struct marker {
     bool nested;  /* and does so now */
     bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
-    struct vector slices; /* struct slice */
-    uint64_t objects, bytes;
+    struct vector slices;                 /* struct slice */
+    uint64_t objects, bytes, large_bytes; /* large: of the bytes */
 };
 
 struct marking {

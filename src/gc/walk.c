@@ -18,7 +18,7 @@ void still_begin(struct gc_heap *heap)
     roots_refresh(heap);
     heap_sweep_all(heap);
     thread_publish(self);
-    world_stop();
+    world_stop(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)
