@@ -259,6 +259,11 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
 
+void marker_keep(struct marker *marker, void *object)
+{
+    marker_process(marker, (uintptr_t)object);
+}
+
 static void queue_flush(struct marker *marker)
 {
     for (unsigned i = 0; i < QUEUE; i++) {
