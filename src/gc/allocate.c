@@ -216,12 +216,13 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After a cycle in vain objects are moved. False: nothing helped. */
+ * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
-    if (*tries == 1 && why == FH_GC_WHY_LIMIT) {
+    enum { CYCLES = 3 };     /* what one brings other threads may take; to move objects stops them all */
+    if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
         ++*tries;
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
         return true;
@@ -234,7 +235,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     if (helped) return true;
     cycle_wait(heap, number);
-    return ++*tries < 4;
+    return ++*tries <= CYCLES + 2;
 }
 
 /* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */

@@ -259,6 +259,11 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
 
+void marker_keep(struct marker *marker, void *object)
+{
+    marker_process(marker, (uintptr_t)object);
+}
+
 static void queue_flush(struct marker *marker)
 {
     for (unsigned i = 0; i < QUEUE; i++) {
@@ -404,10 +409,11 @@ static void marker_run(struct marker *marker)
     }
 }
 
+/* The argument: its number, and above that the last job that was given before it was there. */
 static void *marker_main(void *argument)
 {
-    unsigned number = (unsigned)(uintptr_t)argument;
-    uint32_t seen = 0;
+    unsigned number = (uintptr_t)argument % MARKERS;
+    uint32_t seen = (uint32_t)((uintptr_t)argument / MARKERS);
     for (;;) {
         uint32_t job = LOAD_ACQUIRE(&helpers.job);
         if (job == seen) {
@@ -424,8 +430,8 @@ static void *marker_main(void *argument)
 static void helpers_start(unsigned wanted)
 {
     while (!helpers.refused && helpers.count < wanted) {
-        uintptr_t number = helpers.count + 1;
-        helpers.refused = !os_thread_start(NULL, marker_main, (void *)number, 256 * KIB);
+        uintptr_t argument = (uintptr_t)LOAD(&helpers.job) * MARKERS + helpers.count + 1;
+        helpers.refused = !os_thread_start(NULL, marker_main, (void *)argument, 256 * KIB);
         if (!helpers.refused) helpers.count++;
     }
 }

@@ -51,7 +51,7 @@ struct marker {
     uintptr_t queue[QUEUE];
     unsigned queue_at;
     bool keyed;   /* look for ephemerons of each object that is marked */
-    bool repairs; /* marking_repair: it works off what does not fit its stack, */
+    bool repairs; /* it works off what does not fit its stack, */
     bool nested;  /* and does so now */
     bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
@@ -98,6 +98,9 @@ void marking_repair(struct gc_heap *heap);
 
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);
+
+/* Marks an object that is no root and that nothing marked refers to, so that repair would not find it again. */
+void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
 
 /* Marks all that can be reached from what was added; all helpers take part. */

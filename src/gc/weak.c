@@ -455,12 +455,15 @@ static void finalizers_mark_below(struct gc_heap *heap)
     struct vector *finalizers = &heap->weakness.finalizers;
     struct marker *marker = &heap->marking_state->marker[0];
     lock_take(&heap->lock);
+    marker->repairs =
+        true; /* a pass would not find again what does not fit: its referrer is not marked */
     for (size_t i = 0; i < finalizers->count; i++) {
         struct finalizer *finalizer = vector_at(finalizers, i);
         if (finalizer->flags & FH_GC_UNORDERED) continue;
         if (!mark_is_set(heap, (uintptr_t)finalizer->object))
             object_scan(&marker->visitor, meta_of(finalizer->object));
     }
+    marker->repairs = false;
     lock_give(&heap->lock);
     marking_drain(heap);
 }
@@ -477,7 +480,7 @@ static void finalizers_queue(struct gc_heap *heap, bool unordered)
                    !mark_is_set(heap, (uintptr_t)finalizer->object);
         struct finalizer *queued = due ? vector_add(&weakness->queue) : NULL;
         if (queued == NULL) { /* without memory for the queue it waits for the next collection, */
-            if (due) marker_add(&heap->marking_state->marker[0], (uintptr_t)finalizer->object);
+            if (due) marker_keep(&heap->marking_state->marker[0], finalizer->object);
             i++; /* and is kept until then */
             continue;
         }
