@@ -18,6 +18,11 @@
 #include "os/linux/vm.c"
 #endif
 
+/* event: facts out; receives numbers and knows nothing of what they count */
+#include "event/histogram.c"
+#include "event/ring.c"
+#include "event/utilisation.c"
+
 /* span: the arena, spans, their descriptors, the registry, the purger */
 #include "span/arena.c"
 #include "span/purger.c"
@@ -39,7 +44,10 @@
 /* gc: the collector */
 #include "gc/side.c"
 #include "gc/type.c"
+#include "gc/pause.c"
+#include "gc/event.c"
 #include "gc/thread.c"
+#include "gc/fence.c"
 #include "gc/block.c"
 #include "gc/large.c"
 #include "gc/allocate.c"
@@ -50,6 +58,7 @@
 #include "gc/index.c"
 #include "gc/weak.c"
 #include "gc/barrier.c"
+#include "gc/compact.c"
 #include "gc/collect.c"
 #include "gc/concurrent.c"
 #include "gc/fork.c"

@@ -42,6 +42,8 @@ static const char usage[] =
     "  --stress N      collect at every N-th allocation\n"
     "  --verify        check the heap before and after each collection\n"
     "  --poison        overwrite what was freed\n"
+    "  --fence         find what is written beyond the end of an object\n"
+    "  --move          move all objects that may move, at every full collection\n"
     "  --delay         delay handshakes with the program at random\n"
     "  --stack SIZE    of C stack, which bounds the depth of recursion (256M)\n"
     "  --stats         at the end, what the collector did, as JSON on standard error\n"
@@ -87,6 +89,8 @@ static void option_take(int option)
     case 's': settings.heap.stress = (uint32_t)size_read(optarg); break;
     case 'v': settings.heap.debug |= FH_GC_VERIFY; break;
     case 'P': settings.heap.debug |= FH_GC_POISON; break;
+    case 'F': settings.heap.debug |= FH_GC_FENCE; break;
+    case 'M': settings.heap.debug |= FH_GC_MOVE_ALL; break;
     case 'D': settings.heap.debug |= FH_GC_RANDOM_DELAY; break;
     case 'S': settings.stack = size_read(optarg); break;
     case 'J': settings.stats = true; break;
@@ -108,6 +112,8 @@ static void options_read(int argc, char **argv)
         {"stress", required_argument, NULL, 's'},
         {"verify", no_argument, NULL, 'v'},
         {"poison", no_argument, NULL, 'P'},
+        {"fence", no_argument, NULL, 'F'},
+        {"move", no_argument, NULL, 'M'},
         {"delay", no_argument, NULL, 'D'},
         {"stack", required_argument, NULL, 'S'},
         {"stats", no_argument, NULL, 'J'},

@@ -56,10 +56,13 @@ extern "C" {
 struct fh_gc_type;
 struct fh_gc_visitor;
 
-/* A heap. Only `context` matters to a program, and only to the inline functions below: where, from the
- * thread pointer, the calling thread's struct fh_gc_context of this heap lies. */
+/* A heap. What it is to a program matters to the inline functions below only. */
 struct fh_gc_heap {
-    intptr_t context;
+    intptr_t context;     /* of the thread, from its thread pointer */
+    uintptr_t marks;      /* plus address / 16: its mark byte */
+    uintptr_t logs;       /* plus address / 64: the byte with the log bit of the word there */
+    uintptr_t minus_base; /* plus address: from the start of the memory that objects lie in */
+    size_t range;         /* of that memory; grows */
 };
 
 /* ---- heaps -------------------------------------------------------------------------------- */
@@ -79,8 +82,11 @@ enum fh_gc_sizing {
 
 /* Debugging, bits of fh_gc_options.debug. */
 enum fh_gc_debug {
-    FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
-    FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_VERIFY = 1,   /* check the whole heap before and after each collection */
+    FH_GC_POISON = 2,   /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_MOVE_ALL = 4, /* every full collection that stops the program moves what may move */
+    FH_GC_FENCE = 8,    /* find what is written beyond the end of an object: fh_gc_size is then what
+                                was asked for, and each object takes 16 bytes more */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -100,6 +106,7 @@ struct fh_gc_options {
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
      * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
     bool exact_stacks;
+    bool no_moving;        /* objects stay where they are: see FH_GC_COMPACT */
     bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
     uint32_t debug;        /* enum fh_gc_debug, or-ed */
     uint32_t stress;       /* collect at every n-th allocation; 0 never */
@@ -108,7 +115,8 @@ struct fh_gc_options {
 };
 
 /* Makes a heap; options NULL, or zeroed in part, for the standard. NULL with errno: EINVAL for options
- * that make no sense, ENOSPC beyond FH_GC_HEAPS, ENOMEM. The calling thread is attached. */
+ * that make no sense, ENOSPC beyond FH_GC_HEAPS, EAGAIN when the system refuses the heap's thread, ENOMEM.
+ * The calling thread is attached. */
 struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options);
 
 /* Frees the whole heap at once: every object, root, handle, weak reference. Pending finalizers are not
@@ -268,6 +276,10 @@ const struct fh_gc_type *fh_gc_type_of(struct fh_gc_heap *heap, const void *p);
         __typeof__(*(slot)) fh_gc_value_ = (value);                                                \
         fh_gc_store_inline((heap), (void *)(slot), (void *)(uintptr_t)fh_gc_value_);               \
     } while (0)
+
+/* The first store into a slot of an object that this thread has just made, of a reference that it had before
+ * it made the object: as with left and right of a pair, it needs no barrier under any policy. */
+#define fh_gc_init(heap, slot, value) ((void)(heap), (void)(*(slot) = (value)))
 
 /* memmove of references into an object. */
 void fh_gc_store_range(struct fh_gc_heap *heap, void *to, const void *from, size_t size);
@@ -458,43 +470,79 @@ enum fh_gc_why {
     FH_GC_WHY_ALLOCATION = 1, /* the heap grew to its target */
     FH_GC_WHY_LIMIT = 2,      /* the limit was reached */
     FH_GC_WHY_CALL = 3,       /* fh_gc_collect */
-    FH_GC_WHY_STRESS = 4,
-    FH_GC_WHY_STEP = 5,
-    FH_GC_WHY_EXTERNAL = 6,
+    FH_GC_WHY_STRESS = 4,     /* fh_gc_options.stress */
+    FH_GC_WHY_STEP = 5,       /* fh_gc_step */
+    FH_GC_WHY_EXTERNAL = 6,   /* memory that fh_gc_external told of */
 };
+#define FH_GC_WHYS 8
 
-/* Times of a thread that did not run its own work because of the collector, in buckets as of an HDR
- * histogram: 16 to each doubling from 1 us on. */
+/* Times of a thread that did not run its own work because of the collector, each thread's own: it was
+ * stopped or handshaken, collected, waited for a collection or a block, helped to mark; an allocation that
+ * took less than 10 us counts as work. Not in it: what a program asks for to see its heap (walks, steps)
+ * and the time of a thread that is in fh_gc_blocking() all the while. In buckets as of an HDR histogram: 16
+ * to each doubling from 1 us on. */
 #define FH_GC_PAUSE_BUCKETS 448
 struct fh_gc_pauses {
     uint64_t count, total_ns, max_ns;
     uint32_t bucket[FH_GC_PAUSE_BUCKETS];
 };
 
-/* The pause that `per_mille_tenth`/10000 of all pauses do not exceed: 5000 the median, 9990 p99.9. */
+/* A time that `per_ten_thousand`/10000 of all pauses do not exceed: 5000 the median, 9990 p99.9. At most
+ * 6.25 % (below 1 us: 64 ns) above the shortest such pause, and never above the longest of all. */
 uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses, unsigned per_ten_thousand);
 
+/* Where the bytes of a part of the heap are: bytes = live + garbage + hole + free. */
+struct fh_gc_space {
+    uint64_t count;      /* blocks, or large objects */
+    uint64_t bytes;      /* that it takes from the machine */
+    uint64_t live_bytes; /* in objects that the last collection found alive */
+    uint64_t
+        garbage_bytes; /* not known to be alive nor to be free: dead and not swept yet, or allocated
+                               since, as far as threads have told (the calling one: all) */
+    uint64_t hole_bytes; /* free between objects, or behind the end of large ones: fragmentation */
+    uint64_t free_bytes; /* in blocks without objects */
+};
+
 struct fh_gc_stats {
-    uint64_t collections, minor_collections;
-    uint64_t allocated_bytes; /* ever, as far as threads have told: within a block for each */
-    uint64_t live_bytes;      /* found by the last full collection */
-    uint64_t heap_bytes;      /* blocks and large objects now, garbage included */
-    uint64_t heap_bytes_peak;
-    uint64_t target_bytes; /* size at which the next collection starts */
-    uint64_t limit_bytes;
-    uint64_t block_count, blocks_free, blocks_full; /* of 64 KiB */
-    uint64_t large_count, large_bytes;
-    uint64_t metadata_bytes; /* mark bytes and tables: resident at most */
-    uint64_t hole_bytes;     /* free, in blocks that also hold objects: fragmentation */
-    uint64_t evacuated_bytes, pinned_blocks;
-    uint64_t objects_marked;             /* by the last full collection */
-    uint64_t mark_ns, sweep_ns, stop_ns; /* ever; mark in processor time of all markers */
-    uint64_t handshakes, assists;
-    uint64_t stack_overflows; /* of the mark stack, each mended by a pass over the heap */
-    uint64_t weak_cleared, finalizers_queued, finalizers_run;
-    uint64_t threads;
-    uint32_t last_why;                     /* enum fh_gc_why of the last collection */
-    uint32_t mutator_utilisation_permille; /* smallest in any 10 ms, since the last reset */
+    uint64_t collections;       /* that have ended */
+    uint64_t minor_collections; /* of them, of young objects only */
+    /* Of them all, those for each reason: enum fh_gc_why; in JSON collections_allocation, _limit, _call,
+     * _stress, _step, _external. */
+    uint64_t collections_why[FH_GC_WHYS];
+    uint64_t
+        allocated_bytes; /* ever; but for what other threads have not told of: a block for each */
+    uint64_t live_bytes; /* in objects that the last collection found alive */
+    uint64_t heap_bytes; /* of blocks and large objects now, garbage included */
+    uint64_t heap_bytes_peak; /* the most of that since the last reset */
+    uint64_t target_bytes;    /* of blocks and large objects at which the next collection is due */
+    uint64_t limit_bytes;     /* beyond which they may not grow; 0: none */
+    struct fh_gc_space
+        blocks; /* of 64 KiB, for objects up to that size; in JSON blocks_count, ... */
+    struct fh_gc_space large; /* objects above, in memory of their own; in JSON large_count, ... */
+    uint64_t metadata_bytes;  /* mark bytes and log bits of that, beside it */
+    uint64_t table_bytes; /* lists, mark stack, roots, weak references: as far as they ever grew */
+    uint64_t evacuated_bytes; /* in objects that were moved, ever */
+    uint64_t
+        pinned_blocks; /* that the last collection could not empty, since stacks refer to them */
+    uint64_t objects_marked; /* by the last collection */
+    uint64_t mark_ns;  /* ever: of marking while the program stood, or else of the marking thread's
+                                 processor time */
+    uint64_t sweep_ns; /* ever: of sweeping, by whichever thread */
+    uint64_t stop_ns;  /* ever: that the program stood */
+    uint64_t handshakes;        /* of all threads, ever */
+    uint64_t assists;           /* ever: times that an allocating thread marked */
+    uint64_t stack_overflows;   /* of the mark stack, each mended by a pass over the heap */
+    uint64_t weak_cleared;      /* weak references, links and ephemerons whose target died, ever */
+    uint64_t finalizers_queued; /* ever */
+    uint64_t finalizers_run;    /* of them */
+    uint64_t threads;           /* attached now */
+    uint32_t last_why;          /* enum fh_gc_why of the last collection */
+    uint32_t mutator_utilisation_permille; /* that in any 10 ms */
+    /* The smallest share of any 1, 10, 100 ms in which a thread ran its own work, since the last reset: the
+     * minimum mutator utilisation of Cheng and Blelloch (2001), measured to 10 permille below. In JSON
+     * utilisation_1ms_permille, _10ms_, _100ms_. */
+    uint32_t utilisation_permille[3];
+    /* Since the last reset; in JSON pauses (how many), pause_total_ns, _p50_, _p99_, _p999_, _max_ns. */
     struct fh_gc_pauses pauses;
 };
 
@@ -504,24 +552,53 @@ void fh_gc_stats_reset(struct fh_gc_heap *heap);
 /* The same as one JSON object; returns its length, which may be more than the capacity. */
 size_t fh_gc_stats_json(struct fh_gc_heap *heap, char *text, size_t capacity);
 
+/* In the order in which a collection has them, and then what happens at any time. Codes are never used
+ * again for something else. */
 enum fh_gc_event_kind {
-    FH_GC_EVENT_START = 1,   /* value: enum fh_gc_why */
-    FH_GC_EVENT_STOPPED = 2, /* value: ns that it took until all threads stood */
-    FH_GC_EVENT_ROOTS = 3,
-    FH_GC_EVENT_MARKED = 4,  /* value: bytes live */
-    FH_GC_EVENT_WEAK = 5,    /* value: references cleared */
-    FH_GC_EVENT_RESUMED = 6, /* value: ns that the program stood */
-    FH_GC_EVENT_END = 7,
-    FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
-    FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
-    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
+    FH_GC_EVENT_START = 1,       /* detail: enum fh_gc_why; value: bytes of the heap */
+    FH_GC_EVENT_STOPPED = 2,     /* value: ns that it took until all threads stood */
+    FH_GC_EVENT_ROOTS = 3,       /* the roots are marked */
+    FH_GC_EVENT_WEAK = 5,        /* value: weak references, links, ephemerons cleared */
+    FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
+    FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
+    FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
+    FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
+    FH_GC_EVENT_END = 7,         /* detail: enum fh_gc_kind; value: ns, the sweep of what the
+                                    collection before had left included */
+    FH_GC_EVENT_SWEPT = 12,    /* the last block that waited was swept; value: bytes free in them */
+    FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */
+    FH_GC_EVENT_ASSIST = 13,   /* value: ns that an allocating thread marked */
+    FH_GC_EVENT_GROW = 8, /* value: bytes up to which the heap may grow now without a collection */
+    FH_GC_EVENT_SHRINK = 15,  /* blocks were given back; value: bytes of the heap */
+    FH_GC_EVENT_STALL = 10,   /* an allocation waited above 100 us for room; value: ns */
+    FH_GC_EVENT_REFUSED = 16, /* memory is out or the limit reached; value: bytes asked for */
+    FH_GC_EVENT_LOST = 63,    /* by fh_gc_events only; value: how many events are missing here */
 };
+
+/* What each thread is asked for in a concurrent cycle. */
+enum fh_gc_handshake {
+    FH_GC_HANDSHAKE_ARM = 1,    /* remember every store from now on */
+    FH_GC_HANDSHAKE_SETTLE = 2, /* finish the store in progress */
+    FH_GC_HANDSHAKE_SCAN = 3,   /* find your own roots */
+    FH_GC_HANDSHAKE_FLUSH = 4,  /* hand over what you remember */
+};
+
 struct fh_gc_event {
-    uint32_t kind;
-    uint32_t collection; /* 1, 2, ... */
+    uint16_t kind; /* enum fh_gc_event_kind */
+    uint16_t detail;
+    uint32_t collection; /* 1, 2, ...: the one that goes on, or the last; 0 before the first */
     uint64_t time_ns;    /* CLOCK_MONOTONIC */
     uint64_t value;
 };
+
+/* What happened lately in this heap: up to `most` events from *position on, oldest first; returns how many,
+ * and moves *position behind them. Begin with 0; with `most` 0 it is moved behind all that there are. The
+ * last 4096 events of all heaps together are kept: where some are missing because they were overwritten, or
+ * lost for want of time, one of kind FH_GC_EVENT_LOST stands for them, those of other heaps included. Waits
+ * for nobody. Tools find the same events from outside: freehold/registry.h. */
+size_t fh_gc_events(struct fh_gc_heap *heap, struct fh_gc_event *events, size_t most,
+                    uint64_t *position);
+
 /* Called for each event, some while the program is stopped: it must not allocate or lock. NULL ends. */
 typedef void fh_gc_listener_fn(const struct fh_gc_event *event, void *data);
 void fh_gc_listen(struct fh_gc_heap *heap, fh_gc_listener_fn *listener, void *data);
@@ -550,14 +627,13 @@ size_t fh_gc_why_alive(struct fh_gc_heap *heap, const void *p, char *text, size_
  * `end` is set in the last byte of an object. The type's number is spread over the first two bytes, so
  * objects carry no header; an object of one granule has room for 30 types.
  *
- * The thread's context says where the next object and its byte go. The byte is written before `meta`
- * advances: who interrupts the thread in between takes the object that `meta` has not passed for not
- * allocated yet.
+ * The thread's context says where the next object goes. Who interrupts the thread between its stores
+ * finds one of these: an object of one or two granules that the cursor has passed and that has no byte yet,
+ * so it is none yet, and zero; or one with its first and its last byte that the cursor is still at.
  */
 struct fh_gc_context {
     uintptr_t cursor; /* the next object */
     uintptr_t limit;  /* end of the hole; 0: go the long way */
-    uint8_t *meta;    /* the mark byte of `cursor` */
     uint32_t barrier; /* enum fh_gc_barrier */
     uint32_t reserved;
 };
@@ -600,18 +676,7 @@ static inline char *fh_gc_thread_pointer(void)
 #endif
 #endif
 
-/* context->meta += n, in one instruction where there is one, after everything before it. */
-static inline __attribute__((always_inline)) void fh_gc_advance(
-    struct fh_gc_context FH_GC_IN_CONTEXT *context, uint8_t *meta, size_t n)
-{
-#if defined(__x86_64__) && !defined(__cplusplus) && !defined(__STRICT_ANSI__)
-    (void)meta;
-    __asm__ volatile("addq %1, %%fs:16(%0)" ::"r"(context), "er"(n) : "memory", "cc");
-#else
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    context->meta = meta + n;
-#endif
-}
+typedef uint16_t fh_gc_stamp __attribute__((may_alias, aligned(1)));
 
 /* An object of constant size. */
 static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc_heap *heap,
@@ -623,15 +688,18 @@ static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc
     if (size > 4096) return fh_gc_allocate(heap, type, size);
     uintptr_t p = context->cursor, next = p + granules * FH_GC_GRANULE;
     if (__builtin_expect(next > context->limit, 0)) return fh_gc_allocate(heap, type, size);
-    context->cursor = next;
-    uint8_t *meta = context->meta;
+    uintptr_t meta = heap->marks + next / FH_GC_GRANULE - granules;
     if (granules == 1) {
-        *meta = (uint8_t)type->stamp;
+        context->cursor = next;
+        *(uint8_t *)meta = (uint8_t)type->stamp;
+    } else if (granules == 2) {
+        context->cursor = next;
+        *(fh_gc_stamp *)meta = type->stamp;
     } else {
-        __builtin_memcpy(meta, &type->stamp, 2);
-        if (granules > 2) meta[granules - 1] = FH_GC_END;
+        *(volatile uint8_t *)(meta + granules - 1) = FH_GC_END;
+        *(volatile fh_gc_stamp *)meta = type->stamp;
+        *(volatile uintptr_t FH_GC_IN_CONTEXT *)&context->cursor = next;
     }
-    fh_gc_advance(context, meta, granules);
     return (void *)p;
 }
 
@@ -643,6 +711,16 @@ void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t
 #define FH_GC_HAS_FEATURE_(x) 0
 #endif
 
+/* Whether a store to this slot of an object has been remembered already, or need not be. */
+static inline __attribute__((always_inline)) bool fh_gc_slot_is_clear(struct fh_gc_heap *heap,
+                                                                      void *slot)
+{
+    uintptr_t at = (uintptr_t)slot;
+    if (at + heap->minus_base >= __atomic_load_n(&heap->range, __ATOMIC_RELAXED)) return false;
+    uint8_t byte = __atomic_load_n((uint8_t *)(heap->logs + (at >> 6)), __ATOMIC_RELAXED);
+    return !(byte >> (at >> 3 & 7) & 1);
+}
+
 /* Slot and value are in registers or in the frame from the test to the store: a thread that is interrupted
  * there has its value kept and its slot looked into (docs/gc-concurrent.md). */
 static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_gc_heap *heap,
@@ -650,7 +728,8 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
 {
     __asm__ volatile("" : "+r"(slot), "+r"(value)::"memory");
     uint32_t barrier = FH_GC_CONTEXT(heap)->barrier;
-    if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0)) {
+    if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0) &&
+        (barrier != FH_GC_BARRIER_LOG || !fh_gc_slot_is_clear(heap, slot))) {
         fh_gc_store_slow(heap, slot, value, barrier);
         return;
     }

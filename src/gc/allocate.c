@@ -4,7 +4,8 @@
  * A thread bumps through the holes of its current block, first to last. The context's limit is not the
  * hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when the object
  * is written. An object of 2 KiB and more that does not fit the hole at hand goes to a block that was
- * empty (Immix's overflow block), so that it does not cost the hole.
+ * empty (Immix's overflow block), so that it does not cost the hole; and when no block is empty any more,
+ * to a hole that is found for it.
  *
  * What a thread has used of a hole is counted when it leaves it.
  */
@@ -23,15 +24,23 @@ static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc
 static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
                               struct fh_gc_context *context, uintptr_t limit)
 {
-    bool slow = heap->options.stress;
-    mutator->stress_limit = slow ? limit : 0;
-    context->limit = slow ? 0 : limit;
+    mutator->stress_limit = heap->slow ? limit : 0;
+    context->limit = heap->slow ? 0 : limit;
+}
+
+/* Its owner's alone, but statistics read it. */
+static void block_fill(uint32_t index, size_t bytes)
+{
+    uint32_t *live = &gc_block_at(index)->live;
+    __atomic_store_n(live, *live + (uint32_t)(bytes >> GC_SHIFT), __ATOMIC_RELAXED);
 }
 
 static void hole_count(struct gc_heap *heap, struct mutator *mutator, uintptr_t cursor)
 {
     if (mutator->hole_start == 0) return;
-    atomic_fetch_add_explicit(&heap->allocated, cursor - mutator->hole_start, memory_order_relaxed);
+    size_t bytes = cursor - mutator->hole_start;
+    atomic_fetch_add_explicit(&heap->allocated, bytes, memory_order_relaxed);
+    block_fill(mutator->block, bytes);
     mutator->hole_start = cursor;
 }
 
@@ -42,7 +51,6 @@ static void hole_set(struct gc_heap *heap, struct mutator *mutator, struct fh_gc
     mutator->hole_start = start;
     mutator->hole_end = end;
     mutator->hole_zero = zero;
-    context->meta = start ? meta_of((void *)start) : NULL;
     context->cursor = start;
 }
 
@@ -109,32 +117,47 @@ static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_g
 static void medium_leave(struct gc_heap *heap, struct mutator *mutator)
 {
     if (mutator->medium_block == 0) return;
-    block_put(heap, gc_block_at(mutator->medium_block),
-              mutator->medium_end - mutator->medium < KIB);
+    bool full = !mutator->medium_is_hole && mutator->medium_end - mutator->medium < KIB;
+    block_put(heap, gc_block_at(mutator->medium_block), full);
     mutator->medium_block = 0;
     mutator->medium = mutator->medium_end = 0;
+}
+
+/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is neither. */
+static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t size,
+                        size_t alignment)
+{
+    uint64_t map[MAP_WORDS];
+    bool zero;
+    size_t start = 0, end = BLOCK_GRANULES;
+    medium_leave(heap, mutator);
+    struct gc_block *block = block_take(heap, mutator, true, &zero, map);
+    mutator->medium_is_hole = block == NULL;
+    if (block == NULL && !size_minor_is_due(heap))
+        block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
+    if (block == NULL) return false;
+    uintptr_t base = (uintptr_t)gc_block_start(block);
+    mutator->medium_block = gc_block_index(block);
+    mutator->medium = base + (start << GC_SHIFT);
+    mutator->medium_end = base + (end << GC_SHIFT);
+    mutator->medium_zero = zero && !mutator->medium_is_hole;
+    return true;
 }
 
 static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size_t size,
                              size_t alignment)
 {
     mutator->medium = base_round_up(mutator->medium, alignment);
-    if (mutator->medium + size > mutator->medium_end) {
-        uint64_t map[MAP_WORDS];
-        bool zero;
-        medium_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, mutator, true, &zero, map);
-        if (block == NULL) return NULL;
-        mutator->medium_block = gc_block_index(block);
-        mutator->medium = (uintptr_t)gc_block_start(block);
-        mutator->medium_end = mutator->medium + BLOCK_SIZE;
-        mutator->medium_zero = zero;
-    }
+    if (mutator->medium + size > mutator->medium_end &&
+        !medium_take(heap, mutator, size, alignment))
+        return NULL;
+    if (alignment > GC_GRANULE) gc_block_at(mutator->medium_block)->aligned = true;
     void *p = (void *)mutator->medium;
     logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
     mutator->medium += size;
     if (!mutator->medium_zero) memset(p, 0, size);
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
+    block_fill(mutator->medium_block, size);
     return p;
 }
 
@@ -148,7 +171,6 @@ static void *take(struct gc_heap *heap, struct gc_thread *thread, size_t size)
         uintptr_t p = context->cursor;
         if (p && p + size <= context_limit(mutator, context)) {
             context->cursor = p + size;
-            context->meta += size >> GC_SHIFT;
             return (void *)p;
         }
         if (p && hole_extend(heap, mutator, context, size)) continue;
@@ -188,18 +210,25 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 {
     thread_enter(thread);
     void *p = NULL;
-    if (heap_yield(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT))
-        p = gc_large_allocate(heap, size, id);
+    if (heap_yield(heap, gc_large_slices(heap, size))) p = gc_large_allocate(heap, size, id);
     thread_leave(thread);
     return p;
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. False: `tries` cycles brought nothing. */
+ * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
+    enum {
+        CYCLES = 3
+    }; /* what one brings other threads may take; to move objects stops them all */
+    if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
+        ++*tries;
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+        return true;
+    }
     uint32_t number = cycle_request(heap, why, false);
     bool helped = cycle_assist(heap, thread, QUANTUM);
     if (why != FH_GC_WHY_LIMIT) {
@@ -208,41 +237,52 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     if (helped) return true;
     cycle_wait(heap, number);
-    return ++*tries < 4;
+    return ++*tries <= CYCLES + 2;
 }
 
-/* Nothing was found: collect, collect fully, grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
     bool limited = why == FH_GC_WHY_LIMIT;
-    switch ((*tries)++) {
-    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
-    case 1:
-        if (limited || (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
-            gc_collect(heap, FH_GC_FULL, why, epoch);
-        else
-            size_grow(heap, slices);
-        return true;
-    default:
-        /* Other threads may have taken what was found. */
-        if (!limited) size_grow(heap, slices);
-        return *tries < (limited ? 4 : 20);
-    }
+    bool generations = heap->options.policy == FH_GC_GENERATIONAL;
+    unsigned try = (*tries)++, last = 1 + generations;
+    if (try == 0)
+        gc_collect(heap, FH_GC_MINOR, why, epoch);
+    else if (limited && try == last)
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+    else if (try == 1 && generations && (limited || !collect_minor_is_due(heap)))
+        gc_collect(heap, FH_GC_FULL, why, epoch);
+    else if (!limited)
+        size_grow(heap, slices);
+    /* Other threads may have taken what was found; then some thread got on at least. */
+    return !limited || try <= last + 1;
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
 {
     enum fh_gc_why why = FH_GC_WHY_NONE;
-    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
-    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    size_t slices = gc_large_slices(heap, size);
+    uint32_t epoch = LOAD(&heap->epoch);
+    if (size_minor_is_due(heap)) {
+        gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
+        return true;
+    }
+    if (size_allows(heap, slices, &why)) {
+        /* Another thread has made room meanwhile; or it is the arena that is full. */
+        if (!gc_local.refused) return true;
+        why = FH_GC_WHY_LIMIT;
+    }
     bool again = false;
     if (heap->parked == 0)
-        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
-                                    : make_room_stopped(heap, slices, why, tries);
+        again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
+                                     : make_room_stopped(heap, slices, why, tries);
     if (again || !heap->options.on_limit) return again;
-    return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_end(thread); /* the program's own work */
+    again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_begin(thread, heap);
+    return again;
 }
 
 static void stress(struct gc_heap *heap, struct gc_thread *thread)
@@ -259,10 +299,25 @@ static FH_COLD void *allocate_failed(void)
     return NULL;
 }
 
+/* No collection comes between the object and its fence. */
+static FH_NOINLINE void *fenced_allocate(struct gc_heap *heap, struct gc_thread *thread,
+                                         size_t size, uint32_t id, size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE) + FENCE;
+    thread_enter(thread);
+    void *p = bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                                  : large_try(heap, thread, size, id);
+    if (p) fence_put(heap, p, size);
+    thread_leave(thread);
+    return p;
+}
+
 static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    gc_local.refused = false;
+    if (UNLIKELY(heap->fenced)) return fenced_allocate(heap, thread, size, id, alignment);
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);
 }
@@ -270,13 +325,18 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
 static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
                                           size_t size, uint32_t id, size_t alignment)
 {
+    enum { STALL_NS = 100000 };
     uint64_t start = os_time_ns();
     void *p = NULL;
+    pause_begin(thread, heap);
     for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
         p = allocate_once(heap, thread, size, id, alignment);
+    pause_end(thread);
     uint64_t waited = os_time_ns() - start;
-    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
-    return p ? p : allocate_failed();
+    if (waited > STALL_NS) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    if (p) return p;
+    gc_event(heap, FH_GC_EVENT_REFUSED, size);
+    return allocate_failed();
 }
 
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)
@@ -306,6 +366,11 @@ void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
     hole_set(heap, mutator, context, 0, 0, false);
 }
 
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread)
+{
+    hole_count(heap, mutator_of(thread, heap), context_of(thread, heap)->cursor);
+}
+
 static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
 {
     uintptr_t start = (uintptr_t)gc_block_start(block);
@@ -313,19 +378,22 @@ static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
     block->busy_to = (uint16_t)((to - start) >> GC_SHIFT);
 }
 
-/* A thread that stands between the step of its cursor and that of its byte's address has an object half
- * made: where it begins is the end of what is allocated, and it gets its end bit, so that it is whole to
- * whoever meets it. */
+/* A thread may stand with the bytes of an object at its cursor written, and the step of the cursor to come:
+ * freehold/gc.h. Then the object is made. */
+uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context)
+{
+    uintptr_t cursor = context->cursor;
+    if (cursor == mutator->hole_end) return cursor;
+    const uint8_t *meta = meta_of((void *)cursor);
+    return meta_load(meta) & META_STATE ? cursor + (meta_granules(meta) << GC_SHIFT) : cursor;
+}
+
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     struct fh_gc_context *context = context_of(thread, heap);
     if (mutator->block) {
-        uintptr_t made = (uintptr_t)meta_address(context->meta);
-        if (made < context->cursor) {
-            uint8_t *last = meta_of((void *)context->cursor) - 1;
-            meta_store(last, meta_load(last) | META_END);
-        }
+        uintptr_t made = mutator_made(mutator, context);
         hole_count(heap, mutator, made);
         busy_set(gc_block_at(mutator->block), made, mutator->hole_end);
     }
@@ -454,9 +522,20 @@ GC_PUBLIC char *fh_gc_strdup(struct fh_gc_heap *heap, const char *string)
     return fh_gc_memdup(heap, FH_GC_BYTES, string, strlen(string) + 1);
 }
 
+/* What is copied may be an object that moves meanwhile. */
+static void *memdup_exact(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
+                          size_t size)
+{
+    FH_GC_FRAME(from);
+    void *p = fh_gc_allocate(heap, type, size);
+    if (p) memcpy(p, from, size);
+    return p;
+}
+
 GC_PUBLIC void *fh_gc_memdup(struct fh_gc_heap *heap, struct fh_gc_type *type, const void *from,
                              size_t size)
 {
+    if (heap_of(heap)->options.exact_stacks) return memdup_exact(heap, type, from, size);
     void *p = fh_gc_allocate(heap, type, size);
     if (p) memcpy(p, from, size);
     return p;

@@ -14,45 +14,24 @@
 
 #include "gc/gc.h"
 
-/* Free granules below which a block is not worth a thread's time: 1 KiB. */
-#define HOLES_WORTH 64
-
 /* ---- the sweep ------------------------------------------------------------------------------------ */
-
-/* Bit k: bit 0 of byte k. `x` has no other bits. */
-FH_INLINE uint64_t gather(uint64_t x)
-{
-    return (x * 0x0102040810204080ull) >> 56;
-}
 
 /* Byte k is 0xff where bit k is set. */
 FH_INLINE uint64_t scatter(uint64_t bits)
 {
     uint64_t x = (bits & 0xff) * 0x0101010101010101ull & 0x8040201008040201ull;
-    return ((x + 0x7f7f7f7f7f7f7f7full) >> 7 & BYTES_OF(1)) * 0xff;
-}
-
-/* Bit 0 of each byte whose state is `mark`; with mark 0, whose state is not 0. */
-FH_INLINE uint64_t heads_of(uint64_t word, unsigned mark)
-{
-    uint64_t state = (word ^ BYTES_OF(1) * mark) & BYTES_OF(META_STATE);
-    uint64_t different = (state | state >> 1) & BYTES_OF(1);
-    return mark ? different ^ BYTES_OF(1) : different;
+    return ((x + 0x7f7f7f7f7f7f7f7full) >> 7 & LANES_OF(1)) * 0xff;
 }
 
 struct group {
     uint64_t heads, ends;
 };
 
-FH_INLINE struct group group_read(const uint8_t *meta, unsigned mark)
+/* The heads whose state is `mark`; with mark 0, whose state is not 0. */
+FH_RACY struct group group_read(const uint8_t *meta, unsigned mark)
 {
-    struct group group = {0, 0};
-    for (unsigned k = 0; k < 8; k++) {
-        uint64_t word = meta_load8(meta + 8 * k);
-        group.heads |= gather(heads_of(word, mark)) << 8 * k;
-        group.ends |= gather(word >> 7 & BYTES_OF(1)) << 8 * k;
-    }
-    return group;
+    uint64_t heads = lanes_equal(meta, META_STATE, (uint8_t)mark);
+    return (struct group){mark ? heads : ~heads, lanes_top(meta)};
 }
 
 /* Where objects with these heads lie; *open: one reaches in from below, or out above. */
@@ -75,6 +54,10 @@ FH_INLINE uint64_t group_range(size_t base, size_t first, size_t last)
 
 static void group_clear(uint8_t *meta, uint64_t cover)
 {
+    if (cover == 0) {
+        memset(meta, 0, 64);
+        return;
+    }
     for (unsigned k = 0; k < 8; k++, cover >>= 8) {
         if ((cover & 0xff) == 0xff) continue;
         uint64_t word = meta_load8(meta + 8 * k), kept = word & scatter(cover);
@@ -96,7 +79,7 @@ static size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *s
         group.heads &= ~busy;
         group.ends &= ~busy;
         uint64_t cover = group_cover(group, &open) & ~busy;
-        live += (size_t)__builtin_popcountll(cover);
+        live += lanes_count(cover);
         cover |= busy;
         if (mark && cover != ~0ull) group_clear(meta, cover);
         map[word] = cover;
@@ -124,9 +107,15 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
     size_t live = block_map(block, heap->mark, LOAD(&block->snapshot), map);
     __atomic_store_n(&block->live, (uint32_t)live, __ATOMIC_RELAXED);
     if (UNLIKELY(poison)) block_poison(block, before, map);
+    if (live == 0) block->aligned = false;
     STORE(&block->snapshot, NULL);
     STORE_RELEASE(&block->cycle, LOAD(&heap->cycle));
     return BLOCK_GRANULES - live - (size_t)(block->busy_to - block->busy_from);
+}
+
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS])
+{
+    block_map(block, 0, NULL, map);
 }
 
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end)
@@ -164,11 +153,12 @@ static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *bl
 {
     STORE(&block->state, state);
     block->next = *first;
+    block->hole_most = BLOCK_GRANULES;
     *first = gc_block_index(block);
     if (first == &heap->free_first) heap->free_count++;
 }
 
-static void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
 {
     if (room == BLOCK_GRANULES)
         list_push(heap, &heap->free_first, block, BLOCK_FREE);
@@ -204,6 +194,7 @@ void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
 {
     struct span *span = span_allocate(1, 1, DENSE);
+    gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     *zero = span->flags & FH_SPAN_ZERO;
@@ -212,10 +203,12 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
         span_free(span);
         return NULL;
     }
+    gc_local.refused = false;
     *entry = gc_block_index(block);
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
     block->live = 0;
+    block->aligned = block->pinned = false;
     heap->block_count++;
     if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
         heap->stats.heap_bytes_peak = heap_bytes(heap);
@@ -227,6 +220,24 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     return block;
 }
 
+struct gc_block *block_pop_free(struct gc_heap *heap)
+{
+    return list_pop(heap, &heap->free_first);
+}
+
+void heap_reserve_free(struct gc_heap *heap, size_t blocks)
+{
+    bool zero;
+    lock_take(&heap->lock);
+    while (heap->free_count < blocks) {
+        if (heap->limit && heap_bytes(heap) + BLOCK_SIZE > heap->limit) break;
+        struct gc_block *block = block_create(heap, &zero);
+        if (block == NULL) break;
+        list_push(heap, &heap->free_first, block, BLOCK_FREE);
+    }
+    lock_give(&heap->lock);
+}
+
 static void block_destroy(struct gc_block *block)
 {
     memset(meta_of(gc_block_start(block)), 0, BLOCK_GRANULES);
@@ -234,6 +245,8 @@ static void block_destroy(struct gc_block *block)
     block->position = block->next = 0;
     block->busy_from = block->busy_to = 0;
     STORE(&block->snapshot, NULL);
+    block->aligned = block->pinned = false;
+    block->hole_most = 0;
     STORE(&block->cycle, 0);
     STORE(&block->owner, NULL);
     STORE(&block->kind, FH_SPAN_NONE);
@@ -254,8 +267,11 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
         *room = block_sweep(heap, block, map);
         lock_take(&heap->lock);
         atomic_fetch_sub(&heap->sweeping, 1);
+        heap->swept_bytes += *room << GC_SHIFT;
         return block;
     }
+    if (heap->sweep_goes_on) gc_event(heap, FH_GC_EVENT_SWEPT, heap->swept_bytes);
+    heap->sweep_goes_on = false;
     return NULL;
 }
 
@@ -264,12 +280,14 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
                                        uint64_t map[MAP_WORDS])
 {
     size_t room;
-    struct gc_block *block;
-    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--) {
-        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
+    struct gc_block *block = NULL;
+    uint64_t start = os_time_ns();
+    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--, block = NULL) {
+        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) break;
         block_put_swept(heap, block, room);
     }
-    return NULL;
+    heap->stats.sweep_ns += os_time_ns() - start;
+    return block;
 }
 
 static const uint64_t map_empty[MAP_WORDS];
@@ -288,6 +306,7 @@ void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
+    if (block == NULL) block = list_pop(heap, &heap->poor_first);
     if (block) block_map(block, 0, NULL, map);
     return block;
 }
@@ -312,22 +331,99 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
     return block;
 }
 
+/* Holds: heap->lock. */
+static void block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block)
+{
+    STORE(&block->state, BLOCK_CURRENT);
+    /* A free block was empty at all the ends of cycles that it has missed. */
+    STORE(&block->cycle, LOAD(&heap->cycle));
+    if (mutator->black) block_note_snapshot(heap, block);
+    uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
+    if (young) *young = gc_block_index(block);
+    if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+}
+
+static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutator *mutator,
+                                       bool empty, bool *zero, uint64_t map[MAP_WORDS])
+{
+    size_pace(heap, gc_local.thread);
+    if (size_minor_is_due(heap)) return NULL;
+    lock_take(&heap->lock);
+    struct gc_block *block = block_find_room(heap, empty, zero, map);
+    if (block) block_begin(heap, mutator, block);
+    lock_give(&heap->lock);
+    return block;
+}
+
+/* ---- a long hole, where no block is empty ------------------------------------------------------------- */
+
+/* The first hole that is long enough; else *most is the longest. */
+static bool map_long_hole(const uint64_t map[MAP_WORDS], size_t granules, size_t alignment,
+                          size_t *start, size_t *end, size_t *most)
+{
+    *most = 0;
+    for (size_t from = 0; map_hole(map, from, start, end); from = *end) {
+        *most = base_max(*most, *end - *start);
+        *start = base_round_up(*start, alignment >> GC_SHIFT);
+        if (*start + granules <= *end) return true;
+    }
+    return false;
+}
+
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end)
+{
+    uint64_t map[MAP_WORDS];
+    size_t most;
+    if (block->hole_most < granules) return false;
+    block_map(block, 0, NULL, map);
+    if (map_long_hole(map, granules, alignment, start, end, &most)) return true;
+    block->hole_most = (uint16_t)most;
+    return false;
+}
+
+/* Takes the first block of a list that has such a hole; *link is where it was in the list. Each block is
+ * mapped once after each sweep, since what was found about it is kept. */
+static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t alignment,
+                                       size_t *start, size_t *end)
+{
+    for (; **link; *link = &gc_block_at(**link)->next) {
+        struct gc_block *block = gc_block_at(**link);
+        if (!block_has_hole(block, granules, alignment, start, end)) continue;
+        **link = block->next;
+        return block;
+    }
+    return NULL;
+}
+
+/* Blocks that were passed over go to the poor, so that the next search need not pass them again. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end)
+{
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
+    lock_take(&heap->lock);
+    uint32_t *link = &heap->partial_first;
+    struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
+    uint32_t rest = *link;
+    *link = heap->poor_first;
+    heap->poor_first = heap->partial_first;
+    heap->partial_first = rest;
+    link = &heap->poor_first;
+    if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
+    if (block) block_begin(heap, mutator, block);
+    lock_give(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
+    return block;
+}
+
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
-    size_pace(heap, gc_local.thread);
-    lock_take(&heap->lock);
-    struct gc_block *block = block_find_room(heap, empty, zero, map);
-    if (block) {
-        STORE(&block->state, BLOCK_CURRENT);
-        /* A free block was empty at all the ends of cycles that it has missed. */
-        STORE(&block->cycle, LOAD(&heap->cycle));
-        if (mutator->black) block_note_snapshot(heap, block);
-        uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
-        if (young) *young = gc_block_index(block);
-        if (heap->logs && !young) STORE(&heap->remembered_lost, true);
-    }
-    lock_give(&heap->lock);
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
+    struct gc_block *block = block_look_for(heap, mutator, empty, zero, map);
+    pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 
@@ -339,8 +435,10 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
     size_t room;
     struct gc_block *block = NULL;
     lock_take(&heap->lock);
+    uint64_t start = os_time_ns();
     for (; blocks > 0 && (block = sweep_next(heap, map, &room)); blocks--)
         block_put_swept(heap, block, room);
+    heap->stats.sweep_ns += os_time_ns() - start;
     lock_give(&heap->lock);
     return block != NULL;
 }
@@ -364,17 +462,9 @@ static void blocks_compact(struct gc_heap *heap)
     heap->blocks.count = count;
 }
 
-/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
- * with holes stays. Their own number is set back, and the heap's does not rise. */
-static void unsweep_young(struct gc_heap *heap)
+/* Blocks that wait to be swept leave the lists of those with holes. */
+static void list_drop_unswept(struct gc_heap *heap, uint32_t *link)
 {
-    for (size_t i = 0; i < heap->young.count; i++) {
-        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
-        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
-        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
-    }
-    /* Those of them that wait in the list of blocks with holes leave it. */
-    uint32_t *link = &heap->partial_first;
     while (*link) {
         struct gc_block *block = gc_block_at(*link);
         if (LOAD(&block->cycle) == LOAD(&heap->cycle))
@@ -384,6 +474,19 @@ static void unsweep_young(struct gc_heap *heap)
     }
 }
 
+/* After a minor collection only young blocks hold dead objects, and of the others even the list of those
+ * with holes stays. Their own number is set back, and the heap's does not rise. */
+static void unsweep_young(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->young.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
+        if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
+        STORE(&block->cycle, LOAD(&heap->cycle) - 1);
+    }
+    list_drop_unswept(heap, &heap->partial_first);
+    list_drop_unswept(heap, &heap->poor_first);
+}
+
 void heap_unsweep(struct gc_heap *heap, bool young)
 {
     blocks_compact(heap);
@@ -391,12 +494,14 @@ void heap_unsweep(struct gc_heap *heap, bool young)
         unsweep_young(heap);
     } else {
         atomic_fetch_add(&heap->cycle, 1);
-        heap->partial_first = 0;
+        heap->partial_first = heap->poor_first = 0;
         for (uint32_t index = heap->free_first; index; index = gc_block_at(index)->next)
             STORE(&gc_block_at(index)->cycle, LOAD(&heap->cycle));
     }
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
+    heap->sweep_goes_on = true;
+    heap->swept_bytes = 0;
 }
 
 void heap_arm_young(struct gc_heap *heap)
@@ -426,16 +531,22 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+/* Free blocks go back as long as the heap holds more than `bytes`. */
+static void heap_give_blocks(struct gc_heap *heap, size_t bytes)
+{
+    bool some = false;
+    while (heap_bytes(heap) > bytes && block_yield(heap)) some = true;
+    if (some) gc_event(heap, FH_GC_EVENT_SHRINK, heap_bytes(heap));
+}
+
 void heap_release_free(struct gc_heap *heap)
 {
-    while (block_yield(heap)) {
-    }
+    heap_give_blocks(heap, 0);
 }
 
 void heap_trim(struct gc_heap *heap)
 {
-    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
-    }
+    heap_give_blocks(heap, heap->target);
 }
 
 bool heap_yield(struct gc_heap *heap, size_t slices)
@@ -476,7 +587,7 @@ void heap_blocks_finish(struct gc_heap *heap)
     vector_finish(&heap->snapshots);
     vector_finish(&heap->remembered);
     heap->block_count = heap->free_count = 0;
-    heap->free_first = heap->partial_first = 0;
+    heap->free_first = heap->partial_first = heap->poor_first = 0;
 }
 
 /* ---- objects ---------------------------------------------------------------------------------------------- */
@@ -514,7 +625,7 @@ size_t object_size(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     if (LOAD(&block->kind) == FH_SPAN_GC_LARGE) return LOAD(&block->bytes);
-    return meta_granules(meta) << GC_SHIFT;
+    return (meta_granules(meta) << GC_SHIFT) - fence_size(LOAD(&block->owner));
 }
 
 /* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */

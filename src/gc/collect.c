@@ -6,11 +6,29 @@
 
 /* ---- facts ------------------------------------------------------------------------------------------ */
 
-void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value)
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
-    if (heap->listener == NULL) return;
-    struct fh_gc_event event = {kind, LOAD(&heap->epoch) + 1, os_time_ns(), value};
-    heap->listener(&event, heap->listener_data);
+    STORE(&heap->collection, LOAD(&heap->epoch) + 1);
+    gc_event_of(heap, FH_GC_EVENT_START, why, heap_bytes(heap));
+}
+
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor)
+{
+    heap->stats.collections++;
+    heap->stats.minor_collections += minor;
+    heap->stats.last_why = why;
+    heap->stats.collections_why[why]++;
+    atomic_fetch_add(&heap->epoch, 1);
+}
+
+void collection_weak(struct gc_heap *heap)
+{
+    uint64_t cleared = heap->stats.weak_cleared, queued = heap->stats.finalizers_queued;
+    weak_process(heap);
+    cleared = heap->stats.weak_cleared - cleared;
+    queued = heap->stats.finalizers_queued - queued;
+    gc_event(heap, FH_GC_EVENT_WEAK, cleared);
+    if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
 
 /* ---- the phases ----------------------------------------------------------------------------------------- */
@@ -25,27 +43,72 @@ static void mark_turn(struct gc_heap *heap, bool minor)
 static void mark_all(struct gc_heap *heap, bool minor)
 {
     mark_turn(heap, minor);
-    marking_begin(heap, false);
+    marking_begin(heap, false, !minor || heap->nursery == 0);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
-    weak_process(heap);
+    collection_weak(heap);
     weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
 }
 
-static void collect_stopped(struct gc_heap *heap, bool minor)
+/* What one collection is to be. */
+struct plan {
+    bool minor;
+    bool move;    /* objects may */
+    bool compact; /* they shall, in any case */
+    bool lost;    /* threads got little of the room that the last collection left */
+};
+
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
+ * it may as well be old garbage. */
+static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (heap->options.policy != FH_GC_MARK) return false;
+    if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
+}
+
+/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
+ * large as it should be. In a small heap what threads hold blocks for says nothing. */
+static bool compact_is_due(struct gc_heap *heap, bool lost)
+{
+    enum { LEAST = 8 << 20 };
+    size_after_collection(heap);
+    if (heap_bytes(heap) < LEAST) return false;
+    if (!lost && heap_bytes(heap) / 2 <= heap->target) return false;
+    heap_sweep_all(heap);
+    size_t used = heap_bytes(heap) - (heap->free_count << SLICE_SHIFT);
+    if (!lost && used / 2 <= heap->target) return false;
+    return used - base_min(heap->live, used) > used / 4;
+}
+
+static void compact(struct gc_heap *heap)
+{
+    uint64_t before = heap->stats.evacuated_bytes;
+    heap_compact(heap);
+    gc_event(heap, FH_GC_EVENT_COMPACT, heap->stats.evacuated_bytes - before);
+}
+
+static void collect_stopped(struct gc_heap *heap, struct plan *plan)
+{
+    /* Under a concurrent policy what the last cycle left in threads' blocks. */
+    for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
+        mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
-    mark_all(heap, minor);
+    mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
-    heap_unsweep(heap, minor);
+    heap_unsweep(heap, plan->minor);
     if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
+    plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
+    if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
 
@@ -55,19 +118,20 @@ struct request {
     struct gc_heap *heap;
     enum fh_gc_kind kind;
     enum fh_gc_why why;
-    uint32_t seen; /* the epoch */
+    uint32_t seen; /* collect_count */
+    bool done;
     struct stack_top top;
 };
 
-static void collect_with_world(const struct request *request, bool minor)
+static void collect_with_world(const struct request *request, struct plan *plan)
 {
     struct gc_heap *heap = request->heap;
     uint64_t start = os_time_ns();
     stack_top_publish(&request->top);
-    world_stop();
+    world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
-    collect_stopped(heap, minor);
+    collect_stopped(heap, plan);
     world_go();
     uint64_t end = os_time_ns();
     heap->stats.stop_ns += end - stopped;
@@ -87,48 +151,86 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     heap->collected_ns = end;
 }
 
-/* Modules stay. */
+/* Before the program stands: a span cannot be made while it does. */
+static void compact_prepare(struct gc_heap *heap)
+{
+    size_t used = heap->block_count - heap->free_count;
+    bool everything = heap->options.debug & FH_GC_MOVE_ALL;
+    mutator_retire(gc_local.thread, heap); /* its blocks may be emptied too */
+    heap_reserve_free(heap, everything ? used + 1 : used / 16 + 1);
+}
+
+static enum fh_gc_kind plan_kind(const struct plan *plan)
+{
+    return plan->minor ? FH_GC_MINOR : plan->move ? FH_GC_COMPACT : FH_GC_FULL;
+}
+
+/* Holds: the world lock. */
+static void collect_now(const struct request *request)
+{
+    struct gc_heap *heap = request->heap;
+    enum fh_gc_why why = request->why;
+    uint64_t start = os_time_ns();
+    world_is_for(heap);
+    struct plan plan = {.minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap)};
+    plan.move = !plan.minor && !heap->options.no_moving;
+    plan.compact = request->kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
+    plan.lost = room_was_lost(heap, why);
+    heap_sweep_all(heap);
+    if (plan.move && plan.compact) compact_prepare(heap);
+    collection_begins(heap, why);
+    uint64_t cpu = os_thread_time_ns();
+    collect_with_world(request, &plan);
+    uint64_t end = os_time_ns();
+    rates_note(heap, start, end);
+    heap->snapshot_allocated = LOAD(&heap->allocated);
+    if (!plan.minor) size_after_collection(heap);
+    size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
+    collection_ends(heap, why, plan.minor);
+    gc_large_free_dead(heap);
+    if (plan.move) heap_trim(heap);
+    gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
+}
+
+uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
+{
+    return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
+}
+
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
 static void collect_holding(void *data)
 {
-    const struct request *request = data;
-    struct gc_heap *heap = request->heap;
+    struct request *request = data;
     struct gc_thread *self = gc_local.thread;
-    uint64_t start = os_time_ns();
-    self->busy++;
     world_take();
-    if (LOAD(&heap->epoch) == request->seen) {
-        gc_event(heap, FH_GC_EVENT_START, request->why);
-        bool minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap);
-        heap_sweep_all(heap);
-        collect_with_world(request, minor);
-        heap->stats.collections++;
-        heap->stats.minor_collections += minor;
-        heap->stats.last_why = request->why;
-        uint64_t end = os_time_ns();
-        rates_note(heap, start, end);
-        if (!minor) size_after_collection(heap);
-        atomic_fetch_add(&heap->epoch, 1);
-        gc_large_free_dead(heap);
-        pause_note(heap, end - start);
-        gc_event(heap, FH_GC_EVENT_END, 0);
-    }
+    request->done = !cycle_goes_on(request->heap);
+    self->busy++;
+    if (request->done && collect_count(request->heap, request->kind) == request->seen)
+        collect_now(request);
     world_give();
     thread_leave(self);
 }
 
+/* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
 FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
                             uint32_t seen)
 {
-    thread_self();
-    if (heap->has_collector) {
-        if (LOAD(&heap->epoch) == seen)
+    struct gc_thread *self = thread_self();
+    if (kind != FH_GC_COMPACT && collector_find(heap)) {
+        if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
-    struct request request = {heap, kind, why, seen, {0}};
     marking_prepare(heap);
+    struct request request = {heap, kind, why, seen, false, {0}};
     STACK_TOP(&request.top);
-    modules_hold(collect_holding, &request);
+    pause_begin(self, heap);
+    while (!request.done) {
+        world_take_idle(heap);
+        world_give();
+        modules_hold(collect_holding, &request);
+    }
+    pause_end(self);
 }
 
 /* All free blocks go back to the arena, from where the purger returns them to the kernel. */
@@ -144,7 +246,7 @@ static void heap_give_back(struct gc_heap *heap)
 GC_PUBLIC int fh_gc_collect(struct fh_gc_heap *public, enum fh_gc_kind kind)
 {
     struct gc_heap *heap = heap_of(public);
-    gc_collect(heap, kind, FH_GC_WHY_CALL, LOAD(&heap->epoch));
+    gc_collect(heap, kind, FH_GC_WHY_CALL, collect_count(heap, kind));
     if (kind == FH_GC_COMPACT) heap_give_back(heap);
     return 0;
 }

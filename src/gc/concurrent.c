@@ -19,7 +19,6 @@
  * Rejected: allocating with the mark already set (an instruction more in the fast path): instead a block
  * that is used during a cycle keeps a map of what was in it, and the sweep spares what is not.
  */
-#include <pthread.h>
 #include <string.h>
 
 #include "gc/mark.h"
@@ -45,11 +44,6 @@ static void marker_return(struct gc_heap *heap, struct marker *marker)
 }
 
 /* ---- what threads do in handshakes ------------------------------------------------------------------------ */
-
-static uintptr_t hole_made(const struct fh_gc_context *context)
-{
-    return (uintptr_t)meta_address(context->meta);
-}
 
 /* What a thread is about to store, plainly, is in a register or on its stack, if it was interrupted: all that
  * these refer to is kept. */
@@ -149,7 +143,7 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     mutator->black = true;
     lock_give(&heap->lock);
     if (mutator->block) {
-        uintptr_t made = hole_made(context_of(thread, heap));
+        uintptr_t made = mutator_made(mutator, context_of(thread, heap));
         log_fill((void *)made, mutator->hole_end - made, false);
     }
 }
@@ -175,10 +169,18 @@ static void action_flush(struct gc_heap *heap, struct gc_thread *thread)
 
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
+    static handshake_fn *const kinds[] = {
+        [FH_GC_HANDSHAKE_ARM] = action_arm,
+        [FH_GC_HANDSHAKE_SETTLE] = action_settle,
+        [FH_GC_HANDSHAKE_SCAN] = action_scan,
+        [FH_GC_HANDSHAKE_FLUSH] = action_flush,
+    };
     uint64_t start = os_time_ns();
     handshake(heap, action);
     heap->stats.handshakes++;
-    gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
+    unsigned kind = FH_GC_HANDSHAKE_ARM;
+    while (kinds[kind] != action) kind++;
+    gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
 }
 
 /* ---- the cycle ------------------------------------------------------------------------------------------------ */
@@ -221,7 +223,7 @@ static void cycle_arm(struct gc_heap *heap)
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
-    marking_begin(heap, true);
+    marking_begin(heap, true, false);
     lock_give(&heap->lock);
     world_give(); /* who attaches now snoops */
 }
@@ -239,6 +241,8 @@ static void cycle_snapshot(struct gc_heap *heap)
     handshake_noted(heap, action_scan);
     barriers_set(heap, FH_GC_BARRIER_LOG);
     world_give();
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
 }
 
 static bool cycle_round(struct gc_heap *heap)
@@ -264,7 +268,7 @@ static void cycle_repair(void *data)
 {
     struct gc_heap *heap = data;
     world_take();
-    world_stop();
+    world_stop(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         mutator_note_hole(heap, t);
         action_flush(heap, t);
@@ -306,7 +310,7 @@ static void cycle_settle(struct gc_heap *heap)
     os_wake(&heap->phase);
 }
 
-static void cycle_end(struct gc_heap *heap, uint64_t start)
+static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
 {
     world_take();
     lock_take(&heap->lock);
@@ -317,22 +321,26 @@ static void cycle_end(struct gc_heap *heap, uint64_t start)
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_of(t, heap)->black = false;
     marking_finish(heap, false);
     rates_note(heap, start, os_time_ns());
+    size_note_cycle(heap);
     size_after_collection(heap);
-    heap->stats.collections++;
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
     lock_give(&heap->lock);
     barriers_set(heap, FH_GC_BARRIER_OFF);
-    atomic_fetch_add(&heap->epoch, 1);
+    collection_ends(heap, why, false);
     world_give();
     gc_large_free_dead(heap);
 }
 
-static void cycle_verify(struct gc_heap *heap)
+/* The program stands for it: a debug mode. */
+static void cycle_verify(struct gc_heap *heap, bool ended)
 {
     world_take();
-    world_stop();
+    world_stop(heap);
     mutators_note_holes(heap);
-    heap_verify(heap, true, "at the end of a cycle");
+    if (ended)
+        heap_verify(heap, true, "at the end of a cycle");
+    else
+        fences_verify(heap, "before a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
@@ -341,20 +349,20 @@ static void cycle_verify(struct gc_heap *heap)
 static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
-    heap->stats.last_why = why;
-    gc_event(heap, FH_GC_EVENT_START, why);
     heap_sweep_all(heap);
+    if (heap->fenced) cycle_verify(heap, false);
+    collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     cycle_drain(heap);
     cycle_settle(heap);
-    gc_event(heap, FH_GC_EVENT_MARKED, marking_objects(heap));
-    weak_process(heap);
+    collection_weak(heap);
     cycle_repair_overflow(heap); /* of what finalizers bring back */
-    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
-    cycle_end(heap, start);
+    gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
+    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
+    cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
-    gc_event(heap, FH_GC_EVENT_END, 0);
+    gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
     heap_sweep_all(heap);
     heap_trim(heap);
 }
@@ -373,7 +381,9 @@ static void *collector_main(void *argument)
             os_wait_long(&heap->cycle_bell, bell);
             continue;
         }
+        world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
+        world_give();
         cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
@@ -389,17 +399,21 @@ void collector_fork_child(struct gc_heap *heap)
     heap->collector_lost = true;
 }
 
-static void collector_find(struct gc_heap *heap)
+/* In the child of a fork it is made anew; false when that is refused: who would have waited for a cycle stops
+ * the world instead, from then on. Not busy. */
+bool collector_find(struct gc_heap *heap)
 {
-    bool lost = true;
-    if (LIKELY(!LOAD(&heap->collector_lost))) return;
-    if (atomic_compare_exchange_strong(&heap->collector_lost, &lost, false)) collector_start(heap);
+    if (LIKELY(!LOAD(&heap->collector_lost))) return heap->has_collector;
+    world_take();
+    if (LOAD(&heap->collector_lost)) collector_start(heap);
+    STORE_RELEASE(&heap->collector_lost, false);
+    world_give();
+    return heap->has_collector;
 }
 
 /* Asks for a cycle that begins after now; returns its number. */
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 {
-    collector_find(heap);
     uint32_t started = LOAD(&heap->cycles_started), want = started + 1;
     if (!another && LOAD(&heap->cycles_done) != started) return started;
     uint32_t wanted = LOAD(&heap->cycles_wanted);
@@ -416,24 +430,87 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 /* The calling thread stands until that cycle has ended. */
 void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
-    uint64_t start = os_time_ns();
+    struct gc_thread *thread = thread_self();
+    pause_begin(thread, heap);
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
-    pause_note(heap, os_time_ns() - start);
+    pause_end(thread);
+}
+
+/* A heap whose cycle goes on, or NULL. */
+static struct gc_heap *cycle_find(struct gc_heap *of)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        struct gc_heap *heap = &gc_heaps[h];
+        if ((of && of != heap) || !heap->exists || !heap->has_collector) continue;
+        if (LOAD_ACQUIRE(&heap->cycles_done) != LOAD(&heap->cycles_started)) return heap;
+    }
+    return NULL;
+}
+
+bool cycle_goes_on(struct gc_heap *heap)
+{
+    return cycle_find(heap) != NULL;
+}
+
+void world_take_idle(struct gc_heap *heap)
+{
+    for (;;) {
+        world_take();
+        struct gc_heap *other = cycle_find(heap);
+        if (other == NULL) return;
+        uint32_t done = LOAD(&other->cycles_done);
+        bool ended = done == LOAD(&other->cycles_started);
+        world_give();
+        if (!ended) thread_wait(&other->cycles_done, done);
+    }
+}
+
+/* Takes part in the marking, as a thread that assists does, until nothing is left or the phase ends: a marker
+ * that is borrowed keeps a round from ending, and one that is borrowed later sees the phase. */
+static bool background_mark(struct gc_heap *heap)
+{
+    enum { QUANTUM = 4096 };
+    struct marker *marker = marker_borrow(heap);
+    bool worked = false;
+    /* In one order with the borrowing; partner: cycle_settle, marking_is_drained. */
+    while (marker && atomic_load(&heap->phase) == PHASE_MARKING && marker_assist(marker, QUANTUM))
+        worked = true;
+    if (marker) marker_return(heap, marker);
+    return worked;
+}
+
+/* Awake from the snapshot to the end of marking; in between rounds there may be nothing for a moment. */
+static void *background_main(void *argument)
+{
+    enum { NAP_US = 200 };
+    struct gc_heap *heap = argument;
+    os_thread_short_slices();
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&heap->background_bell);
+        if (LOAD_ACQUIRE(&heap->cycle_quit)) return NULL;
+        while (LOAD(&heap->phase) == PHASE_MARKING)
+            if (!background_mark(heap)) os_delay_us(NAP_US);
+        os_wait_long(&heap->background_bell, bell);
+    }
+}
+
+static void background_start(struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    wanted = (unsigned)base_min(wanted - 1, BACKGROUND_MARKERS);
+    heap->background_count = 0;
+    while (heap->background_count < wanted &&
+           os_thread_start(&heap->background[heap->background_count], background_main, heap,
+                           256 * KIB))
+        heap->background_count++;
 }
 
 bool collector_start(struct gc_heap *heap)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 512 * KIB);
-    bool started = pthread_create(&heap->collector, &attributes, collector_main, heap) == 0;
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
+    if (started) background_start(heap);
     return started;
 }
 
@@ -446,7 +523,10 @@ void collector_stop(struct gc_heap *heap)
     STORE_RELEASE(&heap->cycle_quit, true);
     atomic_fetch_add(&heap->cycle_bell, 1);
     os_wake(&heap->cycle_bell);
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
     thread_wait_end(heap->collector);
+    while (heap->background_count > 0) thread_wait_end(heap->background[--heap->background_count]);
 }
 
 /* ---- threads of the program help ---------------------------------------------------------------------------------- */
@@ -468,8 +548,10 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
     if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
         uint64_t start = os_time_ns();
+        pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
-        pause_note(heap, os_time_ns() - start);
+        pause_end(thread);
+        if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
         __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
     }
     if (marker) marker_return(heap, marker);
@@ -495,9 +577,11 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
         case PHASE_WEAK: return mark_is_set(heap, target) ? (void *)target : NULL;
         default:
             if (mark_is_set(heap, target)) return (void *)target;
+            pause_begin(thread, heap);
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
             thread_enter(thread);
+            pause_end(thread);
         }
     }
 }
@@ -519,9 +603,8 @@ GC_PUBLIC FH_NOINLINE void fh_gc_stack_switch(void)
     struct gc_thread *thread = gc_local.thread;
     if (thread == NULL) return;
     thread_enter(thread);
-    base_registers_save(thread->registers);
+    uintptr_t pointer = thread->stack_pointer = base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
-    uintptr_t pointer = thread->stack_pointer = base_stack_pointer();
     bool own = pointer >= thread->stack_low && pointer < thread->stack_high;
     if (own) thread->stack_left = base_max(thread->stack_low, pointer - SAVED);
     if (!own) stack_keep(thread);

@@ -5,32 +5,16 @@
  * next sweep finds again, and their remembered slots, which the next collection gets.
  */
 #include "gc/mark.h"
-
-/* True with the world lock held, no cycle going on, and nobody at the linker's list. */
-static bool fork_try(void)
-{
-    world_take();
-    if (!modules_fork_prepare()) {
-        world_give();
-        os_delay_us(20);
-        return false;
-    }
-    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
-        struct gc_heap *heap = &gc_heaps[h];
-        uint32_t done = LOAD_ACQUIRE(&heap->cycles_done);
-        if (!heap->exists || !heap->has_collector || done == LOAD(&heap->cycles_started)) continue;
-        modules_fork_end();
-        world_give();
-        thread_wait(&heap->cycles_done, done);
-        return false;
-    }
-    return true;
-}
+#include "os/os.h"
 
 void gc_fork_prepare(void)
 {
     if (gc_heap_count == 0) return;
-    while (!fork_try()) {
+    for (;;) {
+        world_take_idle(NULL);
+        if (modules_fork_prepare()) break;
+        world_give(); /* who is at the linker's list may wait for it */
+        os_delay_us(20);
     }
     /* A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {

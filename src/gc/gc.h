@@ -7,6 +7,7 @@
  *      large.c      large objects                            mark.c     the tracer
  *      type.c       types and their numbers                  weak.c     what marking does not follow
  *      collect.c    a collection, as one page of verbs       size.c     when to collect
+ *      compact.c    objects that move
  *
  * A block's life, with the function on each arrow:
  *
@@ -33,14 +34,20 @@
 
 #include "base/registers.h"
 #include "gc/index.h"
+#include "event/histogram.h"
+#include "event/utilisation.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
 #include "os/thread.h"
 
 #define GC_PUBLIC __attribute__((visibility("default")))
 
+/* Free granules below which a block is not worth a thread's time: 1 KiB. */
+#define HOLES_WORTH 64
+
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
 #define TYPES_SMALL 32 /* of one granule */
@@ -49,20 +56,22 @@
 enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
 static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
 
-enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL };
+/* LEAVING: objects are being moved out; only while threads stand. */
+enum block_state { BLOCK_FREE, BLOCK_CURRENT, BLOCK_FULL, BLOCK_LEAVING };
 
 /* A span's descriptor as a block or large object uses it. */
 struct gc_block {
     struct gc_heap *_Atomic owner;
     const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
                                          which a sweep tells new objects; NULL outside of a cycle */
-    uint32_t live;                    /* granules in use after the last sweep */
-    bool young;                       /* of a large object: its slots are not armed */
-    uint8_t unused1[3];
+    uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
+    bool young;    /* of a large object: its slots are not armed */
+    bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
+    uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
-    uint8_t unused2;
+    bool pinned;           /* an object stays, as of the last evacuation */
     _Atomic uint8_t state; /* enum block_state */
     uint8_t flags;
     uint32_t unused3;
@@ -102,26 +111,39 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 
 /* A type as the marker wants it. */
 struct type {
-    struct fh_gc_type *public;
-    fh_gc_trace_fn *trace;
-    uint64_t bitmap;         /* references in the first 64 words, if there is nothing else */
-    uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
+    uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
+    uint8_t scan;            /* enum type_scan */
+    bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
-    uint8_t scan;            /* enum type_scan */
-};
+    fh_gc_trace_fn *trace;
+    struct fh_gc_type *public;
+} __attribute__((aligned(64)));
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
 
-extern struct type type_small[TYPES_SMALL], type_table[TYPES];
+/* Types of objects of one granule, and of others. */
+extern struct type type_tables[TYPES_SMALL + TYPES];
+#define type_small type_tables
+#define type_table (type_tables + TYPES_SMALL)
 
 void types_init(void);
 
+/* Whether objects of this type never move. */
+bool type_stays(const struct type *type);
+
+/* Of an object whose first two bytes these are, the first one lowest. */
+FH_INLINE const struct type *type_of_bytes(unsigned bytes)
+{
+    unsigned low = bytes >> 2 & 31, high = bytes >> 10 & 31;
+    return &type_tables[bytes & META_END ? low : TYPES_SMALL + (low | high << 5)];
+}
+
 FH_INLINE const struct type *type_at(const uint8_t *meta)
 {
-    unsigned number = meta_type(meta);
-    return meta_load(meta) & META_END ? &type_small[number] : &type_table[number];
+    return type_of_bytes(meta_load2(meta));
 }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
@@ -136,6 +158,8 @@ struct log_entry {
 
 #define MAP_WORDS (BLOCK_GRANULES / 64)
 
+#define BACKGROUND_MARKERS 3
+
 /* A thread's part of a heap. */
 struct mutator {
     uintptr_t hole_end;   /* of the hole that the context's limit is a window of; 0 none */
@@ -144,10 +168,12 @@ struct mutator {
     bool hole_zero;       /* the hole reads as zeros */
     uintptr_t medium, medium_end; /* for objects that did not fit a hole */
     uint32_t medium_block;
-    bool medium_zero;
+    bool medium_zero, medium_is_hole;
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
+    uint32_t pause_resets;  /* heap->pause_resets when this was last cleared: */
+    struct utilisation utilisation;
     uint32_t log_count;
     struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
@@ -176,7 +202,9 @@ struct gc_thread {
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
     uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store */
-    uint64_t paused_ns;      /* when it became SAFE because it was wanted; 0 otherwise */
+    unsigned pause_depth;    /* pause.c: of pauses in each other, and the outermost one */
+    uint64_t pause_start;
+    struct gc_heap *pause_heap;
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -185,6 +213,7 @@ struct gc_local {
     struct gc_thread *thread;
     bool tracing;  /* in a trace function */
     bool detached; /* by call */
+    bool refused;  /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -198,8 +227,7 @@ struct stack_top {
 
 #define STACK_TOP(top)                                                                             \
     do {                                                                                           \
-        base_registers_save((top)->registers);                                                     \
-        (top)->pointer = base_stack_pointer();                                                     \
+        (top)->pointer = base_registers_save((top)->registers);                                    \
     } while (0)
 
 void stack_top_publish(const struct stack_top *top);
@@ -222,12 +250,27 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+ * that is not below its caller's. */
+void thread_publish(struct gc_thread *thread);
+
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
 void world_give(void);
 
-/* All attached threads but the caller's stand from here to there. Holds: the world lock. */
-void world_stop(void);
+/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the lock. Not
+ * for the collector's thread. */
+void world_take_idle(struct gc_heap *heap);
+
+/* Whether one of this heap's goes on. Holds: the world lock. */
+bool cycle_goes_on(struct gc_heap *heap);
+
+/* Whose pauses those are that follow from here on. Holds: the world lock. */
+void world_is_for(struct gc_heap *heap);
+
+/* All attached threads but the caller's stand from here to there, for this heap's sake; NULL: for none's.
+ * Holds: the world lock. */
+void world_stop(struct gc_heap *heap);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
@@ -269,6 +312,9 @@ struct gc_heap {
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
+    bool slow;              /* the inline path never finds room */
+    bool fenced;            /* FH_GC_FENCE */
+    uint64_t fence_key;
     struct fh_gc_options options;
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
@@ -277,9 +323,12 @@ struct gc_heap {
     size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
     _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
-    uint32_t free_first; /* blocks without objects, by `next` */
+    bool sweep_goes_on;   /* until the last of them is swept */
+    uint64_t swept_bytes; /* free in those that have been */
+    uint32_t free_first;  /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
+    uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
     struct vector snapshots;               /* uint64_t[MAP_WORDS] */
@@ -291,23 +340,35 @@ struct gc_heap {
     /* size.c */
     _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
     _Atomic size_t live;   /* bytes marked by the last collection */
+    size_t live_large;     /* of them in large objects */
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
+    /* Bytes allocated after which a minor collection is due; 0: all the room. */
+    _Atomic size_t nursery;
+    unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
+    uint64_t full_ns;               /* processor time that the last full collection took */
+    size_t nursery_live;            /* heap->live at the last collection */
+    _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool collector_lost;              /* in a fork */
+    pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
+    unsigned background_count;
+    _Atomic uint32_t background_bell;
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t start;   /* bytes in use at which a cycle starts */
+    size_t cycle_allocated; /* bytes while a cycle went on, smoothed */
     _Atomic size_t
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;              /* collections that moved objects */
+    _Atomic uint32_t compactions;        /* those that tried to */
     /* roots.c */
     struct vector roots; /* struct root_range */
     uint64_t roots_added;
@@ -317,9 +378,15 @@ struct gc_heap {
     struct gc_weakness weakness;
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
-    struct fh_gc_stats stats;
-    fh_gc_listener_fn *listener;
+    struct fh_gc_stats stats;   /* what is counted; fh_gc_stats_get adds what is looked up */
+    struct histogram pauses;    /* pause.c */
+    _Atomic uint32_t utilisation[UTILISATION_WINDOWS]; /* the least of any thread, permille */
+    _Atomic uint32_t pause_resets;
+    _Atomic uint64_t pauses_since; /* the last reset, in ns */
+    fh_gc_listener_fn *_Atomic listener;
     void *listener_data;
+    uint64_t events_from;        /* its first event's position in the ring, at least */
+    _Atomic uint32_t collection; /* number of the one that goes on, or of the last */
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
     bool has_finalizer;
@@ -390,6 +457,11 @@ void gc_heap_destroy(struct gc_heap *heap);
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS]);
 
+/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no empty
+ * block: the hole, from that multiple on. Everything is swept. */
+struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
+                                 size_t granules, size_t alignment, size_t *start, size_t *end);
+
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
 
@@ -399,6 +471,22 @@ size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MA
 
 /* The first hole in a map from granule `from` on; false if there is none. */
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end);
+
+/* Sets map to what a swept block holds. */
+void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS]);
+
+/* Whether a swept block has a hole of so many granules at a multiple of `alignment` bytes: the first. */
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end);
+
+/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads stand. */
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
+
+/* A block of the list of free ones; NULL. The same. */
+struct gc_block *block_pop_free(struct gc_heap *heap);
+
+/* Makes free blocks, up to so many, as long as the limit allows. Holds: the world lock. */
+void heap_reserve_free(struct gc_heap *heap, size_t blocks);
 
 /* Sweeps what nobody has swept yet. */
 void heap_sweep_all(struct gc_heap *heap);
@@ -447,6 +535,13 @@ void marking_destroy(struct gc_heap *heap);
 
 /* ---- large objects ---------------------------------------------------------------------------------- */
 
+/* Slices that an object takes. */
+FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
+{
+    size_t bytes = UNLIKELY(heap->fenced) ? base_round_up(size, GC_GRANULE) + FENCE : size;
+    return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
+}
+
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
@@ -456,8 +551,22 @@ void gc_large_free_dead(struct gc_heap *heap);
 /* The first byte of the object of this heap that holds p, or NULL. */
 uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 
-/* Bytes of an object. */
+/* Bytes of an object, without its fence. */
 size_t object_size(const uint8_t *meta);
+
+/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or if there is
+ * something between the two; *size is then the best that can be said. */
+extern bool gc_fenced;
+void fences_init(struct gc_heap *heap);
+void fence_put(const struct gc_heap *heap, void *p, size_t size);
+bool fence_check(const struct gc_heap *heap, const uint8_t *meta, size_t *size);
+
+/* Of this object, whose block is of this heap or none. */
+FH_INLINE size_t fence_size(const struct gc_heap *heap)
+{
+    return UNLIKELY(__atomic_load_n(&gc_fenced, __ATOMIC_RELAXED)) && heap && heap->fenced ? FENCE
+                                                                                           : 0;
+}
 
 bool object_is_new(const uint8_t *meta);
 
@@ -500,6 +609,12 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
 /* The thread gives up its holes; what is left of them is found again by the next sweep. */
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
 
+/* The end of what a thread that stands has allocated in its hole. */
+uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context);
+
+/* The calling thread tells what it has allocated of its hole so far. Busy. */
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread);
+
 /* Tells blocks which granules threads allocate in. Threads stand. */
 void mutators_note_holes(struct gc_heap *heap);
 
@@ -513,10 +628,28 @@ void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
 
+/* ---- objects that move: compact.c ------------------------------------------------------------------------ */
+
+/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just ended and
+ * threads stand. */
+void heap_compact(struct gc_heap *heap);
+
+struct compaction;
+
+/* Where what a word refers to is now: the word itself, unless it refers to an object that has moved. */
+uintptr_t compact_forward(const struct compaction *c, uintptr_t word);
+
+/* The references of weak things, and the indexes of their tables; of an ephemeron. */
+void weak_forward(struct gc_heap *heap, const struct compaction *c);
+void ephemeron_forward(const struct compaction *c, void *ephemeron);
+
 /* ---- collection ----------------------------------------------------------------------------------------- */
 
-/* `seen`: the epoch that the caller saw; if somebody has collected since, nothing is done. */
+/* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* How many collections of that kind, or a better one, there were. */
+uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
 /* The thread that runs finalizers. */
 bool finalizer_start(struct gc_heap *heap);
@@ -525,6 +658,7 @@ void finalizer_stop(struct gc_heap *heap);
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
+bool collector_find(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
@@ -537,12 +671,18 @@ uint64_t cycle_marked(const struct gc_heap *heap);
 
 void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
 
+/* Facts at both ends of a collection, and those about weakness in between. */
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why);
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor);
+void collection_weak(struct gc_heap *heap);
+
 /* Whether the next collection may be a minor one. */
 bool collect_minor_is_due(struct gc_heap *heap);
 
 /* Checks everything; a line and, from inside a collection, abort. Threads stand. */
 bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity);
 void heap_verify(struct gc_heap *heap, bool marked, const char *when);
+void fences_verify(struct gc_heap *heap, const char *when);
 
 /* For fh_describe: whether a live object holds p, in a span of a heap; else the span. */
 bool gc_describe(const void *p, const void **start, size_t *size);
@@ -550,6 +690,14 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 /* Whether the heap may take `slices` more without a collection; *why is what says no. */
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
+
+/* Before it, at the end of a cycle: what was allocated while it went on. */
+void size_note_cycle(struct gc_heap *heap);
+
+/* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
+ * ns of processor time. */
+bool size_minor_is_due(const struct gc_heap *heap);
+void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
@@ -559,10 +707,25 @@ void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);
 
+/* ---- pauses ----------------------------------------------------------------------------------------------- */
+
+#define PAUSE_LEAST_NS 10000 /* shorter ones in the way of an allocation are its own work */
+
+/* The calling thread does not run its own work from here to there; they nest. NULL: nobody's pause. */
+void pause_begin(struct gc_thread *thread, struct gc_heap *heap);
+void pause_end(struct gc_thread *thread);
+
+/* The same; shorter ones are passed over. */
+void pause_end_above(struct gc_thread *thread, uint64_t least_ns);
+
+/* Pauses and utilisation start anew. */
+void pauses_reset(struct gc_heap *heap);
+
 /* ---- marking: mark.h -------------------------------------------------------------------------------------- */
 
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
-void pause_note(struct gc_heap *heap, uint64_t ns);
+void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value);
+void events_init(struct gc_heap *heap);
 
 #endif

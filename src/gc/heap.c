@@ -15,7 +15,9 @@ static int options_check(const struct fh_gc_options *o)
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
     if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
-    if (o->debug & ~(uint32_t)(FH_GC_VERIFY | FH_GC_POISON | FH_GC_RANDOM_DELAY)) return EINVAL;
+    const uint32_t debug =
+        FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL | FH_GC_FENCE | FH_GC_RANDOM_DELAY;
+    if (o->debug & ~debug) return EINVAL;
     return 0;
 }
 
@@ -48,11 +50,16 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->logs = options->policy != FH_GC_MARK;
     heap->public.context =
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
+    side_publish(&heap->public);
     heap->collected_ns = os_time_ns();
+    pauses_reset(heap);
+    events_init(heap);
+    fences_init(heap);
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
     size_after_collection(heap);
+    size_nursery(heap, false, 0);
     return true;
 }
 
@@ -61,6 +68,13 @@ static void threads_join(struct gc_heap *heap)
     for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
     heap->exists = true;
     gc_heap_count++;
+}
+
+/* Nobody knows the heap yet. */
+static bool heap_threads_start(struct gc_heap *heap)
+{
+    if (heap->options.policy == FH_GC_CONCURRENT && !collector_start(heap)) return false;
+    return !heap->options.finalizer_thread || finalizer_start(heap);
 }
 
 struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
@@ -74,23 +88,24 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     *error = ENOMEM;
     if (self == NULL) return NULL;
     self->busy++;
-    world_take();
+    world_take_idle(NULL); /* markers do not ask whose objects are while there is one heap */
     struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
     if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
     if (heap && heap_init(heap, options)) {
-        world_stop();
+        world_stop(heap);
         threads_join(heap);
         world_go();
         *error = 0;
-        if (options->policy == FH_GC_CONCURRENT) collector_start(heap);
     } else if (heap) {
         heap_finish(heap);
         heap = NULL;
     }
     world_give();
     thread_leave(self);
-    if (heap && options->finalizer_thread) finalizer_start(heap);
-    return heap;
+    if (heap == NULL || heap_threads_start(heap)) return heap;
+    gc_heap_destroy(heap);
+    *error = EAGAIN;
+    return NULL;
 }
 
 void gc_heap_destroy(struct gc_heap *heap)
@@ -104,7 +119,7 @@ void gc_heap_destroy(struct gc_heap *heap)
     collector_stop(heap);
     self->busy++;
     world_take();
-    world_stop();
+    world_stop(NULL);
     for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
     heap->exists = false;
     gc_heap_count--;
@@ -138,7 +153,9 @@ GC_PUBLIC void *fh_gc_base(struct fh_gc_heap *heap, const void *p)
 GC_PUBLIC size_t fh_gc_size(struct fh_gc_heap *heap, const void *p)
 {
     uint8_t *meta = live_object(heap_of(heap), p);
-    return meta ? object_size(meta) : 0;
+    size_t size = meta ? object_size(meta) : 0;
+    if (UNLIKELY(meta && heap_of(heap)->fenced)) fence_check(heap_of(heap), meta, &size);
+    return size;
 }
 
 GC_PUBLIC const struct fh_gc_type *fh_gc_type_of(struct fh_gc_heap *heap, const void *p)

@@ -1,6 +1,8 @@
 /* The index of a vector by address. See gc/index.h. */
 #include "gc/index.h"
 
+#include <string.h>
+
 #define REMOVED UINT32_MAX /* a slot that was in use: searches go on */
 #define MOVES                                                                                      \
     16 /* slots of the old table for each addition: it is empty before the new one is full */
@@ -98,6 +100,16 @@ bool index_remove(struct index *index, struct vector *items, const void *key)
     *slot = REMOVED;
     vector_remove(items, position);
     return true;
+}
+
+void index_rehash(struct index *index, const struct vector *items)
+{
+    if (index->slots.count == 0) return;
+    vector_finish(&index->old);
+    memset(index->slots.base, 0, index->slots.count * sizeof(uint32_t));
+    index->moved = 0;
+    index->used = items->count;
+    for (size_t i = 0; i < items->count; i++) index_put(index, items, i);
 }
 
 void index_init(struct index *index)

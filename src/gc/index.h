@@ -29,6 +29,9 @@ void *index_add(struct index *index, struct vector *items, void *key);
 /* The last item takes its place. */
 bool index_remove(struct index *index, struct vector *items, const void *key);
 
+/* Keys have changed. Needs no memory. */
+void index_rehash(struct index *index, const struct vector *items);
+
 /* Also for other tables by address. */
 FH_INLINE size_t address_hash(const void *p)
 {

@@ -1,7 +1,6 @@
 /* The tracer. See gc/mark.h. */
 #include "gc/mark.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "gc/search.h"
@@ -36,8 +35,7 @@ static void pool_put(struct marking *marking, struct chunk *chunk)
     __atomic_store_n(&marking->pool, chunk, __ATOMIC_RELAXED);
 }
 
-/* The current chunk is full: it goes to the pool. False when there is no memory for another; the
- * candidate at hand is then dropped. */
+/* The current chunk is full: it goes to the pool. False when there is no memory for another. */
 static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
@@ -45,10 +43,7 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     struct chunk *fresh = chunk_make(marking);
     if (fresh) pool_put(marking, marker->chunk);
     lock_give(&marking->lock);
-    if (fresh == NULL) {
-        STORE(&marking->overflow, 1);
-        return false;
-    }
+    if (fresh == NULL) return false;
     fresh->count = 0;
     marker->chunk = fresh;
     if (LOAD(&marking->idle)) {
@@ -65,12 +60,32 @@ static bool is_marked(const struct gc_heap *heap, uintptr_t word)
     return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
 }
 
+static bool marker_work(struct marker *marker, size_t most);
+
+/* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
+ * already. False: the candidate at hand is dropped, to be found again by marking_repair. */
+static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
+{
+    if (marker_chunk_full(marker)) return true;
+    if (is_marked(marker->visitor.heap, word)) return false;
+    if (!marker->repairs || marker->nested) {
+        STORE(&marker->visitor.heap->marking_state->overflow, 1);
+        return false;
+    }
+    bool tracing = gc_local.tracing;
+    marker->nested = true;
+    while (marker_work(marker, SIZE_MAX)) {
+    }
+    marker->nested = false;
+    gc_local.tracing = tracing;
+    return true;
+}
+
 FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
 {
     struct chunk *chunk = marker->chunk;
     if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
-        if (marker->short_of_memory && is_marked(marker->visitor.heap, word)) return;
-        if (!marker_chunk_full(marker)) return;
+        if (!marker_make_room(marker, word)) return;
         chunk = marker->chunk;
     }
     chunk->entry[chunk->count++] = word;
@@ -138,7 +153,8 @@ NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintpt
     }
 }
 
-FH_INLINE void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
+/* References at the words of a bitmap, for markers that are not in marker_run_chunk. */
+static void marker_bitmap(struct marker *marker, uintptr_t at, uint64_t bits)
 {
     uintptr_t base = side_base();
     size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
@@ -229,53 +245,114 @@ static bool candidate_is_ours(struct marker *marker, uintptr_t word)
 }
 
 /* Others read it meanwhile. */
-FH_INLINE void tally(uint64_t *count, uint64_t n)
+static void tally(struct marker *marker, uint64_t objects, uint64_t bytes)
 {
-    __atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
+    __atomic_store_n(&marker->objects, marker->objects + objects, __ATOMIC_RELAXED);
+    __atomic_store_n(&marker->bytes, marker->bytes + bytes, __ATOMIC_RELAXED);
 }
 
-FH_INLINE void marker_process(struct marker *marker, uintptr_t word)
+/* The mark byte of the object of this heap that a word refers to, if it has to be marked; NULL if not. */
+FH_INLINE uint8_t *candidate_meta(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = meta_of((void *)word);
-    uint8_t byte = meta_load(meta);
-    unsigned state = byte & META_STATE;
-    if (state == marker->mark && LIKELY(!marker->others)) return;
-    if (UNLIKELY(state == 0)) {
-        meta = candidate_find(marker, word);
-        if (meta == NULL) return;
-        byte = meta_load(meta);
-    } else if (UNLIKELY(marker->others)) {
-        if (state == marker->mark || !candidate_is_ours(marker, word)) return;
-    }
-    meta_store(meta, (uint8_t)((byte & ~META_STATE) | marker->mark));
+    unsigned state = meta_load(meta) & META_STATE;
+    if (LIKELY(state != 0 && !marker->others)) return state == marker->mark ? NULL : meta;
+    if (state == 0) return candidate_find(marker, word);
+    return state != marker->mark && candidate_is_ours(marker, word) ? meta : NULL;
+}
+
+static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
+{
+    uint8_t *meta = candidate_meta(marker, word);
+    if (meta == NULL) return;
+    meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | marker->mark));
     const struct type *type = type_at(meta);
     uintptr_t p = (uintptr_t)meta_address(meta);
-    size_t granules = type->granules;
-    size_t size = granules ? granules << GC_SHIFT : object_size(meta);
-    tally(&marker->objects, 1);
-    tally(&marker->bytes, base_round_up(size, GC_GRANULE));
-    if (type->scan == SCAN_BITMAP)
-        marker_bitmap(marker, p, type->bitmap);
-    else if (type->scan != SCAN_NOTHING)
-        marker_scan(marker, type, p, size);
+    size_t size = type->granules ? (size_t)type->granules << GC_SHIFT : object_size(meta);
+    tally(marker, 1, base_round_up(size, GC_GRANULE));
+    if (size > OBJECT_MAX) marker->large_bytes += base_round_up(size, GC_GRANULE);
+    marker_scan(marker, type, p, size);
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
 
-/* Takes the oldest of the queue and puts `word` in its place. */
-FH_INLINE uintptr_t queue_exchange(struct marker *marker, uintptr_t word)
+void marker_keep(struct marker *marker, void *object)
 {
-    unsigned at = marker->queue_at++ % QUEUE;
-    uintptr_t oldest = marker->queue[at];
-    marker->queue[at] = word;
-    return oldest;
+    marker_process(marker, (uintptr_t)object);
 }
 
 static void queue_flush(struct marker *marker)
 {
     for (unsigned i = 0; i < QUEUE; i++) {
-        uintptr_t word = queue_exchange(marker, 0);
+        uintptr_t word = marker->queue[i];
+        marker->queue[i] = 0;
         if (word) marker_process(marker, word);
     }
+}
+
+/* Granules of an object of variable size that is not long; 0: it may be. */
+FH_INLINE size_t short_granules(const uint8_t *meta)
+{
+    enum { SHORT = 128 };
+    for (unsigned at = 0; at < SHORT; at += 8) {
+        uint64_t ends = meta_load8(meta + at) & LANES_OF(META_END);
+        if (ends) return at + (base_ctz(ends) >> 3) + 1;
+    }
+    return 0;
+}
+
+/* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is empty. All that
+ * is common stays in registers; what is not, candidates that are no plain objects of this heap, types with more
+ * than a bitmap, a chunk that is nearly full, goes to marker_process. References are written to the stack
+ * whether they are any or not, and the top moves on if they are: whether a tree's node is a leaf cannot be
+ * predicted. */
+static size_t marker_run_chunk(struct marker *marker, size_t most)
+{
+    struct chunk *chunk = marker->chunk;
+    uintptr_t *top = chunk->entry + chunk->count;
+    uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;
+    const uintptr_t marks = gc_side.marks_bias, base = side_base();
+    const size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+    const uint8_t mark = marker->mark;
+    uint64_t objects = 0, granules = 0;
+    unsigned at = marker->queue_at;
+    size_t done = 0;
+    for (; done < most && top > chunk->entry; done++) {
+        uintptr_t word = *--top;
+        __builtin_prefetch((void *)(marks + (word >> GC_SHIFT)));
+        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
+        at = (at + 1) % QUEUE;
+        uintptr_t oldest = marker->queue[at];
+        marker->queue[at] = word;
+        if (UNLIKELY(oldest == 0)) continue;
+        uint8_t *meta = (uint8_t *)(marks + (oldest >> GC_SHIFT));
+        unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
+        if (state == mark && !marker->others) continue;
+        const struct type *type = type_of_bytes(bytes);
+        size_t length = type->granules;
+        if (length == 0 && type->scan == SCAN_NOTHING) length = short_granules(meta);
+        if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
+                     type->scan > SCAN_BITMAP || length == 0)) {
+            chunk->count = (size_t)(top - chunk->entry);
+            marker_process(marker, oldest);
+            if (marker->chunk != chunk) goto out;
+            top = chunk->entry + chunk->count;
+            continue;
+        }
+        meta_store(meta, (uint8_t)((bytes & ~(unsigned)META_STATE) | mark));
+        objects++;
+        granules += length;
+        const char *p = meta_address(meta);
+        for (uint64_t bits = type->bitmap; bits; bits &= bits - 1) {
+            uintptr_t reference = word_load(p + base_ctz(bits) * sizeof(void *));
+            *top = reference;
+            top += reference - base < range;
+        }
+    }
+    chunk->count = (size_t)(top - chunk->entry);
+out:
+    marker->queue_at = at;
+    tally(marker, objects, granules << GC_SHIFT);
+    return done + 1;
 }
 
 static bool marker_next_slice(struct marker *marker)
@@ -295,23 +372,18 @@ static bool marker_next_slice(struct marker *marker)
  * is nothing left. */
 static bool marker_work(struct marker *marker, size_t most)
 {
+    enum { LOOK = 256 };
     struct marking *marking = marker->visitor.heap->marking_state;
-    for (size_t done = 0; done < most; done++) {
-        struct chunk *chunk = marker->chunk;
-        if (UNLIKELY(chunk->count == 0)) {
-            if (marker_refill(marker)) continue;
-            queue_flush(marker);
-            if (marker->chunk->count || marker_refill(marker)) continue;
-            if (!marker_next_slice(marker)) return false;
+    for (size_t done = 0; done < most;) {
+        if (LIKELY(marker->chunk->count)) {
+            done += marker_run_chunk(marker, base_min(most - done, LOOK));
+            if (LOAD(&marking->idle) && marker->chunk->count > 32) marker_share(marker);
             continue;
         }
-        uintptr_t word = chunk->entry[--chunk->count];
-        __builtin_prefetch(meta_of((void *)word));
-        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
-        uintptr_t oldest = queue_exchange(marker, word);
-        if (LIKELY(oldest)) marker_process(marker, oldest);
-        if (UNLIKELY(done % 256 == 0) && LOAD(&marking->idle) && marker->chunk->count > 32)
-            marker_share(marker);
+        if (marker_refill(marker)) continue;
+        queue_flush(marker);
+        if (marker->chunk->count || marker_refill(marker)) continue;
+        if (!marker_next_slice(marker)) return false;
     }
     return true;
 }
@@ -353,10 +425,11 @@ static void marker_run(struct marker *marker)
     }
 }
 
+/* The argument: its number, and above that the last job that was given before it was there. */
 static void *marker_main(void *argument)
 {
-    unsigned number = (unsigned)(uintptr_t)argument;
-    uint32_t seen = 0;
+    unsigned number = (uintptr_t)argument % MARKERS;
+    uint32_t seen = (uint32_t)((uintptr_t)argument / MARKERS);
     for (;;) {
         uint32_t job = LOAD_ACQUIRE(&helpers.job);
         if (job == seen) {
@@ -373,19 +446,9 @@ static void *marker_main(void *argument)
 static void helpers_start(unsigned wanted)
 {
     while (!helpers.refused && helpers.count < wanted) {
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, 256 * KIB);
-        uintptr_t number = helpers.count + 1;
-        helpers.refused = pthread_create(&thread, &attributes, marker_main, (void *)number) != 0;
+        uintptr_t argument = (uintptr_t)LOAD(&helpers.job) * MARKERS + helpers.count + 1;
+        helpers.refused = !os_thread_start(NULL, marker_main, (void *)argument, 256 * KIB);
         if (!helpers.refused) helpers.count++;
-        pthread_attr_destroy(&attributes);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 }
 
@@ -420,11 +483,11 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     marker->visitor =
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
-    marker->keyed = marker->short_of_memory = false;
-    /* Others may be made while a cycle goes on. */
-    marker->others = gc_heap_count > 1 || heap->has_collector;
+    marker->keyed = marker->repairs = marker->nested = false;
+    /* None is made while a cycle goes on. */
+    marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
-    marker->objects = marker->bytes = 0;
+    marker->objects = marker->bytes = marker->large_bytes = 0;
     marker->slices.item = sizeof(struct slice);
     if (marker->chunk == NULL) marker->chunk = chunk_make(heap->marking_state);
     if (marker->chunk) marker->chunk->count = 0;
@@ -483,14 +546,15 @@ void marking_prepare(struct gc_heap *heap)
     world_give();
 }
 
-void marking_begin(struct gc_heap *heap, bool concurrent)
+void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
 {
     if (concurrent) {
         marking_begin_concurrent(heap);
         return;
     }
     struct marking *marking = heap->marking_state;
-    marking->count = (unsigned)base_min(markers_wanted(heap), helpers.count + 1);
+    unsigned wanted = parallel ? markers_wanted(heap) : 1;
+    marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
 }
@@ -537,20 +601,21 @@ static void marking_drain_once(struct gc_heap *heap)
     for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
 }
 
-/* Each round marks at least what one chunk holds, so there is an end. */
+/* Each round marks at least whatever an object refers to that was marked before the round: so there is an end,
+ * and an array of any length takes one. */
 void marking_repair(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     struct marker *marker = &marking->marker[0];
     while (atomic_exchange(&marking->overflow, 0)) {
         heap->stats.stack_overflows++;
-        marker->short_of_memory = true;
+        marker->repairs = true;
         roots_visit(heap, &marker->visitor);
         while (marker_work(marker, SIZE_MAX)) {
         }
         heap_each_object(heap, rescan, marker);
     }
-    marker->short_of_memory = false;
+    marker->repairs = false;
 }
 
 void marking_drain(struct gc_heap *heap)
@@ -567,11 +632,12 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects)
 void marking_finish(struct gc_heap *heap, bool minor)
 {
     struct marking *marking = heap->marking_state;
-    if (!minor) heap->live = 0;
+    if (!minor) heap->live = heap->live_large = 0;
     heap->stats.objects_marked = 0;
     unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
     for (unsigned i = 0; i < count; i++) {
         heap->live += marking->marker[i].bytes;
+        heap->live_large += marking->marker[i].large_bytes;
         heap->stats.objects_marked += marking->marker[i].objects;
     }
 }

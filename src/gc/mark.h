@@ -55,12 +55,13 @@ struct marker {
     struct chunk *chunk;
     uintptr_t queue[QUEUE];
     unsigned queue_at;
-    bool keyed;           /* look for ephemerons of each object that is marked */
-    bool short_of_memory; /* the stack was full once: push only what is not marked */
-    bool others;          /* there are other heaps: look whose an object is */
+    bool keyed;   /* look for ephemerons of each object that is marked */
+    bool repairs; /* it works off what does not fit its stack, */
+    bool nested;  /* and does so now */
+    bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
-    struct vector slices; /* struct slice */
-    uint64_t objects, bytes;
+    struct vector slices;                 /* struct slice */
+    uint64_t objects, bytes, large_bytes; /* large: of the bytes */
 };
 
 struct marking {
@@ -83,7 +84,7 @@ void marking_prepare(struct gc_heap *heap);
 
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
-void marking_begin(struct gc_heap *heap, bool concurrent);
+void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel);
 void marking_finish(struct gc_heap *heap, bool minor);
 
 /* A marker for a moment, for roots; false when there is no memory for its stack. */
@@ -106,6 +107,9 @@ void marking_repair(struct gc_heap *heap);
 
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);
+
+/* Marks an object that is no root and that nothing marked refers to, so that repair would not find it again. */
+void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
 
 /* Marks all that can be reached from what was added; all helpers take part. */

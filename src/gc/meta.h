@@ -17,6 +17,7 @@
 
 #include <freehold/gc.h>
 
+#include "base/lanes.h"
 #include "span/span.h"
 
 #define GC_SHIFT 4
@@ -27,8 +28,6 @@
 #define META_STATE 3
 #define META_YOUNG FH_GC_YOUNG
 #define META_END FH_GC_END
-
-#define BYTES_OF(byte) (0x0101010101010101ull * (byte))
 
 struct gc_side {
     uintptr_t marks_bias; /* plus address / 16: its mark byte */
@@ -45,6 +44,9 @@ extern struct gc_side gc_side;
 
 /* Reserves the tables; false when there are no addresses. Once. */
 bool side_init(void);
+
+/* Tells a heap's inline functions where the tables are. */
+void side_publish(struct fh_gc_heap *heap);
 
 /* Commits the tables for slices below `end`; false when the kernel refuses. */
 bool side_commit(uint32_t end);
@@ -100,11 +102,12 @@ FH_INLINE bool side_holds(uintptr_t p)
     return p - side_base() < __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
 }
 
-FH_INLINE unsigned meta_type(const uint8_t *meta)
+/* The first lowest. */
+FH_RACY unsigned meta_load2(const uint8_t *meta)
 {
-    uint8_t first = meta_load(meta);
-    unsigned low = first >> 2 & 31;
-    return first & META_END ? low : low | (unsigned)(meta_load(meta + 1) >> 2 & 31) << 5;
+    uint16_t two;
+    __builtin_memcpy(&two, meta, sizeof two);
+    return two;
 }
 
 /* Granules of the object whose first byte this is; it ends in its block. */
@@ -112,7 +115,7 @@ FH_INLINE size_t meta_granules(const uint8_t *meta)
 {
     const uint8_t *at = meta;
     for (;; at += 8) {
-        uint64_t ends = meta_load8(at) & BYTES_OF(META_END);
+        uint64_t ends = meta_load8(at) & LANES_OF(META_END);
         if (LIKELY(ends)) return (size_t)(at - meta) + (base_ctz(ends) >> 3) + 1;
         /* One that is just being made has no end yet. */
         size_t left = BLOCK_GRANULES - ((uintptr_t)meta & (BLOCK_GRANULES - 1));

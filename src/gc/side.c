@@ -24,6 +24,16 @@ bool side_init(void)
     return true;
 }
 
+void side_publish(struct fh_gc_heap *heap)
+{
+    lock_take(&gc_side.lock);
+    heap->marks = gc_side.marks_bias;
+    heap->logs = gc_side.logs_bias;
+    heap->minus_base = -side_base();
+    heap->range = gc_side.range;
+    lock_give(&gc_side.lock);
+}
+
 /* One table for slices from..to. */
 static bool side_commit_table(uintptr_t bias, unsigned shift, uint32_t from, uint32_t to)
 {
@@ -51,6 +61,8 @@ bool side_commit(uint32_t end)
         gc_side.committed = to;
         size_t range = (size_t)(to - arena.first) << SLICE_SHIFT;
         __atomic_store_n(&gc_side.range, range, __ATOMIC_RELEASE);
+        for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+            __atomic_store_n(&gc_heaps[h].public.range, range, __ATOMIC_RELEASE);
     }
     lock_give(&gc_side.lock);
     return done;

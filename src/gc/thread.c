@@ -38,6 +38,9 @@ static _Atomic uint32_t safe_bell;
 
 enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
 
+/* Whose heap's work it is that threads stand and wait for; the world lock's. */
+static struct gc_heap *_Atomic world_heap;
+
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
@@ -52,15 +55,23 @@ static void bell_ring(void)
 
 static void safe_publish(struct gc_thread *thread)
 {
-    if (LOAD(&thread->wanted)) thread->paused_ns = os_time_ns();
     /* In one order with the look at `wanted`; partner: world_stop, handshake. */
     atomic_store(&thread->state, THREAD_SAFE);
     if (atomic_load(&thread->wanted)) bell_ring();
 }
 
+static bool safe_leave_at_once(struct gc_thread *thread)
+{
+    uint32_t safe = THREAD_SAFE;
+    return LOAD_ACQUIRE(&thread->wanted) != WANTED_STOP &&
+           atomic_compare_exchange_strong(&thread->state, &safe, THREAD_RUNS);
+}
+
 /* Becomes RUNS, as soon as nobody stops or holds it. */
 static void safe_leave(struct gc_thread *thread)
 {
+    if (safe_leave_at_once(thread)) return;
+    pause_begin(thread, LOAD(&world_heap));
     for (;;) {
         while (LOAD_ACQUIRE(&thread->wanted) == WANTED_STOP)
             os_wait_long(&thread->wanted, WANTED_STOP);
@@ -69,15 +80,17 @@ static void safe_leave(struct gc_thread *thread)
         os_wait_long(&thread->state, THREAD_HELD);
     }
     /* Wanted between the last look and the exchange: whoever wants us sends a signal then. */
-    thread->paused_ns = 0;
+    pause_end(thread);
 }
 
-/* Registers of callers that this function and the one before it have pushed: after fh_gc_blocking_begin has
- * returned, these frames are gone while the thread is still SAFE. */
-__attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
+/* The stack as of here, with registers of callers that this function and the one before it have pushed: their
+ * frames may be gone while the thread is still SAFE (fh_gc_blocking_begin), or walks (still_begin). */
+__attribute__((no_sanitize("address", "thread"))) FH_NOINLINE void thread_publish(
     struct gc_thread *thread)
 {
+    thread->stack_pointer = base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
+    thread->interrupted = false;
     const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
     while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
         thread->registers[thread->register_count++] = *at++;
@@ -91,34 +104,23 @@ void stack_top_publish(const struct stack_top *top)
     self->stack_pointer = top->pointer;
 }
 
-/* The stack from this function's frame on is published; so callers are never inlined into a frame below
- * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->stack_pointer = base_stack_pointer();
-    thread->interrupted = false;
-    stack_top_copy(thread);
+    thread_publish(thread);
     safe_publish(thread);
 }
 
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
 static void action_run(struct gc_thread *thread)
 {
-    uint64_t start = os_time_ns();
-    struct gc_heap *heap = action_heap;
-    action_function(heap, thread);
+    action_function(action_heap, thread);
     STORE_RELEASE(&thread->wanted, 0); /* partner: handshake */
     bell_ring();
-    pause_note(heap, os_time_ns() - start);
 }
 
 static FH_NOINLINE void action_here(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->register_count = BASE_REGISTERS;
-    thread->stack_pointer = base_stack_pointer();
-    thread->interrupted = false;
+    thread_publish(thread);
     action_run(thread);
 }
 
@@ -126,6 +128,7 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
 {
     int error = errno;
     thread->busy++; /* a signal that comes now finds its work being done */
+    pause_begin(thread, LOAD(&world_heap));
     while (LOAD_ACQUIRE(&thread->wanted)) {
         if (LOAD(&thread->wanted) == WANTED_ACTION) {
             action_here(thread);
@@ -134,6 +137,7 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
             safe_leave(thread);
         }
     }
+    pause_end(thread);
     thread->busy--;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     /* A signal that came just before found it busy and left only the note. */
@@ -143,11 +147,15 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
 
 /* Publishes what a signal has interrupted. The frame of the signal is searched too: in it are the vector
  * registers, through which compilers pass pairs of pointers. On an alternate stack there may be frames of
- * the program's own handlers as well, and in these the registers of what they have interrupted. */
+ * the program's own handlers as well, and in these the registers of what they have interrupted. The registers as of
+ * here are for the case that somebody between the kernel and us kept the signal back, and its context is of an earlier
+ * moment (the thread sanitizer). */
 static FH_NOINLINE void interrupted_publish(struct gc_thread *thread, const void *context)
 {
-    uintptr_t pointer, frame = (uintptr_t)__builtin_frame_address(0), low, high;
+    uintptr_t pointer, low, high;
     thread->register_count = os_context_registers(context, thread->registers, &pointer);
+    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
+    thread->register_count += BASE_REGISTERS;
     thread->interrupted = true;
     thread->signal_low = thread->signal_high = 0;
     thread->stack_pointer = frame;
@@ -155,6 +163,17 @@ static FH_NOINLINE void interrupted_publish(struct gc_thread *thread, const void
     thread->signal_low = frame;
     thread->signal_high = high;
     thread->stack_pointer = pointer - BASE_RED_ZONE;
+}
+
+/* What it was interrupted for; its registers are noted. */
+static void signal_serve(struct gc_thread *thread)
+{
+    if (LOAD(&thread->wanted) == WANTED_ACTION) {
+        action_run(thread);
+    } else {
+        safe_publish(thread);
+        safe_leave(thread);
+    }
 }
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -166,13 +185,12 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
     interrupted_publish(thread, context);
-    if (LOAD(&thread->wanted) == WANTED_ACTION) {
-        action_run(thread);
-    } else {
-        safe_publish(thread);
-        safe_leave(thread);
-    }
+    thread->busy++; /* its pause is noted without another safepoint */
+    pause_begin(thread, LOAD(&world_heap));
+    signal_serve(thread);
+    pause_end(thread);
     thread->signal_low = thread->signal_high = 0;
+    thread->busy--;
     errno = error;
 }
 
@@ -211,9 +229,11 @@ void world_take(void)
         return;
     }
     self->busy++;
+    pause_begin(self, LOAD(&world_heap));
     safe_enter(self);
     lock_take(&world_lock);
     safe_leave(self); /* at once: nobody stops threads but who has the lock */
+    pause_end(self);
     self->busy--;
 }
 
@@ -238,9 +258,15 @@ static bool world_stands(struct gc_thread *self)
     return all;
 }
 
-void world_stop(void)
+void world_is_for(struct gc_heap *heap)
+{
+    STORE(&world_heap, heap);
+}
+
+void world_stop(struct gc_heap *heap)
 {
     struct gc_thread *self = gc_local.thread;
+    world_is_for(heap); /* before anybody is wanted */
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (t == self) continue;
         atomic_store(&t->wanted,
@@ -278,6 +304,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
     action_function = action;
     ASSERT(self == NULL);
     (void)self;
+    world_is_for(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (heap->options.debug & FH_GC_RANDOM_DELAY) os_delay_us(os_random() % 200);
         atomic_store(&t->wanted, WANTED_ACTION);
@@ -299,13 +326,8 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
 void world_go(void)
 {
     struct gc_thread *self = gc_local.thread;
-    uint64_t now = os_time_ns();
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (t == self) continue;
-        if (t->paused_ns)
-            for (unsigned h = 0; h < FH_GC_HEAPS; h++)
-                if (gc_heaps[h].exists) pause_note(&gc_heaps[h], now - t->paused_ns);
-        t->paused_ns = 0;
         STORE_RELEASE(&t->wanted, 0);
         STORE_RELEASE(&t->state, THREAD_SAFE);
         os_wake(&t->wanted);

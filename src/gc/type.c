@@ -11,9 +11,10 @@
 #include "base/format.h"
 #include "gc/gc.h"
 
-struct type type_small[TYPES_SMALL], type_table[TYPES];
+struct type type_tables[TYPES_SMALL + TYPES];
 
 static struct lock type_lock;
+static _Atomic bool words_pinned; /* a pinned type has got the number of conservative objects */
 static unsigned type_small_count = TYPE_FIRST, type_count = TYPE_FIRST;
 
 static const struct fh_gc_field one_pointer = {0, 1};
@@ -104,10 +105,11 @@ static void type_fill(struct type *entry, struct fh_gc_type *type)
                            .trace = type->trace,
                            .size = type->size,
                            .element = type->element,
+                           .pinned = type->flags & FH_GC_PINNED,
                            .scan = type_scan_of(type)};
-    if (type->element == 0)
+    if (type->element == 0 && type->size <= OBJECT_MAX)
         entry->granules = (uint32_t)((type->size + GC_GRANULE - 1) / GC_GRANULE);
-    if (type->size <= 64 * sizeof(void *))
+    if (type->size <= 64 * sizeof(void *) && entry->scan != SCAN_NOTHING)
         entry->bitmap = fields_bitmap(type->fields, type->field_count);
     if (type->element <= 64 * sizeof(void *))
         entry->element_bitmap = fields_bitmap(type->element_fields, type->element_field_count);
@@ -157,8 +159,8 @@ void types_init(void)
         (struct type){.public = &fh_gc_type_bytes, .granules = 2, .scan = SCAN_EPHEMERON};
 }
 
-/* A type of variable size may have objects of one granule too: then it has a number in both tables, and
- * that of the small ones is in the upper half of `id`. */
+/* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
+ * it has a number in both tables, that of the small ones in the upper half of `id`. */
 GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
 {
     if (__atomic_load_n(&type->id, __ATOMIC_ACQUIRE)) return 0;
@@ -169,8 +171,9 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     bool small = type->size <= GC_GRANULE, large = type->element || type->size > GC_GRANULE;
     unsigned in_small = 0, in_table = 0;
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
-    if (large) in_table = type_number(type_table, &type_count, TYPES, type);
+    in_table = type_number(type_table, &type_count, TYPES, type);
     bool none = (small && !in_small) || (large && !in_table);
+    if (none && type->flags & FH_GC_PINNED) STORE(&words_pinned, true);
     if (in_small == 0) in_small = TYPE_WORDS;
     if (in_table == 0) in_table = TYPE_WORDS;
     type->stamp = FH_GC_STAMP(small ? in_small : in_table, type->size);
@@ -178,6 +181,11 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     lock_give(&type_lock);
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;
+}
+
+bool type_stays(const struct type *type)
+{
+    return type->pinned || (type->scan == SCAN_WORDS && LOAD(&words_pinned));
 }
 
 void types_fork_prepare(void)

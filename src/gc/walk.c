@@ -25,7 +25,7 @@ static void still_begin(const struct still *still)
     world_take();
     heap_sweep_all(heap);
     stack_top_publish(&still->top);
-    world_stop();
+    world_stop(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)
@@ -88,9 +88,8 @@ static bool walk_object(struct gc_heap *heap, uint8_t *meta, size_t granules, vo
 {
     struct walk *walk = data;
     (void)heap;
-    size_t size = granules << GC_SHIFT;
-    if (size > OBJECT_MAX) size = object_size(meta);
-    return walk->function(meta_address(meta), size, type_at(meta)->public, walk->data);
+    (void)granules;
+    return walk->function(meta_address(meta), object_size(meta), type_at(meta)->public, walk->data);
 }
 
 static void walk_run(struct gc_heap *heap, void *walk)

@@ -48,19 +48,23 @@ struct waiting {
 
 /* ---- weak references ---------------------------------------------------------------------------------- */
 
-static void *weak_object(struct gc_heap *heap, unsigned type, size_t size)
+/* With exact stacks the caller's variables are roots meanwhile. */
+static void *weak_object(struct gc_heap *heap, unsigned type, void **a, void **b)
 {
-    return gc_allocate(heap, size, type << 16 | type);
+    uint32_t id = type << 16 | type;
+    if (!heap->options.exact_stacks) return gc_allocate(heap, 32, id);
+    FH_GC_FRAME(*a, *b);
+    return gc_allocate(heap, 32, id);
 }
 
 GC_PUBLIC struct fh_gc_weak *fh_gc_weak_new(struct fh_gc_heap *public, void *target)
 {
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
-    struct fh_gc_weak *weak = weak_object(heap, TYPE_WEAK, 32);
+    struct fh_gc_weak *weak = weak_object(heap, TYPE_WEAK, &target, &target);
     if (weak == NULL) return NULL;
-    weak->hidden = ~(uintptr_t)target;
     thread_enter(thread);
+    weak->hidden = ~(uintptr_t)target; /* no collection comes between it and the list */
     lock_take(&heap->lock);
     struct fh_gc_weak **entry = vector_add(&heap->weakness.weak);
     if (entry) *entry = weak;
@@ -91,12 +95,13 @@ GC_PUBLIC void fh_gc_weak_set(struct fh_gc_heap *public, struct fh_gc_weak *weak
 GC_PUBLIC struct fh_gc_ephemeron *fh_gc_ephemeron_new(struct fh_gc_heap *public, void *key,
                                                       void *value)
 {
-    struct fh_gc_ephemeron *ephemeron = weak_object(heap_of(public), TYPE_EPHEMERON, 32);
+    struct fh_gc_ephemeron *ephemeron = weak_object(heap_of(public), TYPE_EPHEMERON, &key, &value);
     if (ephemeron == NULL) return NULL;
     void *base = fh_gc_base(public, key);
     if (base) key = base; /* the marker knows objects by their start */
-    fh_gc_store(public, &ephemeron->value, value);
+    /* The key first: an ephemeron without one would not keep the value, which nothing else may. */
     __atomic_store_n(&ephemeron->key, ~(uintptr_t)key, __ATOMIC_RELEASE);
+    fh_gc_store(public, &ephemeron->value, value);
     return ephemeron;
 }
 
@@ -397,7 +402,8 @@ static size_t finalizers_some(struct gc_heap *heap, size_t *left, void **object)
     const struct vector *finalizers = &heap->weakness.finalizers;
     size_t count = 0;
     lock_take(&heap->lock);
-    for (*left = base_min(*left, finalizers->count); count<SOME && * left> 0;) {
+    *left = base_min(*left, finalizers->count);
+    while (count<SOME && * left> 0) {
         const struct finalizer *finalizer = vector_at(finalizers, --*left);
         if (!(finalizer->flags & FH_GC_UNORDERED)) object[count++] = finalizer->object;
     }
@@ -412,10 +418,13 @@ static void finalizers_mark_below(struct gc_heap *heap)
     struct marker *marker = &heap->marking_state->marker[0];
     void *object[SOME];
     size_t left = SIZE_MAX;
+    marker->repairs =
+        true; /* a pass would not find again what does not fit: its referrer is not marked */
     for (size_t count; (count = finalizers_some(heap, &left, object)) > 0;)
         for (size_t i = 0; i < count; i++)
             if (!mark_is_set(heap, (uintptr_t)object[i]))
                 object_scan(&marker->visitor, meta_of(object[i]));
+    marker->repairs = false;
     marking_drain(heap);
 }
 
@@ -425,7 +434,7 @@ static void finalizer_queue(struct gc_heap *heap, const struct finalizer *finali
     struct gc_weakness *weakness = &heap->weakness;
     struct finalizer *queued = vector_add(&weakness->queue);
     if (queued == NULL) {
-        marker_add(&heap->marking_state->marker[0], (uintptr_t)finalizer->object);
+        marker_keep(&heap->marking_state->marker[0], finalizer->object);
         return;
     }
     *queued = *finalizer;
@@ -534,6 +543,50 @@ void weak_publish(struct gc_heap *heap)
     weakness->queue_visible = weakness->queue.count;
     atomic_fetch_add(&heap->finalizer_bell, 1);
     os_wake(&heap->finalizer_bell);
+}
+
+/* ---- objects that moved ---------------------------------------------------------------------------------- */
+
+static void hidden_forward(const struct compaction *c, uintptr_t *hidden)
+{
+    if (*hidden) *hidden = ~compact_forward(c, ~*hidden);
+}
+
+void ephemeron_forward(const struct compaction *c, void *object)
+{
+    struct fh_gc_ephemeron *ephemeron = object;
+    if (ephemeron->key == 0) return; /* broken: its value may be of the past */
+    hidden_forward(c, &ephemeron->key);
+    ephemeron->value = (void *)compact_forward(c, (uintptr_t)ephemeron->value);
+}
+
+/* The slot may hold the target's address, plainly or complemented; nobody else looks into it. */
+static void link_forward(const struct compaction *c, struct weak_link *link)
+{
+    uintptr_t target = ~link->hidden, to = compact_forward(c, target);
+    link->slot = (void **)compact_forward(c, (uintptr_t)link->slot);
+    link->hidden = ~to;
+    if ((uintptr_t)*link->slot == target) *link->slot = (void *)to;
+    if (~(uintptr_t)*link->slot == target) *link->slot = (void *)~to;
+}
+
+/* What waits in the queue is a root. */
+void weak_forward(struct gc_heap *heap, const struct compaction *c)
+{
+    struct gc_weakness *weakness = &heap->weakness;
+    for (size_t i = 0; i < weakness->weak.count; i++) {
+        struct fh_gc_weak **entry = vector_at(&weakness->weak, i);
+        *entry = (struct fh_gc_weak *)compact_forward(c, (uintptr_t)*entry);
+        hidden_forward(c, &(*entry)->hidden);
+    }
+    for (size_t i = 0; i < weakness->links.count; i++)
+        link_forward(c, vector_at(&weakness->links, i));
+    for (size_t i = 0; i < weakness->finalizers.count; i++) {
+        struct finalizer *finalizer = vector_at(&weakness->finalizers, i);
+        finalizer->object = (void *)compact_forward(c, (uintptr_t)finalizer->object);
+    }
+    index_rehash(&weakness->link_index, &weakness->links);
+    index_rehash(&weakness->finalizer_index, &weakness->finalizers);
 }
 
 void weak_init(struct gc_heap *heap)

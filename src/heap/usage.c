@@ -1,4 +1,5 @@
 /* Where the bytes of all heaps are: a walk over every span while the program goes on. */
+#include "base/lanes.h"
 #include "heap/slab.h"
 
 /* A thread's list, which its thread may be changing: every step is checked to be a free block of a
@@ -41,8 +42,7 @@ static void span_add(struct span *span, void *context)
     }
     uint64_t touched = (CARVES - (unsigned)__builtin_popcount(span->clean)) * CARVE_SIZE;
     if (LOAD(&span->kind) == FH_SPAN_RUNS) {
-        uint64_t live = (64 - (unsigned)__builtin_popcountll(LOAD(&span->bytes)))
-                        << FH_GRANULE_SHIFT;
+        uint64_t live = (64 - lanes_count(LOAD(&span->bytes))) << FH_GRANULE_SHIFT;
         usage->live += live;
         if (touched > live) usage->free_in_slabs += touched - live;
         return;

@@ -1,7 +1,7 @@
 /*
- * Random programs on a graph of objects, beside a model that never frees. What could break: an object
- * that can be reached is freed, moved or changed; one that cannot is kept; a weak reference, an
- * ephemeron or a finalizer acts too early, or never.
+ * Random programs on a graph of objects (gc/world.h). What could break: an object that can be reached is
+ * freed, moved or changed; one that cannot is kept; a weak reference, an ephemeron or a finalizer acts too
+ * early, or never.
  *
  *      model_test STEPS SEED THREADS policy=N debug=N stress=N limit=BYTES
  *
@@ -16,423 +16,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gc/world.h"
 #include "kit/expect.h"
 #include "kit/random.h"
 
-enum { ROOTS = 200, FIELDS_MAX = 40, WEAK = 64, NONE = -1 };
-
-/* ---- objects: all begin with their number in the model ------------------------------------------------- */
-
-struct pair {
-    uint64_t number;
-    void *field[2];
-};
-struct one {
-    uint64_t number;
-    void *field[1];
-};
-struct vec {
-    uint64_t number;
-    uint64_t unused;
-    void *field[];
-};
-struct words {
-    uint64_t number;
-    void *field[5];
-};
-struct text {
-    uint64_t number;
-    char bytes[];
-};
-/* References tagged in the low bit and shifted: only its trace function knows. */
-struct tagged {
-    uint64_t number;
-    uintptr_t field[3];
-};
-
-static void tagged_trace(void *object, size_t size, struct fh_gc_visitor *visitor)
-{
-    struct tagged *t = object;
-    (void)size;
-    for (int i = 0; i < 3; i++) fh_gc_visit_tagged(visitor, &t->field[i], ~(uintptr_t)7);
-}
-
-FH_GC_TYPE(one, field)
-FH_GC_TYPE(pair, field)
-FH_GC_TRAILING(vec, struct vec, field)
-FH_GC_TRACED(tagged, struct tagged, tagged_trace)
-
-enum kind { ONE, PAIR, VEC, BIG, HUGE, WORDS, TEXT, TAGGED, KINDS };
-
-/* ---- the model --------------------------------------------------------------------------------------------- */
-
-struct thing {
-    enum kind kind;
-    int fields;
-    int field[FIELDS_MAX]; /* numbers of things */
-    bool reached, finalizable, finalized;
-};
-
-struct weak {
-    struct fh_gc_handle *handle; /* of the weak reference or ephemeron */
-    int key, value;
-    bool ephemeron, dead;
-};
-
-struct world {
-    struct random random;
-    struct thing *things;
-    int count, capacity;
-    void *root[ROOTS];
-    int root_thing[ROOTS];
-    struct weak weak[WEAK];
-    int finalized_early;
-};
-
-static struct fh_gc_heap *heap;
-static bool exact; /* nothing but what the model reaches is kept */
-static bool alone;
 static struct fh_gc_options options;
-
-static void **fields_of(void *object, enum kind kind)
-{
-    switch (kind) {
-    case ONE: return ((struct one *)object)->field;
-    case PAIR: return ((struct pair *)object)->field;
-    case WORDS: return ((struct words *)object)->field;
-    case TAGGED: return (void **)((struct tagged *)object)->field;
-    default: return ((struct vec *)object)->field;
-    }
-}
-
-static uint64_t number_of(const void *object)
-{
-    return *(const uint64_t *)object;
-}
-
-static void *object_new(enum kind kind, int fields, size_t bytes)
-{
-    switch (kind) {
-    case ONE: return fh_gc_new(heap, one);
-    case PAIR: return fh_gc_new(heap, pair);
-    case TAGGED: return fh_gc_new(heap, tagged);
-    case WORDS: return fh_gc_new_words(heap, sizeof(struct words));
-    case TEXT: return fh_gc_new_bytes(heap, sizeof(struct text) + bytes);
-    default: return fh_gc_new_trailing(heap, vec, (size_t)fields);
-    }
-}
-
-/* More fields than the model follows: the rest stays NULL. */
-static int fields_to_make(struct world *w, enum kind kind)
-{
-    if (kind == VEC) return 1 + (int)random_below(&w->random, FIELDS_MAX);
-    if (kind == BIG) return 400 + (int)random_below(&w->random, 7000);
-    if (kind == HUGE) return 9000 + (int)random_below(&w->random, 30000);
-    return 0;
-}
-
-static int fields_followed(enum kind kind, int made)
-{
-    static const int fixed[KINDS] = {[ONE] = 1, [PAIR] = 2, [WORDS] = 5, [TAGGED] = 3};
-    if (kind == TEXT) return 0;
-    return kind == VEC ? made : kind == BIG || kind == HUGE ? FIELDS_MAX : fixed[kind];
-}
-
-static enum kind kind_pick(struct world *w)
-{
-    unsigned n = (unsigned)random_below(&w->random, 1000);
-    if (n < 2) return HUGE;
-    if (n < 12) return BIG;
-    return n % 6 == 5 ? TAGGED : n % 6 == 4 ? TEXT : n % 6 == 3 ? WORDS : (enum kind)(n % 3);
-}
-
-static struct thing *thing_add(struct world *w, enum kind kind, int fields)
-{
-    if (w->count == w->capacity) {
-        w->capacity = w->capacity ? w->capacity * 2 : 1024;
-        w->things = realloc(w->things, (size_t)w->capacity * sizeof *w->things);
-    }
-    struct thing *thing = &w->things[w->count++];
-    memset(thing, 0, sizeof *thing);
-    thing->kind = kind;
-    thing->fields = fields;
-    for (int i = 0; i < FIELDS_MAX; i++) thing->field[i] = NONE;
-    return thing;
-}
-
-/* ---- steps ------------------------------------------------------------------------------------------------------ */
-
-static void root_set(struct world *w, int root, void *object, int thing)
-{
-    fh_gc_store(heap, &w->root[root], object);
-    w->root_thing[root] = thing;
-}
-
-static int root_pick(struct world *w)
-{
-    return (int)random_below(&w->random, ROOTS);
-}
-
-static void step_new(struct world *w)
-{
-    enum kind kind = kind_pick(w);
-    int made = fields_to_make(w, kind), followed = fields_followed(kind, made);
-    size_t bytes = random_size(&w->random, 3000);
-    uint64_t *object = object_new(kind, made, bytes);
-    EXPECT(object, "memory is out");
-    size_t words = fh_gc_size(heap, object) / 8;
-    for (size_t i = 0; i < words; i++) EXPECT(object[i] == 0, "word %zu of a new object", i);
-    *object = (uint64_t)w->count;
-    if (kind == TEXT) memset(((struct text *)object)->bytes, 0x5a, bytes);
-    root_set(w, root_pick(w), object, w->count);
-    thing_add(w, kind, followed);
-}
-
-static void step_store(struct world *w)
-{
-    int from = root_pick(w), to = root_pick(w);
-    if (w->root_thing[from] == NONE) return;
-    struct thing *thing = &w->things[w->root_thing[from]];
-    if (thing->fields == 0) return;
-    int field = (int)random_below(&w->random, (uint64_t)thing->fields);
-    char *value = random_chance(&w->random, 8) ? NULL : w->root[to];
-    thing->field[field] = value ? w->root_thing[to] : NONE;
-    if (value && thing->kind == TAGGED) value += 1 + random_below(&w->random, 7);
-    fh_gc_store(heap, &fields_of(w->root[from], thing->kind)[field], value);
-}
-
-/* A root becomes what one of its fields refers to. */
-static void step_follow(struct world *w)
-{
-    int from = root_pick(w);
-    if (w->root_thing[from] == NONE) return;
-    struct thing *thing = &w->things[w->root_thing[from]];
-    if (thing->fields == 0) return;
-    int field = (int)random_below(&w->random, (uint64_t)thing->fields);
-    if (thing->field[field] == NONE) return;
-    uintptr_t object = (uintptr_t)fields_of(w->root[from], thing->kind)[field];
-    if (thing->kind == TAGGED) object &= ~(uintptr_t)7;
-    EXPECT(number_of((void *)object) == (uint64_t)thing->field[field], "object %d is %lu",
-           thing->field[field], (unsigned long)number_of((void *)object));
-    root_set(w, random_chance(&w->random, 2) ? from : root_pick(w), (void *)object,
-             thing->field[field]);
-}
-
-static void finalized(void *object, void *data)
-{
-    struct world *w = data;
-    uint64_t number = number_of(object);
-    EXPECT(number < (uint64_t)w->count, "finalizer of no object");
-    EXPECT(!w->things[number].finalized, "object %lu is finalized twice", (unsigned long)number);
-    w->things[number].finalized = true;
-}
-
-static void step_finalizer(struct world *w)
-{
-    int root = root_pick(w);
-    /* With more threads, another one than this world's would run it. */
-    if (w->root_thing[root] == NONE || !exact) return;
-    struct thing *thing = &w->things[w->root_thing[root]];
-    if (thing->finalizable) {
-        EXPECT(fh_gc_finalizer_cancel(heap, w->root[root]) == 0, "no finalizer to cancel");
-        thing->finalizable = false;
-    } else {
-        EXPECT(fh_gc_finalizer_add(heap, w->root[root], finalized, w, FH_GC_UNORDERED) == 0, "add");
-        thing->finalizable = true;
-    }
-}
-
-static void step_weak(struct world *w)
-{
-    struct weak *weak = &w->weak[random_below(&w->random, WEAK)];
-    int key = root_pick(w), value = root_pick(w);
-    if (w->root_thing[key] == NONE || w->root_thing[value] == NONE) return;
-    fh_gc_handle_free(weak->handle);
-    *weak = (struct weak){.key = w->root_thing[key], .value = w->root_thing[value]};
-    weak->ephemeron = random_chance(&w->random, 2);
-    void *object = weak->ephemeron ? (void *)fh_gc_ephemeron_new(heap, w->root[key], w->root[value])
-                                   : (void *)fh_gc_weak_new(heap, w->root[key]);
-    weak->handle = fh_gc_handle_new(heap, object);
-    EXPECT(object && weak->handle, "memory is out");
-}
-
-/* ---- what is reachable ---------------------------------------------------------------------------------------- */
-
-static int reach(struct world *w, int number)
-{
-    if (number == NONE || w->things[number].reached) return 0;
-    int *stack = malloc(((size_t)w->count + 1) * sizeof *stack), depth = 0, found = 0;
-    w->things[number].reached = true;
-    stack[depth++] = number;
-    while (depth > 0) {
-        struct thing *thing = &w->things[stack[--depth]];
-        found++;
-        for (int i = 0; i < thing->fields; i++) {
-            int to = thing->field[i];
-            if (to == NONE || w->things[to].reached) continue;
-            w->things[to].reached = true;
-            stack[depth++] = to;
-        }
-    }
-    free(stack);
-    return found;
-}
-
-static int reach_all(struct world *w)
-{
-    int found = 0;
-    for (int i = 0; i < w->count; i++) w->things[i].reached = false;
-    for (int i = 0; i < ROOTS; i++) found += reach(w, w->root_thing[i]);
-    for (bool more = true; more;) {
-        more = false;
-        for (int i = 0; i < WEAK; i++) {
-            struct weak *weak = &w->weak[i];
-            if (!weak->ephemeron || weak->dead || !weak->handle) continue;
-            if (!w->things[weak->key].reached || w->things[weak->value].reached) continue;
-            found += reach(w, weak->value);
-            more = true;
-        }
-    }
-    return found;
-}
-
-/* Follows the real objects along the model. */
-static void compare(struct world *w)
-{
-    int *stack = malloc(((size_t)w->count + ROOTS) * sizeof *stack), depth = 0;
-    void **object = malloc(((size_t)w->count + ROOTS) * sizeof *object);
-    bool *seen = calloc((size_t)w->count + 1, 1);
-    for (int i = 0; i < ROOTS; i++) {
-        if (w->root_thing[i] == NONE || seen[w->root_thing[i]]) continue;
-        seen[w->root_thing[i]] = true;
-        stack[depth] = w->root_thing[i];
-        object[depth++] = w->root[i];
-    }
-    while (depth > 0) {
-        int number = stack[--depth];
-        void *at = object[depth];
-        struct thing *thing = &w->things[number];
-        EXPECT(number_of(at) == (uint64_t)number, "object %d became %lu", number,
-               (unsigned long)number_of(at));
-        for (int i = 0; i < thing->fields; i++) {
-            uintptr_t field = (uintptr_t)fields_of(at, thing->kind)[i];
-            if (thing->kind == TAGGED) field &= ~(uintptr_t)7;
-            int to = thing->field[i];
-            EXPECT((field == 0) == (to == NONE), "field %d of object %d", i, number);
-            if (to == NONE) continue;
-            EXPECT(number_of((void *)field) == (uint64_t)to, "field %d of object %d is %lu, not %d",
-                   i, number, (unsigned long)number_of((void *)field), to);
-            if (seen[to]) continue;
-            seen[to] = true;
-            stack[depth] = to;
-            object[depth++] = (void *)field;
-        }
-    }
-    free(stack);
-    free(object);
-    free(seen);
-}
-
-static void compare_weak(struct world *w, bool collected)
-{
-    for (int i = 0; i < WEAK; i++) {
-        struct weak *weak = &w->weak[i];
-        if (weak->handle == NULL) continue;
-        void *object = fh_gc_handle_get(weak->handle);
-        void *key =
-            weak->ephemeron ? fh_gc_ephemeron_key(heap, object) : fh_gc_weak_get(heap, object);
-        if (w->things[weak->key].reached) {
-            EXPECT(key && number_of(key) == (uint64_t)weak->key, "weak key %d", weak->key);
-            if (!weak->ephemeron) continue;
-            void *value = fh_gc_ephemeron_value(heap, object);
-            EXPECT(value && number_of(value) == (uint64_t)weak->value, "value %d", weak->value);
-        } else {
-            EXPECT(!key || !exact || !collected, "weak key %d is not cleared", weak->key);
-            if (key == NULL) weak->dead = true;
-        }
-    }
-}
-
-static bool count_object(void *object, size_t size, const struct fh_gc_type *type, void *data)
-{
-    (void)object;
-    (void)size;
-    (void)type;
-    ++*(int *)data;
-    return true;
-}
-
-/* After a full collection the heap holds what the model reaches, and the weak objects in handles. */
-static void check_exactly(struct world *w)
-{
-    int expected = reach_all(w), found = 0;
-    compare(w);
-    fh_gc_finalize(heap, 0); /* the queue keeps what its objects refer to */
-    EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
-    compare(w);
-    while (fh_gc_finalize(heap, 0)) EXPECT(fh_gc_collect(heap, FH_GC_FULL) == 0, "collect");
-    compare_weak(w, true);
-    for (int i = 0; i < w->count; i++) {
-        struct thing *thing = &w->things[i];
-        EXPECT(!thing->finalized || !thing->reached, "object %d is finalized too early", i);
-        EXPECT(!exact || !thing->finalizable || thing->finalized || thing->reached,
-               "object %d is not finalized", i);
-    }
-    if (!alone) return;
-    for (int i = 0; i < WEAK; i++) expected += w->weak[i].handle != NULL;
-    fh_gc_walk(heap, count_object, &found);
-    /* What lies about on the stack keeps a little. */
-    EXPECT(found >= expected && (!exact || found == expected), "%d objects, the model has %d",
-           found, expected);
-    EXPECT(found < expected + 300, "%d objects, the model has %d", found, expected);
-}
-
-/* ---- runs ------------------------------------------------------------------------------------------------------------ */
-
-static void world_step(struct world *w)
-{
-    unsigned what = (unsigned)random_below(&w->random, 100);
-    if (what < 45) return step_new(w);
-    if (what < 75) return step_store(w);
-    if (what < 90) return step_follow(w);
-    if (what < 95) {
-        int from = root_pick(w);
-        root_set(w, root_pick(w), w->root[from], w->root_thing[from]);
-        if (random_chance(&w->random, 2)) root_set(w, from, NULL, NONE);
-        return;
-    }
-    if (what < 97) return step_weak(w);
-    if (what < 99) return step_finalizer(w);
-    if (random_chance(&w->random, 4)) fh_gc_step(heap, 200);
-    if (random_chance(&w->random, 8)) fh_gc_collect(heap, FH_GC_MINOR);
-    if (alone && random_chance(&w->random, 30)) check_exactly(w);
-}
-
 static int steps;
 static uint64_t seed;
 
 static void *world_run(void *argument)
 {
-    struct world *w = calloc(1, sizeof *w);
-    w->random.state = seed + (uintptr_t)argument * 77;
-    for (int i = 0; i < ROOTS; i++) w->root_thing[i] = NONE;
-    EXPECT(fh_gc_root_add(heap, w->root, ROOTS) == 0, "root");
-    for (int i = 0; i < steps; i++) world_step(w);
-    check_exactly(w);
-    for (int i = 0; i < WEAK; i++) fh_gc_handle_free(w->weak[i].handle);
-    EXPECT(fh_gc_root_remove(heap, w->root) == 0, "remove");
-    for (int i = 0; exact && i < w->count; i++)
-        if (w->things[i].finalizable && !w->things[i].finalized) w->finalized_early++;
-    if (exact) {
-        memset(w->root, 0, sizeof w->root);
-        fh_gc_collect(heap, FH_GC_FULL);
-        while (fh_gc_finalize(heap, 0)) fh_gc_collect(heap, FH_GC_FULL);
-        int found = 0;
-        fh_gc_walk(heap, count_object, &found);
-        EXPECT(found == 0, "%d objects left without a root", found);
-    }
-    free(w->things);
-    if (exact) free(w); /* else finalizers of this world may still run */
+    struct world *world = world_create(seed + (uintptr_t)argument * 77);
+    for (int i = 0; i < steps; i++) world_step(world);
+    world_check(world);
+    world_destroy(world);
     return NULL;
 }
 
@@ -461,12 +58,14 @@ int main(int argc, char **argv)
         options.markers += (uint32_t)number_after(argv[i], "markers=");
         options.sizing += (uint32_t)number_after(argv[i], "sizing=");
     }
-    alone = threads == 1;
-    exact = alone && options.policy != FH_GC_CONCURRENT;
+    bool alone = threads == 1, exact = alone && options.policy != FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;
-    heap = fh_gc_create(&options);
+    /* Under FH_GC_CONCURRENT only FH_GC_COMPACT moves objects. */
+    bool compacts = options.debug & FH_GC_MOVE_ALL && options.policy == FH_GC_CONCURRENT;
+    struct fh_gc_heap *heap = fh_gc_create(&options);
     EXPECT(heap, "create");
+    world_begin(heap, (struct world_rules){.exact = exact, .alone = alone, .compacts = compacts});
     pthread_t thread[64];
     for (int i = 1; i < threads; i++)
         pthread_create(&thread[i], NULL, world_run, (void *)(uintptr_t)i);
@@ -474,8 +73,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < threads; i++) fh_gc_blocking(join, &thread[i]);
     struct fh_gc_stats stats;
     fh_gc_stats_get(heap, &stats);
-    printf("%lu collections, %lu minor, %lu MiB allocated\n", (unsigned long)stats.collections,
-           (unsigned long)stats.minor_collections, (unsigned long)stats.allocated_bytes >> 20);
+    printf("%lu collections, %lu minor, %lu MiB allocated, %lu KiB moved\n",
+           (unsigned long)stats.collections, (unsigned long)stats.minor_collections,
+           (unsigned long)stats.allocated_bytes >> 20, (unsigned long)stats.evacuated_bytes >> 10);
+    if (options.debug & FH_GC_MOVE_ALL) EXPECT(stats.evacuated_bytes > 0, "nothing has moved");
     EXPECT(fh_gc_verify(heap) == 0, "verify");
     fh_gc_destroy(heap);
     return 0;

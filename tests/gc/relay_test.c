@@ -25,6 +25,7 @@ struct item {
     uint64_t count; /* items behind this one */
 };
 FH_GC_TYPE(item, next, other)
+static struct fh_gc_type item_type; /* the same, pinned: an item is known by its address */
 
 static struct fh_gc_heap *heap;
 static struct item **slots; /* an object of the heap, in a handle */
@@ -39,7 +40,7 @@ static uint64_t check_of(const struct item *item)
 
 static struct item *item_new(struct item *next)
 {
-    struct item *item = fh_gc_new(heap, item);
+    struct item *item = fh_gc_new_inline(heap, &item_type, sizeof *item);
     EXPECT(item && item->check == 0 && item->next == NULL && item->count == 0, "a fresh item");
     item->check = check_of(item);
     fh_gc_store(heap, &item->next, next);
@@ -147,6 +148,10 @@ int main(int argc, char **argv)
         options.debug += (uint32_t)number_after(argv[i], "debug=");
     }
     options.initial = 1 << 20;
+    item_type = fh_gc_type_item;
+    item_type.flags = FH_GC_PINNED;
+    item_type.id = 0;
+    EXPECT(fh_gc_type_register(&item_type) == 0, "a type that never moves");
     heap = fh_gc_create(&options);
     EXPECT(heap, "create");
     struct fh_gc_handle *handle = fh_gc_handle_new(heap, fh_gc_new_pointers(heap, SLOTS));

@@ -10,7 +10,7 @@
 extern struct fh_gc_heap *heap;
 
 #define STORE(object, slot, value) fh_gc_store(heap, slot, value)
-#define INIT(object, slot, value) fh_gc_store(heap, slot, value)
+#define INIT(object, slot, value) fh_gc_init(heap, slot, value)
 #define ROOT_STORE(index, value) fh_gc_store(heap, &roots[index], (void *)(value))
 
 FH_GC_TYPE(node, left, right)

@@ -106,6 +106,13 @@ unsigned os_processors(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
+size_t os_cache_size(void)
+{
+    long size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (size <= 0) return 1 * MIB;
+    return base_min(base_max((size_t)size, 512 * KIB), 4 * MIB);
+}
+
 void os_wait_long(_Atomic uint32_t *word, uint32_t value)
 {
     SYS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL);
