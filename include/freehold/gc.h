@@ -419,11 +419,13 @@ enum fh_gc_kind {
 int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
 
 /* Does up to about `budget_us` microseconds of what the collector has to do: marking in progress,
- * sweeping, starting a collection when one is due soon. True if there is more. */
+ * sweeping. Then a collection that is due soon is started: under a policy that stops the program only if
+ * the last full one took less processor time than is left of the budget. True if there is more to do. */
 bool fh_gc_step(struct fh_gc_heap *heap, uint64_t budget_us);
 
-/* No collection starts by itself between park and release; they nest. Allocation goes on up to the
- * limit. Park waits for a collection in progress to end. */
+/* No collection starts by itself between clamp or park and release; they nest. Allocation goes on up to the
+ * limit. Park waits for a collection in progress to end; clamp lets it go on. */
+void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
 void fh_gc_release(struct fh_gc_heap *heap);
 

@@ -697,6 +697,10 @@ void size_note_cycle(struct gc_heap *heap);
 /* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
  * ns of processor time. */
 bool size_minor_is_due(const struct gc_heap *heap);
+
+/* Whether a collection is due soon: so a program that has time may have it now. */
+bool size_is_due_soon(const struct gc_heap *heap);
+
 void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 

@@ -161,6 +161,47 @@ static void test_control__steps_come_to_an_end(void **state)
     }
 }
 
+/* A program with time to spare has the collection before an allocation would. */
+static void test_control__steps_collect_what_is_due_soon(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 8 << 20};
+        heap = fh_gc_create(&options);
+        collect(heap);
+        for (int i = 0; i < 3000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100000);
+        }
+        struct fh_gc_stats stats;
+        fh_gc_stats_get(heap, &stats);
+        assert_true(stats.collections > 3);
+        assert_true(stats.collections_why[FH_GC_WHY_STEP] > 1);
+        if (policies[p] == FH_GC_MARK)
+            assert_int_equal(stats.collections_why[FH_GC_WHY_ALLOCATION], 0);
+        fh_gc_destroy(heap);
+    }
+}
+
+static void test_control__clamped_heaps_do_not_collect(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 1 << 20};
+        heap = fh_gc_create(&options);
+        fh_gc_clamp(heap);
+        for (int i = 0; i < 1000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100);
+        }
+        assert_int_equal(collections(), 0);
+        fh_gc_release(heap);
+        for (int i = 0; i < 4000000; i++) (void)fh_gc_new(heap, node);
+        assert_true(collections() > 1);
+        fh_gc_destroy(heap);
+    }
+}
+
 static void test_control__external_memory_counts(void **state)
 {
     (void)state;
@@ -579,6 +620,8 @@ int main(void)
         cmocka_unit_test(test_control__garbage_alone_never_meets_the_limit),
         cmocka_unit_test(test_control__parked_heaps_do_not_collect),
         cmocka_unit_test(test_control__steps_come_to_an_end),
+        cmocka_unit_test(test_control__steps_collect_what_is_due_soon),
+        cmocka_unit_test(test_control__clamped_heaps_do_not_collect),
         cmocka_unit_test(test_control__external_memory_counts),
         cmocka_unit_test(test_control__several_heaps),
         cmocka_unit_test(test_control__transform_replaces_references),
