@@ -244,13 +244,14 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
-    bool limited = why == FH_GC_WHY_LIMIT;
+    bool limited = why == FH_GC_WHY_LIMIT, external = why == FH_GC_WHY_EXTERNAL;
     switch ((*tries)++) {
     case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
     case 1:
         if (limited)
             gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
+        else if (external ||
+                 (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap)))
             gc_collect(heap, FH_GC_FULL, why, epoch);
         else
             size_grow(heap, slices);
