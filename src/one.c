@@ -47,6 +47,7 @@
 #include "gc/pause.c"
 #include "gc/event.c"
 #include "gc/thread.c"
+#include "gc/fence.c"
 #include "gc/block.c"
 #include "gc/large.c"
 #include "gc/allocate.c"

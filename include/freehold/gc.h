@@ -82,9 +82,11 @@ enum fh_gc_sizing {
 
 /* Debugging, bits of fh_gc_options.debug. */
 enum fh_gc_debug {
-    FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
-    FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
-    FH_GC_MOVE_ALL = 4,      /* every full collection that stops the program moves what may move */
+    FH_GC_VERIFY = 1,   /* check the whole heap before and after each collection */
+    FH_GC_POISON = 2,   /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_MOVE_ALL = 4, /* every full collection that stops the program moves what may move */
+    FH_GC_FENCE = 8,    /* find what is written beyond the end of an object: fh_gc_size is then what
+                                was asked for, and each object takes 16 bytes more */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -552,7 +554,7 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
     FH_GC_EVENT_END = 7,    /* detail: enum fh_gc_kind; value: ns, the sweep of what the
                                     collection before had left included */
-    FH_GC_EVENT_SWEPT = 12, /* the last block that waited was swept; value: bytes free in them */
+    FH_GC_EVENT_SWEPT = 12,    /* the last block that waited was swept; value: bytes free in them */
     FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */
     FH_GC_EVENT_ASSIST = 13,   /* value: ns that an allocating thread marked */
     FH_GC_EVENT_GROW = 8, /* value: bytes up to which the heap may grow now without a collection */

@@ -400,6 +400,8 @@ static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t 
 struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
                                  size_t granules, size_t alignment, size_t *start, size_t *end)
 {
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
     lock_take(&heap->lock);
     uint32_t *link = &heap->partial_first;
     struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
@@ -411,6 +413,7 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
     if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 
@@ -622,7 +625,7 @@ size_t object_size(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     if (LOAD(&block->kind) == FH_SPAN_GC_LARGE) return LOAD(&block->bytes);
-    return meta_granules(meta) << GC_SHIFT;
+    return (meta_granules(meta) << GC_SHIFT) - fence_size(LOAD(&block->owner));
 }
 
 /* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */

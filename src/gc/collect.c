@@ -63,9 +63,11 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
+ * it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
     return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
@@ -98,6 +100,7 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
         mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
@@ -148,6 +151,11 @@ static void compact_prepare(struct gc_heap *heap)
     heap_reserve_free(heap, everything ? used + 1 : used / 16 + 1);
 }
 
+static enum fh_gc_kind plan_kind(const struct plan *plan)
+{
+    return plan->minor ? FH_GC_MINOR : plan->move ? FH_GC_COMPACT : FH_GC_FULL;
+}
+
 /* Holds: the world lock. */
 static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
 {
@@ -156,7 +164,7 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
     plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
-    plan.lost = !heap->has_collector && room_was_lost(heap, why);
+    plan.lost = room_was_lost(heap, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
@@ -164,14 +172,14 @@ static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_w
     uint64_t cpu = os_thread_time_ns();
     collect_with_world(heap, &plan);
     uint64_t end = os_time_ns();
-    size_nursery(heap, start, os_thread_time_ns() - cpu);
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
+    size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
     if (plan.move) heap_trim(heap);
-    gc_event_of(heap, FH_GC_EVENT_END, plan.minor ? FH_GC_MINOR : kind, end - start);
+    gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)

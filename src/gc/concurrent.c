@@ -175,6 +175,8 @@ static void cycle_snapshot(struct gc_heap *heap)
     lock_give(&heap->lock);
     barriers_set(heap, FH_GC_BARRIER_LOG);
     world_give();
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
 }
 
 static bool cycle_round(struct gc_heap *heap)
@@ -244,6 +246,7 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_of(t, heap)->black = false;
     marking_finish(heap, false);
     rates_note(heap, start, os_time_ns());
+    size_note_cycle(heap);
     size_after_collection(heap);
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
     lock_give(&heap->lock);
@@ -253,12 +256,16 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     gc_large_free_dead(heap);
 }
 
-static void cycle_verify(struct gc_heap *heap)
+/* The program stands for it: a debug mode. */
+static void cycle_verify(struct gc_heap *heap, bool ended)
 {
     world_take();
     world_stop(heap);
     mutators_note_holes(heap);
-    heap_verify(heap, true, "at the end of a cycle");
+    if (ended)
+        heap_verify(heap, true, "at the end of a cycle");
+    else
+        fences_verify(heap, "before a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
@@ -268,6 +275,7 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
     heap_sweep_all(heap);
+    if (heap->fenced) cycle_verify(heap, false);
     collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
@@ -275,7 +283,7 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     cycle_settle(heap);
     collection_weak(heap);
     gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
-    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
+    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
     cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
@@ -377,10 +385,51 @@ void world_take_idle(struct gc_heap *heap)
     }
 }
 
+/* Takes part in the marking, as a thread that assists does, until nothing is left or the phase ends: a marker
+ * that is borrowed keeps a round from ending, and one that is borrowed later sees the phase. */
+static bool background_mark(struct gc_heap *heap)
+{
+    enum { QUANTUM = 4096 };
+    struct marker *marker = marker_borrow(heap);
+    bool worked = false;
+    /* In one order with the borrowing; partner: cycle_settle, marking_is_drained. */
+    while (marker && atomic_load(&heap->phase) == PHASE_MARKING && marker_assist(marker, QUANTUM))
+        worked = true;
+    if (marker) marker_return(heap, marker);
+    return worked;
+}
+
+/* Awake from the snapshot to the end of marking; in between rounds there may be nothing for a moment. */
+static void *background_main(void *argument)
+{
+    enum { NAP_US = 200 };
+    struct gc_heap *heap = argument;
+    os_thread_short_slices();
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&heap->background_bell);
+        if (LOAD_ACQUIRE(&heap->cycle_quit)) return NULL;
+        while (LOAD(&heap->phase) == PHASE_MARKING)
+            if (!background_mark(heap)) os_delay_us(NAP_US);
+        os_wait_long(&heap->background_bell, bell);
+    }
+}
+
+static void background_start(struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    wanted = (unsigned)base_min(wanted - 1, BACKGROUND_MARKERS);
+    heap->background_count = 0;
+    while (heap->background_count < wanted &&
+           os_thread_start(&heap->background[heap->background_count], background_main, heap,
+                           256 * KIB))
+        heap->background_count++;
+}
+
 bool collector_start(struct gc_heap *heap)
 {
     bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
+    if (started) background_start(heap);
     return started;
 }
 
@@ -393,7 +442,10 @@ void collector_stop(struct gc_heap *heap)
     STORE_RELEASE(&heap->cycle_quit, true);
     atomic_fetch_add(&heap->cycle_bell, 1);
     os_wake(&heap->cycle_bell);
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
     thread_wait_end(heap->collector);
+    while (heap->background_count > 0) thread_wait_end(heap->background[--heap->background_count]);
 }
 
 /* ---- threads of the program help ---------------------------------------------------------------------------------- */

@@ -46,6 +46,7 @@
 
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
 #define TYPES_SMALL 32 /* of one granule */
@@ -64,7 +65,7 @@ struct gc_block {
                                          which a sweep tells new objects; NULL outside of a cycle */
     uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
     bool young;    /* of a large object: its slots are not armed */
-    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
     uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
@@ -155,6 +156,8 @@ struct log_entry {
 #define LOG_ENTRIES 255
 
 #define MAP_WORDS (BLOCK_GRANULES / 64)
+
+#define BACKGROUND_MARKERS 3
 
 /* A thread's part of a heap. */
 struct mutator {
@@ -296,6 +299,9 @@ struct gc_heap {
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
+    bool slow;              /* the inline path never finds room */
+    bool fenced;            /* FH_GC_FENCE */
+    uint64_t fence_key;
     struct fh_gc_options options;
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
@@ -325,21 +331,26 @@ struct gc_heap {
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
-    _Atomic size_t
-        nursery; /* bytes allocated after which a minor collection is due; 0: all the room */
-    unsigned
-        nursery_cost; /* of collections of a small one, in per cent of the time between, smoothed */
-    _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
+    /* Bytes allocated after which a minor collection is due; 0: all the room. */
+    _Atomic size_t nursery;
+    unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
+    uint64_t full_ns;               /* processor time that the last full collection took */
+    size_t nursery_live;            /* heap->live at the last collection */
+    _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool collector_lost;              /* in a fork */
+    pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
+    unsigned background_count;
+    _Atomic uint32_t background_bell;
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t start;   /* bytes in use at which a cycle starts */
+    size_t cycle_allocated; /* bytes while a cycle went on, smoothed */
     _Atomic size_t
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
@@ -509,6 +520,13 @@ void marking_destroy(struct gc_heap *heap);
 
 /* ---- large objects ---------------------------------------------------------------------------------- */
 
+/* Slices that an object takes. */
+FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
+{
+    size_t bytes = UNLIKELY(heap->fenced) ? base_round_up(size, GC_GRANULE) + FENCE : size;
+    return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
+}
+
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
@@ -518,8 +536,22 @@ void gc_large_free_dead(struct gc_heap *heap);
 /* The first byte of the object of this heap that holds p, or NULL. */
 uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 
-/* Bytes of an object. */
+/* Bytes of an object, without its fence. */
 size_t object_size(const uint8_t *meta);
+
+/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or if there is
+ * something between the two; *size is then the best that can be said. */
+extern bool gc_fenced;
+void fences_init(struct gc_heap *heap);
+void fence_put(const struct gc_heap *heap, void *p, size_t size);
+bool fence_check(const struct gc_heap *heap, const uint8_t *meta, size_t *size);
+
+/* Of this object, whose block is of this heap or none. */
+FH_INLINE size_t fence_size(const struct gc_heap *heap)
+{
+    return UNLIKELY(__atomic_load_n(&gc_fenced, __ATOMIC_RELAXED)) && heap && heap->fenced ? FENCE
+                                                                                           : 0;
+}
 
 bool object_is_new(const uint8_t *meta);
 
@@ -634,6 +666,7 @@ bool collect_minor_is_due(struct gc_heap *heap);
 /* Checks everything; a line and, from inside a collection, abort. Threads stand. */
 bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity);
 void heap_verify(struct gc_heap *heap, bool marked, const char *when);
+void fences_verify(struct gc_heap *heap, const char *when);
 
 /* For fh_describe: whether a live object holds p, in a span of a heap; else the span. */
 bool gc_describe(const void *p, const void **start, size_t *size);
@@ -642,10 +675,13 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
 
-/* Whether enough is young for a minor collection; and how much that is, after a collection that began at
- * `start` and took so much processor time. */
+/* Before it, at the end of a cycle: what was allocated while it went on. */
+void size_note_cycle(struct gc_heap *heap);
+
+/* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
+ * ns of processor time. */
 bool size_minor_is_due(const struct gc_heap *heap);
-void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took);
+void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that

@@ -273,6 +273,17 @@ static void queue_flush(struct marker *marker)
     }
 }
 
+/* Granules of an object of variable size that is not long; 0: it may be. */
+FH_INLINE size_t short_granules(const uint8_t *meta)
+{
+    enum { SHORT = 128 };
+    for (unsigned at = 0; at < SHORT; at += 8) {
+        uint64_t ends = meta_load8(meta + at) & LANES_OF(META_END);
+        if (ends) return at + (base_ctz(ends) >> 3) + 1;
+    }
+    return 0;
+}
+
 /* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is empty. All that
  * is common stays in registers; what is not, candidates that are no plain objects of this heap, types with more
  * than a bitmap, a chunk that is nearly full, goes to marker_process. References are written to the stack
@@ -301,8 +312,10 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
         if (state == mark && !marker->others) continue;
         const struct type *type = type_of_bytes(bytes);
+        size_t length = type->granules;
+        if (length == 0 && type->scan == SCAN_NOTHING) length = short_granules(meta);
         if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
-                     type->scan > SCAN_BITMAP || type->granules == 0)) {
+                     type->scan > SCAN_BITMAP || length == 0)) {
             chunk->count = (size_t)(top - chunk->entry);
             marker_process(marker, oldest);
             if (marker->chunk != chunk) goto out;
@@ -311,7 +324,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         }
         meta_store(meta, (uint8_t)((bytes & ~(unsigned)META_STATE) | mark));
         objects++;
-        granules += type->granules;
+        granules += length;
         const char *p = meta_address(meta);
         for (uint64_t bits = type->bitmap; bits; bits &= bits - 1) {
             uintptr_t reference = word_load(p + base_ctz(bits) * sizeof(void *));

@@ -57,9 +57,8 @@ static bool walk_object(struct gc_heap *heap, uint8_t *meta, size_t granules, vo
 {
     struct walk *walk = data;
     (void)heap;
-    size_t size = granules << GC_SHIFT;
-    if (size > OBJECT_MAX) size = object_size(meta);
-    return walk->function(meta_address(meta), size, type_at(meta)->public, walk->data);
+    (void)granules;
+    return walk->function(meta_address(meta), object_size(meta), type_at(meta)->public, walk->data);
 }
 
 GC_PUBLIC int fh_gc_walk(struct fh_gc_heap *public, fh_gc_walk_fn *function, void *data)

@@ -5,6 +5,8 @@
  */
 #include "gc/kit.h"
 
+#include <freehold/freehold.h>
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,6 +348,30 @@ static void test_control__quantiles_of_known_pauses(void **state)
     assert_int_equal(fh_gc_pauses_quantile(&none, 5000), 0);
 }
 
+/* Heaps that are made while they hold have them, whatever the program asks for. */
+static void test_control__options_of_the_environment(void **state)
+{
+    (void)state;
+    struct fh_gc_stats stats;
+    assert_int_equal(fh_option_set("gc_debug", "fence"), 0);
+    assert_int_equal(fh_option_set("gc_stress", "10"), 0);
+    heap = fh_gc_create(NULL);
+    assert_int_equal(fh_option_set("gc_debug", "0"), 0);
+    assert_int_equal(fh_option_set("gc_stress", "0"), 0);
+    volatile char *p = fh_gc_new_bytes(heap, 3);
+    for (int i = 0; i < 99; i++) assert_non_null(fh_gc_new_bytes(heap, 3));
+    fh_gc_stats_get(heap, &stats);
+    assert_int_equal(stats.collections_why[FH_GC_WHY_STRESS], 10);
+    assert_int_equal(fh_gc_size(heap, (void *)p), 3);
+    p[3] = 1;
+    assert_int_equal(fh_gc_verify(heap), -EINVAL);
+    p[3] = 0;
+    fh_gc_destroy(heap);
+    heap = fh_gc_create(NULL);
+    assert_int_equal(fh_gc_size(heap, fh_gc_new_bytes(heap, 3)), 16);
+    fh_gc_destroy(heap);
+}
+
 /* ---- misuse ------------------------------------------------------------------------------------------------------------------ */
 
 static const struct fh_gc_field outside[] = {{24, 1}}, misaligned[] = {{4, 1}}, wide[] = {{8, 3}};
@@ -529,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_control__why_alive),
         cmocka_unit_test(test_control__numbers_and_events),
         cmocka_unit_test(test_control__quantiles_of_known_pauses),
+        cmocka_unit_test(test_control__options_of_the_environment),
         cmocka_unit_test(test_misuse__wrong_types_are_refused),
         cmocka_unit_test(test_misuse__absurd_options),
         cmocka_unit_test(test_misuse__more_types_than_there_are_numbers),
