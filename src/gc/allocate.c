@@ -245,14 +245,14 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
-    bool limited = why == FH_GC_WHY_LIMIT;
+    bool limited = why == FH_GC_WHY_LIMIT, external = why == FH_GC_WHY_EXTERNAL;
     bool generations = heap->options.policy == FH_GC_GENERATIONAL;
     unsigned try = (*tries)++, last = 1 + generations;
     if (try == 0)
         gc_collect(heap, FH_GC_MINOR, why, epoch);
     else if (limited && try == last)
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-    else if (try == 1 && generations && (limited || !collect_minor_is_due(heap)))
+    else if (try == 1 && (external || (generations && (limited || !collect_minor_is_due(heap)))))
         gc_collect(heap, FH_GC_FULL, why, epoch);
     else if (!limited)
         size_grow(heap, slices);

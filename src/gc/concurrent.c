@@ -137,7 +137,8 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     uint32_t block[] = {mutator->block, mutator->medium_block};
     for (unsigned i = 0; i < 2; i++) {
         if (block[i] == 0) continue;
-        block_note_snapshot(heap, gc_block_at(block[i]));
+        if (!block_note_snapshot(heap, gc_block_at(block[i])))
+            STORE(&heap->marking_state->overflow, 1);
         gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
     }
     mutator->black = true;

@@ -503,7 +503,7 @@ void heap_unsweep(struct gc_heap *heap, bool young);
 void heap_arm_young(struct gc_heap *heap);
 
 /* A map of what is in use in a block, for its snapshot. */
-void block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
+bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
 
 /* Free blocks beyond what the heap may grow to go back to the arena. */
 void heap_trim(struct gc_heap *heap);

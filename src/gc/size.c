@@ -181,7 +181,8 @@ void size_after_collection(struct gc_heap *heap)
 void size_grow(struct gc_heap *heap, size_t slices)
 {
     size_t need = heap_bytes(heap) + base_max(slices << SLICE_SHIFT, heap->live / 16);
-    if (need <= heap->target) return;
-    heap->target = size_bounded(heap, base_round_up(need, SLICE_SIZE));
+    size_t target = size_bounded(heap, base_round_up(need, SLICE_SIZE)) + size_external(heap);
+    if (target <= heap->target) return;
+    heap->target = target;
     gc_event(heap, FH_GC_EVENT_GROW, heap->target);
 }
