@@ -552,7 +552,7 @@ enum fh_gc_event_kind {
     FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
     FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
     FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
-    FH_GC_EVENT_END = 7,    /* detail: enum fh_gc_kind; value: ns, the sweep of what the
+    FH_GC_EVENT_END = 7,         /* detail: enum fh_gc_kind; value: ns, the sweep of what the
                                     collection before had left included */
     FH_GC_EVENT_SWEPT = 12,    /* the last block that waited was swept; value: bytes free in them */
     FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */
