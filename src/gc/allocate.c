@@ -447,21 +447,25 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     memset(mutator, 0, offsetof(struct mutator, log));
-    memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    *context_of(thread, heap) = (struct fh_gc_context){.barrier = FH_GC_BARRIER_OFF};
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+    uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
+    if (phase == PHASE_ARMED) {
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
+    } else if (phase != PHASE_IDLE) {
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
         mutator->black = true;
     }
 }
 
-/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
- * clears it. */
+/* Its blocks may hold an object half made. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     mutator_flush_log(heap, mutator);
+    if (mutator->block) block_mend(gc_block_at(mutator->block));
+    if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
 }

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
+#include "gc/search.h"
 #include "os/os.h"
-
-#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
 
@@ -54,6 +53,13 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+/* New objects are not: they are looked at as well when everything is (marking_repair). */
+static bool is_marked(const struct gc_heap *heap, uintptr_t word)
+{
+    uint8_t *meta = object_find(heap, word);
+    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
+}
+
 static bool marker_work(struct marker *marker, size_t most);
 
 /* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
@@ -61,7 +67,7 @@ static bool marker_work(struct marker *marker, size_t most);
 static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
 {
     if (marker_chunk_full(marker)) return true;
-    if (mark_is_set(marker->visitor.heap, word)) return false;
+    if (is_marked(marker->visitor.heap, word)) return false;
     if (!marker->repairs || marker->nested) {
         STORE(&marker->visitor.heap->marking_state->overflow, 1);
         return false;
@@ -132,9 +138,19 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
 
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    uintptr_t base = side_base();
-    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
+    struct search search = search_begin();
+    uintptr_t whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+    while (at < end) {
+        struct chunk *chunk = marker->chunk;
+        if (LIKELY(at < whole && chunk->count + SEARCH_WORDS <= CHUNK_ENTRIES)) {
+            chunk->count += search_eight(&search, at, chunk->entry + chunk->count);
+            at += SEARCH_WORDS * sizeof(void *);
+        } else {
+            marker_word(marker, word_load((void *)at), search.base, search.range);
+            at += sizeof(void *);
+            whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+        }
+    }
 }
 
 /* References at the words of a bitmap, for markers that are not in marker_run_chunk. */
@@ -511,9 +527,23 @@ static void marking_begin_concurrent(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     marking->count = 1;
-    STORE(&marking->overflow, 0);
     STORE(&marking->idle, 1); /* so that markers share with threads that assist */
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+static unsigned markers_wanted(const struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    return (unsigned)base_min(wanted, MARKERS);
+}
+
+void marking_prepare(struct gc_heap *heap)
+{
+    unsigned wanted = markers_wanted(heap) - 1;
+    if (LIKELY(__atomic_load_n(&helpers.count, __ATOMIC_RELAXED) >= wanted)) return;
+    world_take();
+    helpers_start(wanted);
+    world_give();
 }
 
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
@@ -523,9 +553,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
         return;
     }
     struct marking *marking = heap->marking_state;
-    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
-    wanted = parallel ? (unsigned)base_min(wanted, MARKERS) : 1;
-    helpers_start(wanted - 1);
+    unsigned wanted = parallel ? markers_wanted(heap) : 1;
     marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
@@ -710,8 +738,7 @@ void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end)
 
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word)
 {
-    uint8_t *meta = object_find(heap, word);
-    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark || object_is_new(meta);
+    return is_marked(heap, word) || object_is_new(object_find(heap, word));
 }
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)

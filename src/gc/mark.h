@@ -17,6 +17,11 @@
 
 #include "gc/gc.h"
 
+#define ROOTS_PART (128 * KIB) /* of a root that is visited at a time */
+#define SOME 256 /* entries of a list that are looked at without letting go of its lock */
+/* For who searches memory that others write to, and no object of C's. */
+#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
+
 #define QUEUE 16
 #define CHUNK_SIZE 4096
 #define CHUNK_ENTRIES ((CHUNK_SIZE - 16) / sizeof(void *))
@@ -73,6 +78,10 @@ struct marking {
     struct marker marker[MARKERS];
 };
 
+/* Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
+ * none of them. */
+void marking_prepare(struct gc_heap *heap);
+
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel);
@@ -118,13 +127,44 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
 /* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor, bool self);
+void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor);
 
 /* Slots of old objects that barriers have remembered. */
 void remembered_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 
-/* Reads the list of modules; not while threads stand. */
-void roots_refresh(struct gc_heap *heap);
+/* Who waits for a lock gets it, and then the caller again. */
+FH_INLINE void lock_breathe(struct lock *lock)
+{
+    bool wanted = LOAD(&lock->word) == 2;
+    lock_give(lock);
+    for (unsigned spin = 0; wanted && spin < 1000 && !lock_is_held(lock); spin++) base_pause();
+    lock_take(lock);
+}
+
+/* What keeps references that a thread has no name for: registers and stack. */
+void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor);
+
+/* Each aligned word of a range that may be changing. */
+FH_INLINE void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintptr_t end)
+{
+    start = base_round_up(start, sizeof(void *));
+    if (end > start)
+        visitor->range(visitor, (const uintptr_t *)start, (end - start) / sizeof(void *));
+}
+
+/* modules.c. Calls the function while no module can come or go. Who stops threads to look at roots does it
+ * inside: the world lock is never held by who comes here. Not busy. */
+typedef void modules_fn(void *data);
+void modules_hold(modules_fn *function, void *data);
+
+/* Static data of all modules, part by part. */
+void modules_visit(struct fh_gc_visitor *visitor);
+
+/* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is false. */
+void modules_enter(void);
+void modules_leave(void);
+bool modules_fork_prepare(void);
+void modules_fork_end(void);
 
 /* weak.c: an ephemeron was reached; its value when its key is marked, else later. */
 void ephemeron_reach(struct marker *marker, void *ephemeron);

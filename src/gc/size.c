@@ -84,14 +84,26 @@ static unsigned nursery_cost(const struct gc_heap *heap, uint64_t took)
 
 void size_nursery(struct gc_heap *heap, bool minor, uint64_t took)
 {
+    if (!minor) heap->full_ns = took;
     if (heap->options.policy != FH_GC_GENERATIONAL) return;
     bool small = minor && heap->nursery;
-    if (!minor) heap->full_ns = took;
     heap->nursery_cost =
         small ? (heap->nursery_cost * 3 + nursery_cost(heap, took)) / 4 : NURSERY_COST_MOST / 2;
     heap->nursery = small && heap->nursery_cost > NURSERY_COST_MOST ? 0 : nursery_small();
     heap->nursery_start = LOAD(&heap->allocated);
     heap->nursery_live = heap->live;
+}
+
+bool size_is_due_soon(const struct gc_heap *heap)
+{
+    enum { SOON = 8 }; /* an eighth of the room before it is due */
+    if (LOAD(&heap->parked)) return false;
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    size_t used = heap_bytes(heap) - (heap->free_count << SLICE_SHIFT);
+    if (heap->has_collector) return size_in_use(heap) + room / SOON > heap->start;
+    size_t nursery = heap->nursery, young = LOAD(&heap->allocated) - heap->nursery_start;
+    if (nursery && young + nursery / SOON > nursery) return true;
+    return used + size_external(heap) + room / SOON > heap->target;
 }
 
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)
@@ -140,7 +152,7 @@ static size_t size_bounded(const struct gc_heap *heap, size_t target)
 static size_t size_start(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->live, heap->target);
-    size_t need = room / 2;
+    size_t need = room / 3;
     if (heap->cycle_allocated) need = heap->cycle_allocated / 4 * 5 + room / 10;
     return heap->target - base_max(base_min(need, room / 4 * 3), room / 8);
 }
