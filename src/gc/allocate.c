@@ -133,7 +133,7 @@ static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t si
     medium_leave(heap, mutator);
     struct gc_block *block = block_take(heap, mutator, true, &zero, map);
     mutator->medium_is_hole = block == NULL;
-    if (block == NULL)
+    if (block == NULL && !size_minor_is_due(heap))
         block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
     if (block == NULL) return false;
     uintptr_t base = (uintptr_t)gc_block_start(block);
@@ -216,12 +216,15 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After a cycle in vain objects are moved. False: nothing helped. */
+ * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
-    if (*tries == 1 && why == FH_GC_WHY_LIMIT) {
+    enum {
+        CYCLES = 3
+    }; /* what one brings other threads may take; to move objects stops them all */
+    if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
         ++*tries;
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
         return true;
@@ -234,30 +237,27 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     if (helped) return true;
     cycle_wait(heap, number);
-    return ++*tries < 4;
+    return ++*tries <= CYCLES + 2;
 }
 
-/* Nothing was found: collect, collect fully (at the limit, moving objects), grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
-    bool limited = why == FH_GC_WHY_LIMIT;
-    switch ((*tries)++) {
-    case 0: gc_collect(heap, FH_GC_MINOR, why, epoch); return true;
-    case 1:
-        if (limited)
-            gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-        else if (heap->options.policy == FH_GC_GENERATIONAL && !collect_minor_is_due(heap))
-            gc_collect(heap, FH_GC_FULL, why, epoch);
-        else
-            size_grow(heap, slices);
-        return true;
-    default:
-        /* Other threads may have taken what was found; then some thread got on at least. */
-        if (!limited) size_grow(heap, slices);
-        return !limited || *tries < 4;
-    }
+    bool limited = why == FH_GC_WHY_LIMIT, external = why == FH_GC_WHY_EXTERNAL;
+    bool generations = heap->options.policy == FH_GC_GENERATIONAL;
+    unsigned try = (*tries)++, last = 1 + generations;
+    if (try == 0)
+        gc_collect(heap, FH_GC_MINOR, why, epoch);
+    else if (limited && try == last)
+        gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
+    else if (try == 1 && (external || (generations && (limited || !collect_minor_is_due(heap)))))
+        gc_collect(heap, FH_GC_FULL, why, epoch);
+    else if (!limited)
+        size_grow(heap, slices);
+    /* Other threads may have taken what was found; then some thread got on at least. */
+    return !limited || try <= last + 1;
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
@@ -447,21 +447,25 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     memset(mutator, 0, offsetof(struct mutator, log));
-    memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    *context_of(thread, heap) = (struct fh_gc_context){.barrier = FH_GC_BARRIER_OFF};
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+    uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
+    if (phase == PHASE_ARMED) {
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
+    } else if (phase != PHASE_IDLE) {
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
         mutator->black = true;
     }
 }
 
-/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
- * clears it. */
+/* Its blocks may hold an object half made. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     mutator_flush_log(heap, mutator);
+    if (mutator->block) block_mend(gc_block_at(mutator->block));
+    if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
 }

@@ -302,15 +302,23 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
 
 static const uint64_t map_empty[MAP_WORDS];
 
-/* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
-void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
+/* False: memory for it was refused. Then it is as if all in the block were younger than the snapshot, and alive;
+ * which is right for an empty one, and else what its objects refer to has to be found by a repair. */
+bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
-    if (LOAD(&block->snapshot)) return; /* its first in this cycle counts */
+    if (LOAD(&block->snapshot)) return true; /* its first in this cycle counts */
     uint64_t *map = vector_add(&heap->snapshots);
     if (map) block_map(block, 0, NULL, map);
     for (size_t word = 0; map && word < MAP_WORDS; word++)
         map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
     STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
+    return map != NULL;
+}
+
+/* Whether a thread may take a block that is not empty. */
+static bool snapshot_has_room(struct gc_heap *heap, const struct mutator *mutator)
+{
+    return !mutator->black || vector_reserve(&heap->snapshots, heap->snapshots.count + 1);
 }
 
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
@@ -369,6 +377,7 @@ struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator,
     size_pace(heap, gc_local.thread);
     if (size_minor_is_due(heap)) return NULL;
     heap_lock(heap);
+    empty = empty || !snapshot_has_room(heap, mutator);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
@@ -423,6 +432,10 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     struct gc_thread *self = gc_local.thread;
     pause_begin(self, heap);
     lock_take(&heap->lock);
+    if (!snapshot_has_room(heap, mutator)) {
+        lock_give(&heap->lock);
+        return NULL;
+    }
     uint32_t *link = &heap->partial_first;
     struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
     uint32_t rest = *link;

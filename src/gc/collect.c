@@ -63,9 +63,11 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
+ * it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
+    if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
     return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
@@ -112,11 +114,20 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 
 /* ---- one collection -------------------------------------------------------------------------------------- */
 
-/* The stack of the thread that collects is published like the others'. */
-static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
+struct request {
+    struct gc_heap *heap;
+    enum fh_gc_kind kind;
+    enum fh_gc_why why;
+    uint32_t seen; /* collect_count */
+    bool done;
+    struct stack_top top;
+};
+
+static void collect_with_world(const struct request *request, struct plan *plan)
 {
+    struct gc_heap *heap = request->heap;
     uint64_t start = os_time_ns();
-    thread_publish(gc_local.thread);
+    stack_top_publish(&request->top);
     world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
@@ -155,25 +166,26 @@ static enum fh_gc_kind plan_kind(const struct plan *plan)
 }
 
 /* Holds: the world lock. */
-static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
+static void collect_now(const struct request *request)
 {
+    struct gc_heap *heap = request->heap;
+    enum fh_gc_why why = request->why;
     uint64_t start = os_time_ns();
     world_is_for(heap);
-    struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
+    struct plan plan = {.minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
-    plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
-    plan.lost = !heap->has_collector && room_was_lost(heap, why);
-    roots_refresh(heap);
+    plan.compact = request->kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
+    plan.lost = room_was_lost(heap, why);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
     collection_begins(heap, why);
     uint64_t cpu = os_thread_time_ns();
-    collect_with_world(heap, &plan);
+    collect_with_world(request, &plan);
     uint64_t end = os_time_ns();
-    size_nursery(heap, start, os_thread_time_ns() - cpu);
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
+    size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
     if (plan.move) heap_trim(heap);
@@ -185,8 +197,23 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
     return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
 }
 
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
+static void collect_holding(void *data)
+{
+    struct request *request = data;
+    struct gc_thread *self = gc_local.thread;
+    world_take();
+    request->done = !cycle_goes_on(request->heap);
+    self->busy++;
+    if (request->done && collect_count(request->heap, request->kind) == request->seen)
+        collect_now(request);
+    world_give();
+    thread_leave(self);
+}
+
 /* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
-void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
+FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
+                            uint32_t seen)
 {
     struct gc_thread *self = thread_self();
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
@@ -194,13 +221,16 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
+    marking_prepare(heap);
+    struct request request = {heap, kind, why, seen, false, {0}};
+    STACK_TOP(&request.top);
     pause_begin(self, heap);
-    world_take_idle(heap);
-    self->busy++;
-    if (collect_count(heap, kind) == seen) collect_now(heap, kind, why);
-    world_give();
+    while (!request.done) {
+        world_take_idle(heap);
+        world_give();
+        modules_hold(collect_holding, &request);
+    }
     pause_end(self);
-    thread_leave(self);
 }
 
 /* All free blocks go back to the arena, from where the purger returns them to the kernel. */

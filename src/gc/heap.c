@@ -58,8 +58,10 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
+    /* So that a cycle need not ask for memory for the blocks that a few threads allocate in. */
+    if (options->policy == FH_GC_CONCURRENT && !vector_reserve(&heap->snapshots, 64)) return false;
     size_after_collection(heap);
-    size_nursery(heap, heap->collected_ns, 0);
+    size_nursery(heap, false, 0);
     return true;
 }
 

@@ -161,6 +161,47 @@ static void test_control__steps_come_to_an_end(void **state)
     }
 }
 
+/* A program with time to spare has the collection before an allocation would. */
+static void test_control__steps_collect_what_is_due_soon(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 8 << 20};
+        heap = fh_gc_create(&options);
+        collect(heap);
+        for (int i = 0; i < 3000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100000);
+        }
+        struct fh_gc_stats stats;
+        fh_gc_stats_get(heap, &stats);
+        assert_true(stats.collections > 3);
+        assert_true(stats.collections_why[FH_GC_WHY_STEP] > 1);
+        if (policies[p] == FH_GC_MARK)
+            assert_int_equal(stats.collections_why[FH_GC_WHY_ALLOCATION], 0);
+        fh_gc_destroy(heap);
+    }
+}
+
+static void test_control__clamped_heaps_do_not_collect(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 1 << 20};
+        heap = fh_gc_create(&options);
+        fh_gc_clamp(heap);
+        for (int i = 0; i < 1000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100);
+        }
+        assert_int_equal(collections(), 0);
+        fh_gc_release(heap);
+        for (int i = 0; i < 4000000; i++) (void)fh_gc_new(heap, node);
+        assert_true(collections() > 1);
+        fh_gc_destroy(heap);
+    }
+}
+
 static void test_control__external_memory_counts(void **state)
 {
     (void)state;
@@ -518,6 +559,35 @@ static void blocked_allocates(void *unused)
     blocked_allocates_body();
 }
 
+static void detached_allocates(void *unused)
+{
+    (void)unused;
+    heap = fh_gc_create(NULL);
+    fh_gc_thread_detach();
+    (void)fh_gc_new_bytes(heap, 100);
+}
+
+static void detached_stores(void *policy)
+{
+    static struct node *slot;
+    struct fh_gc_options options = {.policy = *(enum fh_gc_policy *)policy};
+    heap = fh_gc_create(&options);
+    struct node *node = node_new(heap, 1);
+    fh_gc_thread_detach();
+    fh_gc_store(heap, &slot, node);
+}
+
+static void test_misuse__detached_thread_stores(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        enum fh_gc_policy policy = policies[p];
+        struct child_end end = child_run(detached_stores, &policy);
+        assert_int_equal(end.signal, SIGABRT);
+        assert_non_null(strstr(end.said, "freehold: gc: a detached thread uses a heap"));
+    }
+}
+
 static void test_misuse__ends_in_a_clear_line(void **state)
 {
     (void)state;
@@ -530,6 +600,7 @@ static void test_misuse__ends_in_a_clear_line(void **state)
         {trace_allocates, "while objects are traced"},
         {stale_store, "refers to memory that was freed"},
         {blocked_allocates, "inside fh_gc_blocking"},
+        {detached_allocates, "a detached thread uses a heap"},
     };
     for (size_t i = 0; i < COUNT_OF(misuse); i++) {
         struct child_end end = child_run(misuse[i].body, NULL);
@@ -543,11 +614,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misuse__ends_in_a_clear_line),
+        cmocka_unit_test(test_misuse__detached_thread_stores),
         cmocka_unit_test(test_control__limit_is_kept),
         cmocka_unit_test(test_control__callback_makes_room),
         cmocka_unit_test(test_control__garbage_alone_never_meets_the_limit),
         cmocka_unit_test(test_control__parked_heaps_do_not_collect),
         cmocka_unit_test(test_control__steps_come_to_an_end),
+        cmocka_unit_test(test_control__steps_collect_what_is_due_soon),
+        cmocka_unit_test(test_control__clamped_heaps_do_not_collect),
         cmocka_unit_test(test_control__external_memory_counts),
         cmocka_unit_test(test_control__several_heaps),
         cmocka_unit_test(test_control__transform_replaces_references),
