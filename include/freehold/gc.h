@@ -527,10 +527,12 @@ struct fh_gc_stats {
     uint64_t
         pinned_blocks; /* that the last collection could not empty, since stacks refer to them */
     uint64_t objects_marked; /* by the last collection */
-    uint64_t mark_ns;  /* ever: of marking while the program stood, or else of the marking thread's
+    uint64_t mark_ns; /* ever: of marking while the program stood, or else of the marking thread's
                                  processor time */
-    uint64_t sweep_ns; /* ever: of sweeping, by whichever thread */
-    uint64_t stop_ns;  /* ever: that the program stood */
+    uint64_t
+        sweep_ns; /* ever: of sweeping, by whichever thread; but not for an allocation that finds room
+                          in the first block that it sweeps */
+    uint64_t stop_ns;           /* ever: that the program stood */
     uint64_t handshakes;        /* of all threads, ever */
     uint64_t assists;           /* ever: times that an allocating thread marked */
     uint64_t stack_overflows;   /* of the mark stack, each mended by a pass over the heap */

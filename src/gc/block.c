@@ -275,17 +275,27 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
     return NULL;
 }
 
-/* Sweeps up to `most` blocks for one with room. */
+/* Sweeps up to `most` blocks for one with room. The first is soon swept: two looks at the clock would cost as
+ * much as a hundredth of what fits into it. */
 static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigned most,
                                        uint64_t map[MAP_WORDS])
 {
-    size_t room;
+    struct gc_thread *self = gc_local.thread;
     struct gc_block *block = NULL;
-    uint64_t start = os_time_ns();
-    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--, block = NULL) {
-        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) break;
+    uint64_t start = 0;
+    size_t room;
+    for (unsigned swept = 0; swept < most; swept++) {
+        if (swept == 1) {
+            start = os_time_ns();
+            pause_begin(self, heap);
+        }
+        block = sweep_next(heap, map, &room);
+        if (block == NULL || (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES))) break;
         block_put_swept(heap, block, room);
+        block = NULL;
     }
+    if (start == 0) return block;
+    pause_end_above(self, PAUSE_LEAST_NS);
     heap->stats.sweep_ns += os_time_ns() - start;
     return block;
 }
@@ -339,6 +349,16 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
     return block;
 }
 
+/* Whoever holds it may be sweeping many blocks. */
+static void heap_lock(struct gc_heap *heap)
+{
+    struct gc_thread *self = gc_local.thread;
+    if (LIKELY(lock_try(&heap->lock))) return;
+    pause_begin(self, heap);
+    lock_take(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
+}
+
 /* Holds: heap->lock. */
 static void block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block)
 {
@@ -351,12 +371,12 @@ static void block_begin(struct gc_heap *heap, const struct mutator *mutator, str
     if (heap->logs && !young) STORE(&heap->remembered_lost, true);
 }
 
-static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutator *mutator,
-                                       bool empty, bool *zero, uint64_t map[MAP_WORDS])
+struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
+                            bool *zero, uint64_t map[MAP_WORDS])
 {
     size_pace(heap, gc_local.thread);
     if (size_minor_is_due(heap)) return NULL;
-    lock_take(&heap->lock);
+    heap_lock(heap);
     empty = empty || !snapshot_has_room(heap, mutator);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) block_begin(heap, mutator, block);
@@ -426,16 +446,6 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
     if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
-    pause_end_above(self, PAUSE_LEAST_NS);
-    return block;
-}
-
-struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
-                            bool *zero, uint64_t map[MAP_WORDS])
-{
-    struct gc_thread *self = gc_local.thread;
-    pause_begin(self, heap);
-    struct gc_block *block = block_look_for(heap, mutator, empty, zero, map);
     pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }

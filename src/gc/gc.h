@@ -7,7 +7,8 @@
  *      large.c      large objects                            mark.c     the tracer
  *      type.c       types and their numbers                  weak.c     what marking does not follow
  *      collect.c    a collection, as one page of verbs       size.c     when to collect
- *      compact.c    objects that move
+ *      compact.c    objects that move                        pause.c    when a thread does not run
+ *      verify.c, fence.c   what may be wrong with the heap   event.c, stats.c   facts out
  *
  * A block's life, with the function on each arrow:
  *

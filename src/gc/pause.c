@@ -8,9 +8,10 @@
  *      collecting, waiting for a cycle     gc_collect, cycle_wait
  *      out of memory                       allocate_waiting, but for the program's own callback
  *      helping to mark                     cycle_assist
- *      looking for a block, sweeping       block_take, if that takes longer than PAUSE_LEAST_NS
+ *      sweeping for room, waiting for the  sweep_for_room, heap_lock, block_take_hole; if that takes longer
+ *      heap's lock                         than PAUSE_LEAST_NS
  *
- * They lie in each other (who waits for the lock is stopped meanwhile, who takes a block assists): the
+ * They lie in each other (who waits for the world lock is stopped meanwhile): the
  * outermost is the pause. A thread that is SAFE all the time that others stand has no pause, nor is there
  * one in what a program asks for to look at its heap (walks, statistics, fh_gc_step).
  *
