@@ -18,6 +18,11 @@
 #include "os/linux/vm.c"
 #endif
 
+/* event: facts out; receives numbers and knows nothing of what they count */
+#include "event/histogram.c"
+#include "event/ring.c"
+#include "event/utilisation.c"
+
 /* span: the arena, spans, their descriptors, the registry, the purger */
 #include "span/arena.c"
 #include "span/purger.c"
@@ -39,6 +44,8 @@
 /* gc: the collector */
 #include "gc/side.c"
 #include "gc/type.c"
+#include "gc/pause.c"
+#include "gc/event.c"
 #include "gc/thread.c"
 #include "gc/block.c"
 #include "gc/large.c"

@@ -1,7 +1,9 @@
-/* A graph with cycles, in twenty lines: cc graph.c -lfreehold. Nothing is freed by hand, nothing leaks. */
+/* A graph with cycles, in twenty lines: cc graph.c -lfreehold. Nothing is freed by hand, nothing leaks. With
+ * --json it says what the collector did. */
 #include <freehold/gc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct vertex {
     struct vertex *neighbour[4];
@@ -9,7 +11,7 @@ struct vertex {
 };
 FH_GC_TYPE(vertex, neighbour)
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct fh_gc_heap *heap = fh_gc_create(NULL);
     struct vertex *here = fh_gc_new(heap, vertex);
@@ -27,6 +29,9 @@ int main(void)
     printf("vertex %d; %zu MiB allocated, %zu MiB in the heap, %zu collections\n", here->number,
            (size_t)stats.allocated_bytes >> 20, (size_t)stats.heap_bytes >> 20,
            (size_t)stats.collections);
+    static char json[8192];
+    fh_gc_stats_json(heap, json, sizeof json);
+    if (argc > 1 && strcmp(argv[1], "--json") == 0) puts(json);
     fh_gc_destroy(heap);
     return 0;
 }

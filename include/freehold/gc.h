@@ -27,6 +27,13 @@
  * all (NULL, a tagged integer, memory of malloc, a static object), which is passed over. References
  * from the objects of one heap to those of another are passed over too, and keep nothing alive.
  *
+ * Objects may move, rarely: see FH_GC_COMPACT. Local variables never go stale, since what a stack or
+ * register refers to stays where it is; exact references follow, those to an object's inside keep
+ * their offset. What the collector does not know of does not follow: an address in memory of malloc
+ * that is no root, in another heap's object, in a leaf object, or disguised. An object with such
+ * references is to be pinned, or the heap made with no_moving. A field of an exact type that holds the
+ * address of an object is taken for a reference, so numbers of any value do not belong there.
+ *
  * Rules. Unless said otherwise functions may be called from any thread, not from signal handlers,
  * and not from trace functions or listeners. Sizes are in bytes. Allocation fails with NULL and
  * errno; other calls return 0 or a negative errno. What a program must not do ends in a line on
@@ -113,7 +120,8 @@ struct fh_gc_options {
 };
 
 /* Makes a heap; options NULL, or zeroed in part, for the standard. NULL with errno: EINVAL for options
- * that make no sense, ENOSPC beyond FH_GC_HEAPS, ENOMEM. The calling thread is attached. */
+ * that make no sense, ENOSPC beyond FH_GC_HEAPS, EAGAIN when the system refuses the heap's thread, ENOMEM.
+ * The calling thread is attached. */
 struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options);
 
 /* Frees the whole heap at once: every object, root, handle, weak reference. Pending finalizers are not
@@ -131,7 +139,7 @@ struct fh_gc_field {
 enum fh_gc_type_flags {
     FH_GC_LEAF = 1,         /* holds no references */
     FH_GC_CONSERVATIVE = 2, /* every aligned word may be one */
-    FH_GC_PINNED = 4,       /* never moves */
+    FH_GC_PINNED = 4,       /* never moves; a block that holds one is not emptied */
 };
 
 /* Reports the references of an object by the fh_gc_visit functions. May run at any time in any thread,
@@ -374,7 +382,8 @@ bool fh_gc_table_next(struct fh_gc_heap *heap, struct fh_gc_table *table, size_t
                       void **value);
 
 /* A slot outside of the traced memory (in a leaf object, in a block of malloc) that is set to NULL when
- * `target` is found unreachable, before finalizers run. One slot has one link. */
+ * `target` is found unreachable, before finalizers run. One slot has one link. When the target moves, a
+ * slot that holds its address, plainly or complemented, gets the new one. */
 int fh_gc_link_add(struct fh_gc_heap *heap, void *slot, void *target);
 int fh_gc_link_remove(struct fh_gc_heap *heap, void *slot);
 
@@ -398,8 +407,15 @@ size_t fh_gc_finalize_pending(struct fh_gc_heap *heap);
 enum fh_gc_kind {
     FH_GC_MINOR = 0,   /* young objects only, where the policy has generations; else full */
     FH_GC_FULL = 1,    /* everything; under FH_GC_CONCURRENT the caller waits for the end of it */
-    FH_GC_COMPACT = 2, /* full, and gives all memory back that can go; objects do not move yet */
+    FH_GC_COMPACT = 2, /* full, moves objects together, and gives all memory back that can go */
 };
+
+/* What moves when. A collection that moves objects is full and stops the program (under
+ * FH_GC_CONCURRENT too). It empties sparse blocks into the holes of others: on FH_GC_COMPACT; before
+ * memory is refused at the limit; and by itself, but not under FH_GC_CONCURRENT, when fragmentation asks
+ * for it. What stays: objects that stacks, registers, static variables, ranges or conservative objects
+ * refer to, pinned ones, ones above 64 KiB, ones allocated at a multiple of more than 16. Under
+ * `exact_stacks` local variables in frames follow. */
 
 /* Collects now, even if parked. */
 int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
@@ -425,7 +441,8 @@ void fh_gc_ramp_end(struct fh_gc_heap *heap);
 void fh_gc_external(struct fh_gc_heap *heap, ptrdiff_t bytes);
 
 /* Location dependency: hash objects by address, and learn when hashes have gone stale because objects
- * moved. Reset, add each address used, and ask before trusting a lookup that failed. */
+ * moved (any object: all hashes are stale then). Reset, add each address used, and ask before trusting
+ * a lookup that failed. */
 struct fh_gc_location {
     uint64_t epoch;
 };
@@ -436,7 +453,8 @@ bool fh_gc_location_stale(struct fh_gc_heap *heap, const struct fh_gc_location *
 
 /* Replaces every exact reference to from[i] by to[i]: in objects, roots, handles, frames. References on
  * stacks and in conservative objects cannot be: if one refers to any from[i] nothing is done and
- * -EBUSY returned, but for the caller's own array `from`, which should be in memory of malloc. */
+ * -EBUSY returned, but for the caller's own array `from`, which should be in memory of malloc (where it
+ * does not follow objects that another thread's collection moves before the call). */
 int fh_gc_transform(struct fh_gc_heap *heap, void *const *from, void *const *to, size_t count);
 
 /* Walks. The program is stopped meanwhile: no calls to the collector from the function, which returns
@@ -456,43 +474,79 @@ enum fh_gc_why {
     FH_GC_WHY_ALLOCATION = 1, /* the heap grew to its target */
     FH_GC_WHY_LIMIT = 2,      /* the limit was reached */
     FH_GC_WHY_CALL = 3,       /* fh_gc_collect */
-    FH_GC_WHY_STRESS = 4,
-    FH_GC_WHY_STEP = 5,
-    FH_GC_WHY_EXTERNAL = 6,
+    FH_GC_WHY_STRESS = 4,     /* fh_gc_options.stress */
+    FH_GC_WHY_STEP = 5,       /* fh_gc_step */
+    FH_GC_WHY_EXTERNAL = 6,   /* memory that fh_gc_external told of */
 };
+#define FH_GC_WHYS 8
 
-/* Times of a thread that did not run its own work because of the collector, in buckets as of an HDR
- * histogram: 16 to each doubling from 1 us on. */
+/* Times of a thread that did not run its own work because of the collector, each thread's own: it was
+ * stopped or handshaken, collected, waited for a collection or a block, helped to mark; an allocation that
+ * took less than 10 us counts as work. Not in it: what a program asks for to see its heap (walks, steps)
+ * and the time of a thread that is in fh_gc_blocking() all the while. In buckets as of an HDR histogram: 16
+ * to each doubling from 1 us on. */
 #define FH_GC_PAUSE_BUCKETS 448
 struct fh_gc_pauses {
     uint64_t count, total_ns, max_ns;
     uint32_t bucket[FH_GC_PAUSE_BUCKETS];
 };
 
-/* The pause that `per_mille_tenth`/10000 of all pauses do not exceed: 5000 the median, 9990 p99.9. */
+/* A time that `per_ten_thousand`/10000 of all pauses do not exceed: 5000 the median, 9990 p99.9. At most
+ * 6.25 % (below 1 us: 64 ns) above the shortest such pause, and never above the longest of all. */
 uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses, unsigned per_ten_thousand);
 
+/* Where the bytes of a part of the heap are: bytes = live + garbage + hole + free. */
+struct fh_gc_space {
+    uint64_t count;      /* blocks, or large objects */
+    uint64_t bytes;      /* that it takes from the machine */
+    uint64_t live_bytes; /* in objects that the last collection found alive */
+    uint64_t
+        garbage_bytes; /* not known to be alive nor to be free: dead and not swept yet, or allocated
+                               since, as far as threads have told (the calling one: all) */
+    uint64_t hole_bytes; /* free between objects, or behind the end of large ones: fragmentation */
+    uint64_t free_bytes; /* in blocks without objects */
+};
+
 struct fh_gc_stats {
-    uint64_t collections, minor_collections;
-    uint64_t allocated_bytes; /* ever, as far as threads have told: within a block for each */
-    uint64_t live_bytes;      /* found by the last full collection */
-    uint64_t heap_bytes;      /* blocks and large objects now, garbage included */
-    uint64_t heap_bytes_peak;
-    uint64_t target_bytes; /* size at which the next collection starts */
-    uint64_t limit_bytes;
-    uint64_t block_count, blocks_free, blocks_full; /* of 64 KiB */
-    uint64_t large_count, large_bytes;
-    uint64_t metadata_bytes; /* mark bytes and tables: resident at most */
-    uint64_t hole_bytes;     /* free, in blocks that also hold objects: fragmentation */
-    uint64_t evacuated_bytes, pinned_blocks;
-    uint64_t objects_marked;             /* by the last full collection */
-    uint64_t mark_ns, sweep_ns, stop_ns; /* ever; mark in processor time of all markers */
-    uint64_t handshakes, assists;
-    uint64_t stack_overflows; /* of the mark stack, each mended by a pass over the heap */
-    uint64_t weak_cleared, finalizers_queued, finalizers_run;
-    uint64_t threads;
-    uint32_t last_why;                     /* enum fh_gc_why of the last collection */
-    uint32_t mutator_utilisation_permille; /* smallest in any 10 ms, since the last reset */
+    uint64_t collections;       /* that have ended */
+    uint64_t minor_collections; /* of them, of young objects only */
+    /* Of them all, those for each reason: enum fh_gc_why; in JSON collections_allocation, _limit, _call,
+     * _stress, _step, _external. */
+    uint64_t collections_why[FH_GC_WHYS];
+    uint64_t
+        allocated_bytes; /* ever; but for what other threads have not told of: a block for each */
+    uint64_t live_bytes; /* in objects that the last collection found alive */
+    uint64_t heap_bytes; /* of blocks and large objects now, garbage included */
+    uint64_t heap_bytes_peak; /* the most of that since the last reset */
+    uint64_t target_bytes;    /* of blocks and large objects at which the next collection is due */
+    uint64_t limit_bytes;     /* beyond which they may not grow; 0: none */
+    struct fh_gc_space
+        blocks; /* of 64 KiB, for objects up to that size; in JSON blocks_count, ... */
+    struct fh_gc_space large; /* objects above, in memory of their own; in JSON large_count, ... */
+    uint64_t metadata_bytes;  /* mark bytes and log bits of that, beside it */
+    uint64_t table_bytes; /* lists, mark stack, roots, weak references: as far as they ever grew */
+    uint64_t evacuated_bytes; /* in objects that were moved, ever */
+    uint64_t
+        pinned_blocks; /* that the last collection could not empty, since stacks refer to them */
+    uint64_t objects_marked; /* by the last collection */
+    uint64_t mark_ns;  /* ever: of marking while the program stood, or else of the marking thread's
+                                 processor time */
+    uint64_t sweep_ns; /* ever: of sweeping, by whichever thread */
+    uint64_t stop_ns;  /* ever: that the program stood */
+    uint64_t handshakes;        /* of all threads, ever */
+    uint64_t assists;           /* ever: times that an allocating thread marked */
+    uint64_t stack_overflows;   /* of the mark stack, each mended by a pass over the heap */
+    uint64_t weak_cleared;      /* weak references, links and ephemerons whose target died, ever */
+    uint64_t finalizers_queued; /* ever */
+    uint64_t finalizers_run;    /* of them */
+    uint64_t threads;           /* attached now */
+    uint32_t last_why;          /* enum fh_gc_why of the last collection */
+    uint32_t mutator_utilisation_permille; /* that in any 10 ms */
+    /* The smallest share of any 1, 10, 100 ms in which a thread ran its own work, since the last reset: the
+     * minimum mutator utilisation of Cheng and Blelloch (2001), measured to 10 permille below. In JSON
+     * utilisation_1ms_permille, _10ms_, _100ms_. */
+    uint32_t utilisation_permille[3];
+    /* Since the last reset; in JSON pauses (how many), pause_total_ns, _p50_, _p99_, _p999_, _max_ns. */
     struct fh_gc_pauses pauses;
 };
 
@@ -502,24 +556,53 @@ void fh_gc_stats_reset(struct fh_gc_heap *heap);
 /* The same as one JSON object; returns its length, which may be more than the capacity. */
 size_t fh_gc_stats_json(struct fh_gc_heap *heap, char *text, size_t capacity);
 
+/* In the order in which a collection has them, and then what happens at any time. Codes are never used
+ * again for something else. */
 enum fh_gc_event_kind {
-    FH_GC_EVENT_START = 1,   /* value: enum fh_gc_why */
-    FH_GC_EVENT_STOPPED = 2, /* value: ns that it took until all threads stood */
-    FH_GC_EVENT_ROOTS = 3,
-    FH_GC_EVENT_MARKED = 4,  /* value: bytes live */
-    FH_GC_EVENT_WEAK = 5,    /* value: references cleared */
-    FH_GC_EVENT_RESUMED = 6, /* value: ns that the program stood */
-    FH_GC_EVENT_END = 7,
-    FH_GC_EVENT_GROW = 8,      /* value: bytes of the heap */
-    FH_GC_EVENT_HANDSHAKE = 9, /* value: ns until all threads had answered */
-    FH_GC_EVENT_STALL = 10,    /* value: ns that an allocation waited for memory */
+    FH_GC_EVENT_START = 1,       /* detail: enum fh_gc_why; value: bytes of the heap */
+    FH_GC_EVENT_STOPPED = 2,     /* value: ns that it took until all threads stood */
+    FH_GC_EVENT_ROOTS = 3,       /* the roots are marked */
+    FH_GC_EVENT_WEAK = 5,        /* value: weak references, links, ephemerons cleared */
+    FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
+    FH_GC_EVENT_MARKED = 4,      /* value: bytes found alive */
+    FH_GC_EVENT_RESUMED = 6,     /* value: ns from the wish to stop until threads went on */
+    FH_GC_EVENT_COMPACT = 14,    /* objects moved; value: their bytes */
+    FH_GC_EVENT_END = 7,         /* detail: enum fh_gc_kind; value: ns, the sweep of what the
+                                    collection before had left included */
+    FH_GC_EVENT_SWEPT = 12,    /* the last block that waited was swept; value: bytes free in them */
+    FH_GC_EVENT_HANDSHAKE = 9, /* detail: enum fh_gc_handshake; value: ns until all had answered */
+    FH_GC_EVENT_ASSIST = 13,   /* value: ns that an allocating thread marked */
+    FH_GC_EVENT_GROW = 8, /* value: bytes up to which the heap may grow now without a collection */
+    FH_GC_EVENT_SHRINK = 15,  /* blocks were given back; value: bytes of the heap */
+    FH_GC_EVENT_STALL = 10,   /* an allocation waited above 100 us for room; value: ns */
+    FH_GC_EVENT_REFUSED = 16, /* memory is out or the limit reached; value: bytes asked for */
+    FH_GC_EVENT_LOST = 63,    /* by fh_gc_events only; value: how many events are missing here */
 };
+
+/* What each thread is asked for in a concurrent cycle. */
+enum fh_gc_handshake {
+    FH_GC_HANDSHAKE_ARM = 1,    /* remember every store from now on */
+    FH_GC_HANDSHAKE_SETTLE = 2, /* finish the store in progress */
+    FH_GC_HANDSHAKE_SCAN = 3,   /* find your own roots */
+    FH_GC_HANDSHAKE_FLUSH = 4,  /* hand over what you remember */
+};
+
 struct fh_gc_event {
-    uint32_t kind;
-    uint32_t collection; /* 1, 2, ... */
+    uint16_t kind; /* enum fh_gc_event_kind */
+    uint16_t detail;
+    uint32_t collection; /* 1, 2, ...: the one that goes on, or the last; 0 before the first */
     uint64_t time_ns;    /* CLOCK_MONOTONIC */
     uint64_t value;
 };
+
+/* What happened lately in this heap: up to `most` events from *position on, oldest first; returns how many,
+ * and moves *position behind them. Begin with 0; with `most` 0 it is moved behind all that there are. The
+ * last 4096 events of all heaps together are kept: where some are missing because they were overwritten, or
+ * lost for want of time, one of kind FH_GC_EVENT_LOST stands for them, those of other heaps included. Waits
+ * for nobody. Tools find the same events from outside: freehold/registry.h. */
+size_t fh_gc_events(struct fh_gc_heap *heap, struct fh_gc_event *events, size_t most,
+                    uint64_t *position);
+
 /* Called for each event, some while the program is stopped: it must not allocate or lock. NULL ends. */
 typedef void fh_gc_listener_fn(const struct fh_gc_event *event, void *data);
 void fh_gc_listen(struct fh_gc_heap *heap, fh_gc_listener_fn *listener, void *data);

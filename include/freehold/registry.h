@@ -164,10 +164,40 @@ struct fh_registry {
     uint32_t class_size[FH_CLASSES];
     uint32_t reserved;
     struct fh_run_shard run_shard[FH_RUN_SHARDS];
+    uint64_t events; /* address of the fh_event_ring */
 };
 
 /* The registry of the allocator in this process. */
 extern struct fh_registry fh_registry;
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* What happened lately: the last FH_EVENTS events of the process. Event n is in record n % FH_EVENTS.
+ * A record is whole if its `sequence` is 2n + 2 before and after it was read; 2n + 1: it is being written;
+ * more: it was overwritten by a later one; less: the event was never written, or not yet. */
+#define FH_EVENTS 4096
+#define FH_EVENTS_MAGIC "FHEVENT"
+#define FH_EVENTS_VERSION 1
+
+struct fh_event_record {
+    uint64_t sequence;
+    uint64_t time_ns; /* CLOCK_MONOTONIC */
+    uint64_t value;
+    uint64_t what; /* kind, source << 8, detail << 16, number << 32 */
+};
+
+/* Kinds 1 to 63 are the collector's, enum fh_gc_event_kind: their source is the number of the heap and
+ * their number that of the collection. Codes are never used again for something else. */
+struct fh_event_ring {
+    char magic[8]; /* zero until there are events */
+    uint32_t version;
+    uint32_t size; /* bytes of this structure */
+    uint32_t records;
+    uint32_t record_size;
+    uint64_t next;    /* events so far */
+    uint64_t dropped; /* of them, never written: their record was just being written or newer */
+    struct fh_event_record record[FH_EVENTS];
+};
 
 /* ---- usage, and the file of `freehold run` -------------------------------------------------- */
 

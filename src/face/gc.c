@@ -28,42 +28,95 @@ static void json_number(struct text *t, const char *name, uint64_t value)
     text_dec(t, value);
 }
 
+/* Names and meanings: struct fh_gc_stats in freehold/gc.h. */
+static const struct {
+    const char *name;
+    size_t offset;
+} json_numbers[] = {
+#define NUMBER(field)                                                                              \
+    {                                                                                              \
+#field, offsetof(struct fh_gc_stats, field)                                                \
+    }
+#define WHY(name, why)                                                                             \
+    {                                                                                              \
+        "collections_" #name, offsetof(struct fh_gc_stats, collections_why[why])                   \
+    }
+#define SPACE(space, field)                                                                        \
+    {                                                                                              \
+#space "_" #field, offsetof(struct fh_gc_stats, space.field)                               \
+    }
+    NUMBER(collections),
+    NUMBER(minor_collections),
+    WHY(allocation, FH_GC_WHY_ALLOCATION),
+    WHY(limit, FH_GC_WHY_LIMIT),
+    WHY(call, FH_GC_WHY_CALL),
+    WHY(stress, FH_GC_WHY_STRESS),
+    WHY(step, FH_GC_WHY_STEP),
+    WHY(external, FH_GC_WHY_EXTERNAL),
+    NUMBER(allocated_bytes),
+    NUMBER(live_bytes),
+    NUMBER(heap_bytes),
+    NUMBER(heap_bytes_peak),
+    NUMBER(target_bytes),
+    NUMBER(limit_bytes),
+    SPACE(blocks, count),
+    SPACE(blocks, bytes),
+    SPACE(blocks, live_bytes),
+    SPACE(blocks, garbage_bytes),
+    SPACE(blocks, hole_bytes),
+    SPACE(blocks, free_bytes),
+    SPACE(large, count),
+    SPACE(large, bytes),
+    SPACE(large, live_bytes),
+    SPACE(large, garbage_bytes),
+    SPACE(large, hole_bytes),
+    NUMBER(metadata_bytes),
+    NUMBER(table_bytes),
+    NUMBER(evacuated_bytes),
+    NUMBER(pinned_blocks),
+    NUMBER(objects_marked),
+    NUMBER(mark_ns),
+    NUMBER(sweep_ns),
+    NUMBER(stop_ns),
+    NUMBER(handshakes),
+    NUMBER(assists),
+    NUMBER(stack_overflows),
+    NUMBER(weak_cleared),
+    NUMBER(finalizers_queued),
+    NUMBER(finalizers_run),
+    NUMBER(threads),
+#undef NUMBER
+#undef WHY
+#undef SPACE
+};
+
+static void json_pauses(struct text *t, const struct fh_gc_stats *stats)
+{
+    json_number(t, "utilisation_1ms_permille", stats->utilisation_permille[0]);
+    json_number(t, "utilisation_10ms_permille", stats->utilisation_permille[1]);
+    json_number(t, "utilisation_100ms_permille", stats->utilisation_permille[2]);
+    json_number(t, "pauses", stats->pauses.count);
+    json_number(t, "pause_total_ns", stats->pauses.total_ns);
+    json_number(t, "pause_p50_ns", fh_gc_pauses_quantile(&stats->pauses, 5000));
+    json_number(t, "pause_p99_ns", fh_gc_pauses_quantile(&stats->pauses, 9900));
+    json_number(t, "pause_p999_ns", fh_gc_pauses_quantile(&stats->pauses, 9990));
+    json_number(t, "pause_max_ns", stats->pauses.max_ns);
+}
+
 PUBLIC size_t fh_gc_stats_json(struct fh_gc_heap *heap, char *text, size_t capacity)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } number[] = {
-#define NUMBER(field) {#field, offsetof(struct fh_gc_stats, field)}
-        NUMBER(collections),     NUMBER(minor_collections), NUMBER(allocated_bytes),
-        NUMBER(live_bytes),      NUMBER(heap_bytes),        NUMBER(heap_bytes_peak),
-        NUMBER(target_bytes),    NUMBER(limit_bytes),       NUMBER(block_count),
-        NUMBER(blocks_free),     NUMBER(blocks_full),       NUMBER(large_count),
-        NUMBER(large_bytes),     NUMBER(metadata_bytes),    NUMBER(hole_bytes),
-        NUMBER(evacuated_bytes), NUMBER(pinned_blocks),     NUMBER(objects_marked),
-        NUMBER(mark_ns),         NUMBER(sweep_ns),          NUMBER(stop_ns),
-        NUMBER(handshakes),      NUMBER(assists),           NUMBER(stack_overflows),
-        NUMBER(weak_cleared),    NUMBER(finalizers_queued), NUMBER(finalizers_run),
-        NUMBER(threads),
-#undef NUMBER
-    };
     struct fh_gc_stats stats;
-    char buffer[2048];
+    char buffer[4096]; /* 60 numbers of at most 20 digits, with names of at most 32 letters */
     struct text t = TEXT(buffer);
     fh_gc_stats_get(heap, &stats);
     text_char(&t, '{');
-    for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+    for (size_t i = 0; i < sizeof json_numbers / sizeof *json_numbers; i++) {
         uint64_t value;
-        __builtin_memcpy(&value, (char *)&stats + number[i].offset, sizeof value);
-        json_number(&t, number[i].name, value);
+        __builtin_memcpy(&value, (char *)&stats + json_numbers[i].offset, sizeof value);
+        json_number(&t, json_numbers[i].name, value);
     }
     json_number(&t, "last_why", stats.last_why);
-    json_number(&t, "pauses", stats.pauses.count);
-    json_number(&t, "pause_total_ns", stats.pauses.total_ns);
-    json_number(&t, "pause_p50_ns", fh_gc_pauses_quantile(&stats.pauses, 5000));
-    json_number(&t, "pause_p99_ns", fh_gc_pauses_quantile(&stats.pauses, 9900));
-    json_number(&t, "pause_p999_ns", fh_gc_pauses_quantile(&stats.pauses, 9990));
-    json_number(&t, "pause_max_ns", stats.pauses.max_ns);
+    json_pauses(&t, &stats);
     text_char(&t, '}');
     for (size_t i = 0; i < capacity; i++) text[i] = i < t.length && i + 1 < capacity ? t.at[i] : 0;
     return t.length;

@@ -29,10 +29,19 @@ static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
     context->limit = slow ? 0 : limit;
 }
 
+/* Its owner's alone, but statistics read it. */
+static void block_fill(uint32_t index, size_t bytes)
+{
+    uint32_t *live = &gc_block_at(index)->live;
+    __atomic_store_n(live, *live + (uint32_t)(bytes >> GC_SHIFT), __ATOMIC_RELAXED);
+}
+
 static void hole_count(struct gc_heap *heap, struct mutator *mutator, uintptr_t cursor)
 {
     if (mutator->hole_start == 0) return;
-    atomic_fetch_add_explicit(&heap->allocated, cursor - mutator->hole_start, memory_order_relaxed);
+    size_t bytes = cursor - mutator->hole_start;
+    atomic_fetch_add_explicit(&heap->allocated, bytes, memory_order_relaxed);
+    block_fill(mutator->block, bytes);
     mutator->hole_start = cursor;
 }
 
@@ -149,6 +158,7 @@ static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size
     mutator->medium += size;
     if (!mutator->medium_zero) memset(p, 0, size);
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
+    block_fill(mutator->medium_block, size);
     return p;
 }
 
@@ -236,7 +246,7 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
     uint32_t epoch = LOAD(&heap->epoch);
     bool limited = why == FH_GC_WHY_LIMIT;
     bool generations = heap->options.policy == FH_GC_GENERATIONAL;
-    unsigned try = (*tries)++, last = limited ? 1 + generations : 18;
+    unsigned try = (*tries)++, last = 1 + generations;
     if (try == 0)
         gc_collect(heap, FH_GC_MINOR, why, epoch);
     else if (limited && try == last)
@@ -245,7 +255,8 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
         gc_collect(heap, FH_GC_FULL, why, epoch);
     else if (!limited)
         size_grow(heap, slices);
-    return try <= last + 1; /* once more: other threads may have taken what was found */
+    /* Once more: other threads may have taken what was found; then some thread got on at least. */
+    return !limited || try <= last + 1;
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
@@ -257,13 +268,20 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
         return true;
     }
-    if (size_allows(heap, slices, &why)) why = FH_GC_WHY_LIMIT; /* it is the arena that is full */
+    if (size_allows(heap, slices, &why)) {
+        /* Another thread has made room meanwhile; or it is the arena that is full. */
+        if (!gc_local.refused) return true;
+        why = FH_GC_WHY_LIMIT;
+    }
     bool again = false;
     if (heap->parked == 0)
-        again = heap->has_collector ? make_room_concurrent(heap, thread, slices, why, tries)
-                                    : make_room_stopped(heap, slices, why, tries);
+        again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
+                                     : make_room_stopped(heap, slices, why, tries);
     if (again || !heap->options.on_limit) return again;
-    return heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_end(thread); /* the program's own work */
+    again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    pause_begin(thread, heap);
+    return again;
 }
 
 static void stress(struct gc_heap *heap, struct gc_thread *thread)
@@ -284,6 +302,7 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
+    gc_local.refused = false;
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);
 }
@@ -291,13 +310,18 @@ static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_
 static FH_NOINLINE void *allocate_waiting(struct gc_heap *heap, struct gc_thread *thread,
                                           size_t size, uint32_t id, size_t alignment)
 {
+    enum { STALL_NS = 100000 };
     uint64_t start = os_time_ns();
     void *p = NULL;
+    pause_begin(thread, heap);
     for (unsigned tries = 0; p == NULL && make_room(heap, thread, size, &tries);)
         p = allocate_once(heap, thread, size, id, alignment);
+    pause_end(thread);
     uint64_t waited = os_time_ns() - start;
-    if (heap->has_collector && waited > 100000) gc_event(heap, FH_GC_EVENT_STALL, waited);
-    return p ? p : allocate_failed();
+    if (waited > STALL_NS) gc_event(heap, FH_GC_EVENT_STALL, waited);
+    if (p) return p;
+    gc_event(heap, FH_GC_EVENT_REFUSED, size);
+    return allocate_failed();
 }
 
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment)
@@ -325,6 +349,11 @@ void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
     hole_set(heap, mutator, context, 0, 0, false);
+}
+
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread)
+{
+    hole_count(heap, mutator_of(thread, heap), context_of(thread, heap)->cursor);
 }
 
 static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)

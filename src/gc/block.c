@@ -194,6 +194,7 @@ void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
 {
     struct span *span = span_allocate(1, 1, DENSE);
+    gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     *zero = span->flags & FH_SPAN_ZERO;
@@ -202,6 +203,7 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
         span_free(span);
         return NULL;
     }
+    gc_local.refused = false;
     *entry = gc_block_index(block);
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
@@ -265,8 +267,11 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
         *room = block_sweep(heap, block, map);
         lock_take(&heap->lock);
         atomic_fetch_sub(&heap->sweeping, 1);
+        heap->swept_bytes += *room << GC_SHIFT;
         return block;
     }
+    if (heap->sweep_goes_on) gc_event(heap, FH_GC_EVENT_SWEPT, heap->swept_bytes);
+    heap->sweep_goes_on = false;
     return NULL;
 }
 
@@ -275,12 +280,14 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
                                        uint64_t map[MAP_WORDS])
 {
     size_t room;
-    struct gc_block *block;
-    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--) {
-        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) return block;
+    struct gc_block *block = NULL;
+    uint64_t start = os_time_ns();
+    for (; most > 0 && (block = sweep_next(heap, map, &room)); most--, block = NULL) {
+        if (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES)) break;
         block_put_swept(heap, block, room);
     }
-    return NULL;
+    heap->stats.sweep_ns += os_time_ns() - start;
+    return block;
 }
 
 static const uint64_t map_empty[MAP_WORDS];
@@ -336,8 +343,8 @@ static void block_begin(struct gc_heap *heap, const struct mutator *mutator, str
     if (heap->logs && !young) STORE(&heap->remembered_lost, true);
 }
 
-struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
-                            bool *zero, uint64_t map[MAP_WORDS])
+static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutator *mutator,
+                                       bool empty, bool *zero, uint64_t map[MAP_WORDS])
 {
     size_pace(heap, gc_local.thread);
     if (size_minor_is_due(heap)) return NULL;
@@ -407,6 +414,16 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     return block;
 }
 
+struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
+                            bool *zero, uint64_t map[MAP_WORDS])
+{
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
+    struct gc_block *block = block_look_for(heap, mutator, empty, zero, map);
+    pause_end_above(self, PAUSE_LEAST_NS);
+    return block;
+}
+
 /* ---- the heap's ------------------------------------------------------------------------------------------ */
 
 bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
@@ -415,8 +432,10 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
     size_t room;
     struct gc_block *block = NULL;
     lock_take(&heap->lock);
+    uint64_t start = os_time_ns();
     for (; blocks > 0 && (block = sweep_next(heap, map, &room)); blocks--)
         block_put_swept(heap, block, room);
+    heap->stats.sweep_ns += os_time_ns() - start;
     lock_give(&heap->lock);
     return block != NULL;
 }
@@ -478,6 +497,8 @@ void heap_unsweep(struct gc_heap *heap, bool young)
     }
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
+    heap->sweep_goes_on = true;
+    heap->swept_bytes = 0;
 }
 
 void heap_arm_young(struct gc_heap *heap)
@@ -507,16 +528,22 @@ static bool block_yield(struct gc_heap *heap)
     return block != NULL;
 }
 
+/* Free blocks go back as long as the heap holds more than `bytes`. */
+static void heap_give_blocks(struct gc_heap *heap, size_t bytes)
+{
+    bool some = false;
+    while (heap_bytes(heap) > bytes && block_yield(heap)) some = true;
+    if (some) gc_event(heap, FH_GC_EVENT_SHRINK, heap_bytes(heap));
+}
+
 void heap_release_free(struct gc_heap *heap)
 {
-    while (block_yield(heap)) {
-    }
+    heap_give_blocks(heap, 0);
 }
 
 void heap_trim(struct gc_heap *heap)
 {
-    while (heap_bytes(heap) > heap->target && block_yield(heap)) {
-    }
+    heap_give_blocks(heap, heap->target);
 }
 
 bool heap_yield(struct gc_heap *heap, size_t slices)

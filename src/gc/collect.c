@@ -6,11 +6,29 @@
 
 /* ---- facts ------------------------------------------------------------------------------------------ */
 
-void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value)
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
-    if (heap->listener == NULL) return;
-    struct fh_gc_event event = {kind, LOAD(&heap->epoch) + 1, os_time_ns(), value};
-    heap->listener(&event, heap->listener_data);
+    STORE(&heap->collection, LOAD(&heap->epoch) + 1);
+    gc_event_of(heap, FH_GC_EVENT_START, why, heap_bytes(heap));
+}
+
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor)
+{
+    heap->stats.collections++;
+    heap->stats.minor_collections += minor;
+    heap->stats.last_why = why;
+    heap->stats.collections_why[why]++;
+    atomic_fetch_add(&heap->epoch, 1);
+}
+
+void collection_weak(struct gc_heap *heap)
+{
+    uint64_t cleared = heap->stats.weak_cleared, queued = heap->stats.finalizers_queued;
+    weak_process(heap);
+    cleared = heap->stats.weak_cleared - cleared;
+    queued = heap->stats.finalizers_queued - queued;
+    gc_event(heap, FH_GC_EVENT_WEAK, cleared);
+    if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
 
 /* ---- the phases ----------------------------------------------------------------------------------------- */
@@ -31,7 +49,7 @@ static void mark_all(struct gc_heap *heap, bool minor)
     remembered_visit(heap, minor ? &marker->visitor : NULL);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     marking_drain(heap);
-    weak_process(heap);
+    collection_weak(heap);
     weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
@@ -69,6 +87,13 @@ static bool compact_is_due(struct gc_heap *heap, bool lost)
     return used - base_min(heap->live, used) > used / 4;
 }
 
+static void compact(struct gc_heap *heap)
+{
+    uint64_t before = heap->stats.evacuated_bytes;
+    heap_compact(heap);
+    gc_event(heap, FH_GC_EVENT_COMPACT, heap->stats.evacuated_bytes - before);
+}
+
 static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 {
     /* Under a concurrent policy what the last cycle left in threads' blocks. */
@@ -82,7 +107,7 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     if (heap->logs) heap_arm_young(heap);
     mutators_sweep_blocks(heap);
     plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
-    if (plan->move) heap_compact(heap);
+    if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
 
@@ -91,12 +116,9 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 /* The stack of the thread that collects is published like the others'. */
 static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
 {
-    struct gc_thread *self = gc_local.thread;
     uint64_t start = os_time_ns();
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    world_stop();
+    thread_publish(gc_local.thread);
+    world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
     collect_stopped(heap, plan);
@@ -132,29 +154,26 @@ static void compact_prepare(struct gc_heap *heap)
 static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns();
+    world_is_for(heap);
     struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
     plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
     plan.lost = room_was_lost(heap, why);
-    gc_event(heap, FH_GC_EVENT_START, why);
     roots_refresh(heap);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
+    collection_begins(heap, why);
     uint64_t cpu = os_thread_time_ns();
     collect_with_world(heap, &plan);
-    heap->stats.collections++;
-    heap->stats.minor_collections += plan.minor;
-    heap->stats.last_why = why;
     uint64_t end = os_time_ns();
     size_nursery(heap, start, os_thread_time_ns() - cpu);
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
-    atomic_fetch_add(&heap->epoch, 1);
+    collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
     if (plan.move) heap_trim(heap);
-    pause_note(heap, end - start);
-    gc_event(heap, FH_GC_EVENT_END, 0);
+    gc_event_of(heap, FH_GC_EVENT_END, plan.minor ? FH_GC_MINOR : kind, end - start);
 }
 
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
@@ -166,15 +185,17 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
 {
     struct gc_thread *self = thread_self();
-    if (heap->has_collector && kind != FH_GC_COMPACT) {
+    if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
+    pause_begin(self, heap);
     world_take_idle(heap);
     self->busy++;
     if (collect_count(heap, kind) == seen) collect_now(heap, kind, why);
     world_give();
+    pause_end(self);
     thread_leave(self);
 }
 

@@ -18,7 +18,6 @@
  * Rejected: allocating with the mark already set (an instruction more in the fast path): instead a block
  * that is used during a cycle keeps a map of what was in it, and the sweep spares what is not.
  */
-#include <pthread.h>
 #include <string.h>
 
 #include "gc/mark.h"
@@ -113,10 +112,18 @@ static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
 
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
+    static handshake_fn *const kinds[] = {
+        [FH_GC_HANDSHAKE_ARM] = action_arm,
+        [FH_GC_HANDSHAKE_SETTLE] = action_settle,
+        [FH_GC_HANDSHAKE_SCAN] = action_scan,
+        [FH_GC_HANDSHAKE_FLUSH] = action_flush,
+    };
     uint64_t start = os_time_ns();
     handshake(heap, action, action == action_settle);
     heap->stats.handshakes++;
-    gc_event(heap, FH_GC_EVENT_HANDSHAKE, os_time_ns() - start);
+    unsigned kind = FH_GC_HANDSHAKE_ARM;
+    while (kinds[kind] != action) kind++;
+    gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
 }
 
 /* ---- the cycle ------------------------------------------------------------------------------------------------ */
@@ -191,7 +198,7 @@ void cycle_drain(struct gc_heap *heap)
 static void cycle_finish_stopped(struct gc_heap *heap)
 {
     world_take();
-    world_stop();
+    world_stop(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         mutator_note_hole(heap, t);
         action_flush(heap, t);
@@ -226,7 +233,7 @@ static void cycle_settle(struct gc_heap *heap)
     os_wake(&heap->phase);
 }
 
-static void cycle_end(struct gc_heap *heap, uint64_t start)
+static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
 {
     world_take();
     lock_take(&heap->lock);
@@ -238,11 +245,10 @@ static void cycle_end(struct gc_heap *heap, uint64_t start)
     marking_finish(heap, false);
     rates_note(heap, start, os_time_ns());
     size_after_collection(heap);
-    heap->stats.collections++;
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
     lock_give(&heap->lock);
     barriers_set(heap, FH_GC_BARRIER_OFF);
-    atomic_fetch_add(&heap->epoch, 1);
+    collection_ends(heap, why, false);
     world_give();
     gc_large_free_dead(heap);
 }
@@ -250,7 +256,7 @@ static void cycle_end(struct gc_heap *heap, uint64_t start)
 static void cycle_verify(struct gc_heap *heap)
 {
     world_take();
-    world_stop();
+    world_stop(heap);
     mutators_note_holes(heap);
     heap_verify(heap, true, "at the end of a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
@@ -261,19 +267,18 @@ static void cycle_verify(struct gc_heap *heap)
 static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
-    heap->stats.last_why = why;
-    gc_event(heap, FH_GC_EVENT_START, why);
     heap_sweep_all(heap);
+    collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     cycle_drain(heap);
     cycle_settle(heap);
-    gc_event(heap, FH_GC_EVENT_MARKED, marking_objects(heap));
-    weak_process(heap);
+    collection_weak(heap);
+    gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
-    cycle_end(heap, start);
+    cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
-    gc_event(heap, FH_GC_EVENT_END, 0);
+    gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
     heap_sweep_all(heap);
     heap_trim(heap);
 }
@@ -310,17 +315,21 @@ void collector_fork_child(struct gc_heap *heap)
     heap->collector_lost = true;
 }
 
-static void collector_find(struct gc_heap *heap)
+/* In the child of a fork it is made anew; false when that is refused: who would have waited for a cycle stops
+ * the world instead, from then on. Not busy. */
+bool collector_find(struct gc_heap *heap)
 {
-    bool lost = true;
-    if (LIKELY(!LOAD(&heap->collector_lost))) return;
-    if (atomic_compare_exchange_strong(&heap->collector_lost, &lost, false)) collector_start(heap);
+    if (LIKELY(!LOAD(&heap->collector_lost))) return heap->has_collector;
+    world_take();
+    if (LOAD(&heap->collector_lost)) collector_start(heap);
+    STORE_RELEASE(&heap->collector_lost, false);
+    world_give();
+    return heap->has_collector;
 }
 
 /* Asks for a cycle that begins after now; returns its number. */
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 {
-    collector_find(heap);
     uint32_t started = LOAD(&heap->cycles_started), want = started + 1;
     if (!another && LOAD(&heap->cycles_done) != started) return started;
     uint32_t wanted = LOAD(&heap->cycles_wanted);
@@ -337,10 +346,11 @@ uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another)
 /* The calling thread stands until that cycle has ended. */
 void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
-    uint64_t start = os_time_ns();
+    struct gc_thread *thread = thread_self();
+    pause_begin(thread, heap);
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
-    pause_note(heap, os_time_ns() - start);
+    pause_end(thread);
 }
 
 /* A heap whose cycle goes on, or NULL. */
@@ -369,15 +379,7 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 512 * KIB);
-    bool started = pthread_create(&heap->collector, &attributes, collector_main, heap) == 0;
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
     return started;
 }
@@ -413,8 +415,10 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
     if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
         uint64_t start = os_time_ns();
+        pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
-        pause_note(heap, os_time_ns() - start);
+        pause_end(thread);
+        if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
         __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
     }
     if (marker) marker_return(heap, marker);
@@ -439,9 +443,11 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
             return (void *)~word;
         case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
         default:
+            pause_begin(thread, heap);
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
             thread_enter(thread);
+            pause_end(thread);
         }
     }
 }

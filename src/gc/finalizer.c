@@ -8,6 +8,10 @@
 static void *finalizer_main(void *argument)
 {
     struct gc_heap *heap = argument;
+    sigset_t own;
+    sigemptyset(&own);
+    sigaddset(&own, FH_GC_SIGNAL); /* no other: handlers of the program's run in its own threads */
+    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
     if (fh_gc_thread_attach() != 0) return NULL;
     for (;;) {
         uint32_t bell = LOAD_ACQUIRE(&heap->finalizer_bell);
@@ -20,7 +24,7 @@ static void *finalizer_main(void *argument)
 
 bool finalizer_start(struct gc_heap *heap)
 {
-    heap->has_finalizer = pthread_create(&heap->finalizer, NULL, finalizer_main, heap) == 0;
+    heap->has_finalizer = os_thread_start(&heap->finalizer, finalizer_main, heap, 8 * MIB);
     return heap->has_finalizer;
 }
 

@@ -33,6 +33,8 @@
 #include <pthread.h>
 
 #include "base/registers.h"
+#include "event/histogram.h"
+#include "event/utilisation.h"
 #include "gc/meta.h"
 #include "gc/vector.h"
 #include "os/thread.h"
@@ -60,8 +62,8 @@ struct gc_block {
     struct gc_heap *_Atomic owner;
     const uint64_t *_Atomic snapshot; /* granules in use when the block joined the running cycle, by
                                          which a sweep tells new objects; NULL outside of a cycle */
-    uint32_t live;                    /* granules in use after the last sweep */
-    bool young;                       /* of a large object: its slots are not armed */
+    uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
+    bool young;    /* of a large object: its slots are not armed */
     bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
     uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
@@ -108,7 +110,7 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 /* A type as the marker wants it. */
 struct type {
     uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
-    uint32_t granules;       /* of an object of fixed size; 0: look for its end */
+    uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
     uint8_t scan;            /* enum type_scan */
     bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
@@ -166,6 +168,8 @@ struct mutator {
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */
+    uint32_t pause_resets;  /* heap->pause_resets when this was last cleared: */
+    struct utilisation utilisation;
     uint32_t log_count;
     struct log_entry log[LOG_ENTRIES];
     uint64_t map[MAP_WORDS]; /* of the current block: a bit for each granule in use */
@@ -193,7 +197,9 @@ struct gc_thread {
     void **will_store;                 /* the slot of its last fh_gc_will_store */
     uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
     uint64_t interrupted_ns;           /* its processor time then */
-    uint64_t paused_ns;                /* when it became SAFE because it was wanted; 0 otherwise */
+    unsigned pause_depth;              /* pause.c: of pauses in each other, and the outermost one */
+    uint64_t pause_start;
+    struct gc_heap *pause_heap;
     struct mutator mutator[FH_GC_HEAPS];
 };
 
@@ -201,6 +207,7 @@ struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
     bool tracing; /* in a trace function */
+    bool refused; /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -224,6 +231,10 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+ * that is not below its caller's. */
+void thread_publish(struct gc_thread *thread);
+
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
 void world_give(void);
@@ -232,8 +243,12 @@ void world_give(void);
  * for the collector's thread. */
 void world_take_idle(struct gc_heap *heap);
 
-/* All attached threads but the caller's stand from here to there. Holds: the world lock. */
-void world_stop(void);
+/* Whose pauses those are that follow from here on. Holds: the world lock. */
+void world_is_for(struct gc_heap *heap);
+
+/* All attached threads but the caller's stand from here to there, for this heap's sake; NULL: for none's.
+ * Holds: the world lock. */
+void world_stop(struct gc_heap *heap);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
@@ -289,7 +304,9 @@ struct gc_heap {
     size_t sweep_next;          /* blocks from here to sweep_end are to be looked at by the sweep */
     _Atomic uint32_t sweeping;  /* blocks that are being swept just now */
     size_t sweep_end;
-    uint32_t free_first; /* blocks without objects, by `next` */
+    bool sweep_goes_on;   /* until the last of them is swept */
+    uint64_t swept_bytes; /* free in those that have been */
+    uint32_t free_first;  /* blocks without objects, by `next` */
     size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
     uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
@@ -304,6 +321,7 @@ struct gc_heap {
     /* size.c */
     _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
     _Atomic size_t live;   /* bytes marked by the last collection */
+    size_t live_large;     /* of them in large objects */
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
@@ -335,9 +353,15 @@ struct gc_heap {
     struct gc_weakness weakness;
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
-    struct fh_gc_stats stats;
-    fh_gc_listener_fn *listener;
+    struct fh_gc_stats stats;   /* what is counted; fh_gc_stats_get adds what is looked up */
+    struct histogram pauses;    /* pause.c */
+    _Atomic uint32_t utilisation[UTILISATION_WINDOWS]; /* the least of any thread, permille */
+    _Atomic uint32_t pause_resets;
+    _Atomic uint64_t pauses_since; /* the last reset, in ns */
+    fh_gc_listener_fn *_Atomic listener;
     void *listener_data;
+    uint64_t events_from;        /* its first event's position in the ring, at least */
+    _Atomic uint32_t collection; /* number of the one that goes on, or of the last */
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
     bool has_finalizer;
@@ -540,6 +564,9 @@ void mutator_retire(struct gc_thread *thread, struct gc_heap *heap);
 /* The end of what a thread that stands has allocated in its hole. */
 uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context);
 
+/* The calling thread tells what it has allocated of its hole so far. Busy. */
+void mutator_tell(struct gc_heap *heap, struct gc_thread *thread);
+
 /* Tells blocks which granules threads allocate in. Threads stand. */
 void mutators_note_holes(struct gc_heap *heap);
 
@@ -583,6 +610,7 @@ void finalizer_stop(struct gc_heap *heap);
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
+bool collector_find(struct gc_heap *heap);
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
@@ -594,6 +622,11 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
 uint64_t cycle_marked(const struct gc_heap *heap);
 
 void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
+
+/* Facts at both ends of a collection, and those about weakness in between. */
+void collection_begins(struct gc_heap *heap, enum fh_gc_why why);
+void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor);
+void collection_weak(struct gc_heap *heap);
 
 /* Whether the next collection may be a minor one. */
 bool collect_minor_is_due(struct gc_heap *heap);
@@ -622,10 +655,25 @@ void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);
 
+/* ---- pauses ----------------------------------------------------------------------------------------------- */
+
+#define PAUSE_LEAST_NS 10000 /* shorter ones in the way of an allocation are its own work */
+
+/* The calling thread does not run its own work from here to there; they nest. NULL: nobody's pause. */
+void pause_begin(struct gc_thread *thread, struct gc_heap *heap);
+void pause_end(struct gc_thread *thread);
+
+/* The same; shorter ones are passed over. */
+void pause_end_above(struct gc_thread *thread, uint64_t least_ns);
+
+/* Pauses and utilisation start anew. */
+void pauses_reset(struct gc_heap *heap);
+
 /* ---- marking: mark.h -------------------------------------------------------------------------------------- */
 
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
-void pause_note(struct gc_heap *heap, uint64_t ns);
+void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value);
+void events_init(struct gc_heap *heap);
 
 #endif

@@ -51,6 +51,8 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
     side_publish(&heap->public);
     heap->collected_ns = os_time_ns();
+    pauses_reset(heap);
+    events_init(heap);
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
@@ -64,6 +66,13 @@ static void threads_join(struct gc_heap *heap)
     for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
     heap->exists = true;
     gc_heap_count++;
+}
+
+/* Nobody knows the heap yet. */
+static bool heap_threads_start(struct gc_heap *heap)
+{
+    if (heap->options.policy == FH_GC_CONCURRENT && !collector_start(heap)) return false;
+    return !heap->options.finalizer_thread || finalizer_start(heap);
 }
 
 struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
@@ -81,19 +90,20 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
     struct gc_heap *heap = side_init() ? heap_find_free() : NULL;
     if (heap == NULL && gc_heap_count == FH_GC_HEAPS) *error = ENOSPC;
     if (heap && heap_init(heap, options)) {
-        world_stop();
+        world_stop(heap);
         threads_join(heap);
         world_go();
         *error = 0;
-        if (options->policy == FH_GC_CONCURRENT) collector_start(heap);
     } else if (heap) {
         heap_finish(heap);
         heap = NULL;
     }
     world_give();
     thread_leave(self);
-    if (heap && options->finalizer_thread) finalizer_start(heap);
-    return heap;
+    if (heap == NULL || heap_threads_start(heap)) return heap;
+    gc_heap_destroy(heap);
+    *error = EAGAIN;
+    return NULL;
 }
 
 void gc_heap_destroy(struct gc_heap *heap)
@@ -107,7 +117,7 @@ void gc_heap_destroy(struct gc_heap *heap)
     collector_stop(heap);
     self->busy++;
     world_take();
-    world_stop();
+    world_stop(NULL);
     for (struct gc_thread *t = gc_threads; t; t = t->next) thread_join_heap(t, heap);
     heap->exists = false;
     gc_heap_count--;

@@ -21,7 +21,6 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
         block->position = (uint32_t)(heap->large.count - 1);
         block->young = true;
         heap->large_bytes += slices << SLICE_SHIFT;
-        heap->stats.large_count++;
         if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
             heap->stats.heap_bytes_peak = heap_bytes(heap);
         /* While a cycle goes on what is new is alive until its end. */
@@ -43,6 +42,7 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
 {
     struct span *span = span_allocate((size + SLICE_SIZE - 1) >> SLICE_SHIFT, 1, DENSE);
+    gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     char *p = gc_block_start(block);
@@ -51,6 +51,7 @@ void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
         span_free(span);
         return NULL;
     }
+    gc_local.refused = false;
     atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
     span_mark_body(span);
     return p;
@@ -73,7 +74,6 @@ void gc_large_find_dead(struct gc_heap *heap)
         block->next = heap->dead_large;
         heap->dead_large = gc_block_index(block);
         heap->large_bytes -= (size_t)LOAD(&block->slices) << SLICE_SHIFT;
-        heap->stats.large_count--;
     }
 }
 

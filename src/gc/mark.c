@@ -1,7 +1,6 @@
 /* The tracer. See gc/mark.h. */
 #include "gc/mark.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "os/os.h"
@@ -37,8 +36,7 @@ static void pool_put(struct marking *marking, struct chunk *chunk)
     __atomic_store_n(&marking->pool, chunk, __ATOMIC_RELAXED);
 }
 
-/* The current chunk is full: it goes to the pool. False when there is no memory for another; the
- * candidate at hand is then dropped. */
+/* The current chunk is full: it goes to the pool. False when there is no memory for another. */
 static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
@@ -46,10 +44,7 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     struct chunk *fresh = chunk_make(marking);
     if (fresh) pool_put(marking, marker->chunk);
     lock_give(&marking->lock);
-    if (fresh == NULL) {
-        STORE(&marking->overflow, 1);
-        return false;
-    }
+    if (fresh == NULL) return false;
     fresh->count = 0;
     marker->chunk = fresh;
     if (LOAD(&marking->idle)) {
@@ -59,12 +54,32 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+static bool marker_work(struct marker *marker, size_t most);
+
+/* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
+ * already. False: the candidate at hand is dropped, to be found again by marking_repair. */
+static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
+{
+    if (marker_chunk_full(marker)) return true;
+    if (mark_is_set(marker->visitor.heap, word)) return false;
+    if (!marker->repairs || marker->nested) {
+        STORE(&marker->visitor.heap->marking_state->overflow, 1);
+        return false;
+    }
+    bool tracing = gc_local.tracing;
+    marker->nested = true;
+    while (marker_work(marker, SIZE_MAX)) {
+    }
+    marker->nested = false;
+    gc_local.tracing = tracing;
+    return true;
+}
+
 FH_INLINE void marker_push(struct marker *marker, uintptr_t word)
 {
     struct chunk *chunk = marker->chunk;
     if (UNLIKELY(chunk->count == CHUNK_ENTRIES)) {
-        if (marker->short_of_memory && mark_is_set(marker->visitor.heap, word)) return;
-        if (!marker_chunk_full(marker)) return;
+        if (!marker_make_room(marker, word)) return;
         chunk = marker->chunk;
     }
     chunk->entry[chunk->count++] = word;
@@ -239,6 +254,7 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     uintptr_t p = (uintptr_t)meta_address(meta);
     size_t size = type->granules ? (size_t)type->granules << GC_SHIFT : object_size(meta);
     tally(marker, 1, base_round_up(size, GC_GRANULE));
+    if (size > OBJECT_MAX) marker->large_bytes += base_round_up(size, GC_GRANULE);
     marker_scan(marker, type, p, size);
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
@@ -395,19 +411,9 @@ static void *marker_main(void *argument)
 static void helpers_start(unsigned wanted)
 {
     while (!helpers.refused && helpers.count < wanted) {
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, 256 * KIB);
         uintptr_t number = helpers.count + 1;
-        helpers.refused = pthread_create(&thread, &attributes, marker_main, (void *)number) != 0;
+        helpers.refused = !os_thread_start(NULL, marker_main, (void *)number, 256 * KIB);
         if (!helpers.refused) helpers.count++;
-        pthread_attr_destroy(&attributes);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 }
 
@@ -442,11 +448,11 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     marker->visitor =
         (struct fh_gc_visitor){visit_slot, visit_tagged, visit_range, heap, NULL, NULL};
     memset(marker->queue, 0, sizeof marker->queue);
-    marker->keyed = marker->short_of_memory = false;
+    marker->keyed = marker->repairs = marker->nested = false;
     /* None is made while a cycle goes on. */
     marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
-    marker->objects = marker->bytes = 0;
+    marker->objects = marker->bytes = marker->large_bytes = 0;
     marker->slices.item = sizeof(struct slice);
     if (marker->chunk == NULL) marker->chunk = chunk_make(heap->marking_state);
     if (marker->chunk) marker->chunk->count = 0;
@@ -491,6 +497,18 @@ static void marking_begin_concurrent(struct gc_heap *heap)
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
 }
 
+/* What threads overwrote between the last round of a cycle and its end is of no interest any more: as a
+ * candidate it would keep garbage. Threads stand, between cycles. */
+static void pool_drop(struct marking *marking)
+{
+    while (marking->pool) {
+        struct chunk *chunk = marking->pool;
+        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
+        chunk->next = marking->spare;
+        marking->spare = chunk;
+    }
+}
+
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
 {
     if (concurrent) {
@@ -498,6 +516,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
         return;
     }
     struct marking *marking = heap->marking_state;
+    pool_drop(marking);
     unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
     wanted = parallel ? (unsigned)base_min(wanted, MARKERS) : 1;
     helpers_start(wanted - 1);
@@ -548,20 +567,21 @@ static void marking_drain_once(struct gc_heap *heap)
     for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
 }
 
-/* Each round marks at least what one chunk holds, so there is an end. */
+/* Each round marks at least whatever an object refers to that was marked before the round: so there is an end,
+ * and an array of any length takes one. */
 void marking_repair(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     struct marker *marker = &marking->marker[0];
     while (atomic_exchange(&marking->overflow, 0)) {
         heap->stats.stack_overflows++;
-        marker->short_of_memory = true;
+        marker->repairs = true;
         roots_visit(heap, &marker->visitor);
         while (marker_work(marker, SIZE_MAX)) {
         }
         heap_each_object(heap, rescan, marker);
     }
-    marker->short_of_memory = false;
+    marker->repairs = false;
 }
 
 void marking_drain(struct gc_heap *heap)
@@ -578,11 +598,12 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects)
 void marking_finish(struct gc_heap *heap, bool minor)
 {
     struct marking *marking = heap->marking_state;
-    if (!minor) heap->live = 0;
+    if (!minor) heap->live = heap->live_large = 0;
     heap->stats.objects_marked = 0;
     unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
     for (unsigned i = 0; i < count; i++) {
         heap->live += marking->marker[i].bytes;
+        heap->live_large += marking->marker[i].large_bytes;
         heap->stats.objects_marked += marking->marker[i].objects;
     }
 }

@@ -50,12 +50,13 @@ struct marker {
     struct chunk *chunk;
     uintptr_t queue[QUEUE];
     unsigned queue_at;
-    bool keyed;           /* look for ephemerons of each object that is marked */
-    bool short_of_memory; /* the stack was full once: push only what is not marked */
-    bool others;          /* there are other heaps: look whose an object is */
+    bool keyed;   /* look for ephemerons of each object that is marked */
+    bool repairs; /* marking_repair: it works off what does not fit its stack, */
+    bool nested;  /* and does so now */
+    bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
-    struct vector slices; /* struct slice */
-    uint64_t objects, bytes;
+    struct vector slices;                 /* struct slice */
+    uint64_t objects, bytes, large_bytes; /* large: of the bytes */
 };
 
 struct marking {

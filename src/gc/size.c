@@ -47,7 +47,7 @@ static bool cycle_is_behind(const struct gc_heap *heap)
 void size_pace(struct gc_heap *heap, struct gc_thread *thread)
 {
     enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
-    if (LOAD(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
+    if (LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
         cycle_assist(heap, thread, QUANTUM);
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)
@@ -140,10 +140,11 @@ void size_after_collection(struct gc_heap *heap)
 {
     heap->external_seen = LOAD(&heap->external);
     size_t initial = heap->options.initial ? heap->options.initial : INITIAL;
-    size_t live = heap->live;
+    size_t live = heap->live, before = heap->target;
     size_t target = base_max(initial, live + size_room(heap, live));
     if (heap->options.sizing == FH_GC_FIXED) target = heap->limit;
     heap->target = size_bounded(heap, base_round_up(target, SLICE_SIZE));
+    if (heap->target > before && before) gc_event(heap, FH_GC_EVENT_GROW, heap->target);
     heap->live_full = live;
     heap->target_full = heap->target;
     heap->start = size_start(heap);
@@ -152,5 +153,7 @@ void size_after_collection(struct gc_heap *heap)
 void size_grow(struct gc_heap *heap, size_t slices)
 {
     size_t need = heap_bytes(heap) + base_max(slices << SLICE_SHIFT, heap->live / 16);
-    if (need > heap->target) heap->target = size_bounded(heap, base_round_up(need, SLICE_SIZE));
+    if (need <= heap->target) return;
+    heap->target = size_bounded(heap, base_round_up(need, SLICE_SIZE));
+    gc_event(heap, FH_GC_EVENT_GROW, heap->target);
 }

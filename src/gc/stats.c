@@ -3,62 +3,98 @@
 
 #include "gc/mark.h"
 
-/* 16 buckets to each doubling from 1024 ns on; below, one for each 64 ns. */
-static unsigned bucket_of(uint64_t ns)
-{
-    if (ns < 1024) return (unsigned)(ns / 64);
-    unsigned log = base_log2(ns);
-    unsigned bucket = (log - 9) * 16 + (unsigned)(ns >> (log - 4) & 15);
-    return (unsigned)base_min(bucket, FH_GC_PAUSE_BUCKETS - 1);
-}
+/* ---- pauses ----------------------------------------------------------------------------------------------- */
 
-/* The largest time that falls into a bucket. */
-static uint64_t bucket_limit(unsigned bucket)
-{
-    if (bucket < 16) return (uint64_t)(bucket + 1) * 64 - 1;
-    unsigned log = bucket / 16 + 9;
-    return ((uint64_t)(bucket % 16 + 17) << (log - 4)) - 1;
-}
-
-void pause_note(struct gc_heap *heap, uint64_t ns)
-{
-    struct fh_gc_pauses *pauses = &heap->stats.pauses;
-    __atomic_fetch_add(&pauses->count, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&pauses->total_ns, ns, __ATOMIC_RELAXED);
-    uint64_t most = __atomic_load_n(&pauses->max_ns, __ATOMIC_RELAXED);
-    while (ns > most && !__atomic_compare_exchange_n(&pauses->max_ns, &most, ns, true,
-                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
-    __atomic_fetch_add(&pauses->bucket[bucket_of(ns)], 1, __ATOMIC_RELAXED);
-}
+/* The public layout is the histogram's. */
+static_assert(sizeof(struct fh_gc_pauses) == sizeof(struct histogram), "size");
+static_assert(FH_GC_PAUSE_BUCKETS == HISTOGRAM_BUCKETS, "buckets");
+static_assert(offsetof(struct fh_gc_pauses, total_ns) == offsetof(struct histogram, total),
+              "total");
+static_assert(offsetof(struct fh_gc_pauses, max_ns) == offsetof(struct histogram, max), "max");
+static_assert(offsetof(struct fh_gc_pauses, bucket) == offsetof(struct histogram, bucket),
+              "bucket");
 
 GC_PUBLIC uint64_t fh_gc_pauses_quantile(const struct fh_gc_pauses *pauses,
                                          unsigned per_ten_thousand)
 {
-    uint64_t rank = (pauses->count * per_ten_thousand + 9999) / 10000, seen = 0;
-    if (pauses->count == 0) return 0;
-    for (unsigned b = 0; b < FH_GC_PAUSE_BUCKETS; b++) {
-        seen += pauses->bucket[b];
-        if (seen >= rank && seen) return base_min(bucket_limit(b), pauses->max_ns);
-    }
-    return pauses->max_ns;
+    struct histogram histogram;
+    memcpy(&histogram, pauses, sizeof histogram);
+    return histogram_quantile(&histogram, per_ten_thousand);
 }
 
-static void stats_count_blocks(struct gc_heap *heap, struct fh_gc_stats *stats)
+static void stats_read_pauses(struct gc_heap *heap, struct fh_gc_pauses *pauses)
 {
-    stats->block_count = heap->block_count;
-    stats->blocks_free = heap->free_count;
-    stats->blocks_full = stats->hole_bytes = 0;
+    struct histogram histogram;
+    histogram_read(&heap->pauses, &histogram);
+    memcpy(pauses, &histogram, sizeof histogram);
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------------------- */
+
+/* What is left of a space when all else is known. More may have been found alive than threads have told of. */
+static void space_close(struct fh_gc_space *space)
+{
+    uint64_t rest = space->bytes - space->hole_bytes - space->free_bytes;
+    space->live_bytes = base_min(space->live_bytes, rest);
+    space->garbage_bytes = rest - space->live_bytes;
+}
+
+/* In a block that waits to be swept nothing is known to be free. Holds: heap->lock. */
+static void blocks_measure(struct gc_heap *heap, struct fh_gc_space *space)
+{
+    *space = (struct fh_gc_space){.count = heap->block_count,
+                                  .live_bytes = heap->live - heap->live_large};
+    space->bytes = space->count << SLICE_SHIFT;
     for (size_t i = 0; i < heap->blocks.count; i++) {
         uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
         if (index == 0) continue;
         struct gc_block *block = gc_block_at(index);
-        unsigned state = LOAD(&block->state);
-        if (state == BLOCK_FULL) stats->blocks_full++;
-        if (state == BLOCK_FULL || state == BLOCK_CURRENT)
-            stats->hole_bytes += (BLOCK_GRANULES - __atomic_load_n(&block->live, __ATOMIC_RELAXED))
-                                 << GC_SHIFT;
+        size_t live = __atomic_load_n(&block->live, __ATOMIC_RELAXED);
+        if (LOAD(&block->state) == BLOCK_FREE)
+            space->free_bytes += BLOCK_SIZE;
+        else if (LOAD(&block->cycle) == LOAD(&heap->cycle))
+            space->hole_bytes += (BLOCK_GRANULES - live) << GC_SHIFT;
     }
+    space_close(space);
+}
+
+static void large_measure(struct gc_heap *heap, struct fh_gc_space *space)
+{
+    *space = (struct fh_gc_space){
+        .count = heap->large.count, .bytes = heap->large_bytes, .live_bytes = heap->live_large};
+    for (size_t i = 0; i < heap->large.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
+        size_t size = base_round_up(LOAD(&block->bytes), GC_GRANULE);
+        space->hole_bytes += ((size_t)LOAD(&block->slices) << SLICE_SHIFT) - size;
+    }
+    space_close(space);
+}
+
+static uint64_t tables_measure(const struct gc_heap *heap)
+{
+    const struct gc_weakness *weakness = &heap->weakness;
+    const struct vector *const table[] = {
+        &heap->blocks,
+        &heap->large,
+        &heap->young,
+        &heap->snapshots,
+        &heap->remembered,
+        &heap->roots,
+        &heap->handles,
+        &heap->pins,
+        &weakness->finalizers,
+        &weakness->queue,
+        &weakness->links,
+        &weakness->weak,
+        &weakness->ephemerons,
+        &weakness->ephemeron_chains,
+        &weakness->finalizer_index.slots,
+        &weakness->link_index.slots,
+        NULL,
+    };
+    uint64_t bytes = heap->marking_state->chunks_committed;
+    for (size_t i = 0; table[i]; i++) bytes += table[i]->committed;
+    return bytes;
 }
 
 GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *stats)
@@ -66,6 +102,7 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
+    mutator_tell(heap, thread);
     lock_take(&heap->lock);
     *stats = heap->stats;
     stats->allocated_bytes = LOAD(&heap->allocated);
@@ -73,10 +110,16 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     stats->heap_bytes = heap_bytes(heap);
     stats->target_bytes = heap->target;
     stats->limit_bytes = heap->limit;
-    stats->large_bytes = heap->large_bytes;
     stats->threads = gc_thread_count();
-    stats->metadata_bytes = stats->heap_bytes / GC_GRANULE + stats->heap_bytes / 64;
-    stats_count_blocks(heap, stats);
+    stats->metadata_bytes = stats->heap_bytes / GC_GRANULE;
+    if (heap->logs) stats->metadata_bytes += stats->heap_bytes / 64;
+    stats->table_bytes = tables_measure(heap);
+    stats_read_pauses(heap, &stats->pauses);
+    for (unsigned w = 0; w < UTILISATION_WINDOWS; w++)
+        stats->utilisation_permille[w] = LOAD(&heap->utilisation[w]);
+    stats->mutator_utilisation_permille = stats->utilisation_permille[1];
+    blocks_measure(heap, &stats->blocks);
+    large_measure(heap, &stats->large);
     lock_give(&heap->lock);
     thread_leave(thread);
 }
@@ -87,15 +130,8 @@ GC_PUBLIC void fh_gc_stats_reset(struct fh_gc_heap *public)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    memset(&heap->stats.pauses, 0, sizeof heap->stats.pauses);
+    pauses_reset(heap);
     heap->stats.heap_bytes_peak = heap_bytes(heap);
     lock_give(&heap->lock);
     thread_leave(thread);
-}
-
-GC_PUBLIC void fh_gc_listen(struct fh_gc_heap *public, fh_gc_listener_fn *listener, void *data)
-{
-    struct gc_heap *heap = heap_of(public);
-    heap->listener_data = data;
-    heap->listener = listener;
 }

@@ -38,6 +38,9 @@ static _Atomic uint32_t safe_bell;
 
 enum { WANTED_STOP = 1, WANTED_ACTION = 2 };
 
+/* Whose heap's work it is that threads stand and wait for; the world lock's. */
+static struct gc_heap *_Atomic world_heap;
+
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
@@ -53,15 +56,23 @@ static void bell_ring(void)
 
 static void safe_publish(struct gc_thread *thread)
 {
-    if (LOAD(&thread->wanted)) thread->paused_ns = os_time_ns();
     /* In one order with the look at `wanted`; partner: world_stop, handshake. */
     atomic_store(&thread->state, THREAD_SAFE);
     if (atomic_load(&thread->wanted)) bell_ring();
 }
 
+static bool safe_leave_at_once(struct gc_thread *thread)
+{
+    uint32_t safe = THREAD_SAFE;
+    return LOAD_ACQUIRE(&thread->wanted) != WANTED_STOP &&
+           atomic_compare_exchange_strong(&thread->state, &safe, THREAD_RUNS);
+}
+
 /* Becomes RUNS, as soon as nobody stops or holds it. */
 static void safe_leave(struct gc_thread *thread)
 {
+    if (safe_leave_at_once(thread)) return;
+    pause_begin(thread, LOAD(&world_heap));
     for (;;) {
         while (LOAD_ACQUIRE(&thread->wanted) == WANTED_STOP)
             os_wait_long(&thread->wanted, WANTED_STOP);
@@ -70,27 +81,24 @@ static void safe_leave(struct gc_thread *thread)
         os_wait_long(&thread->state, THREAD_HELD);
     }
     /* Wanted between the last look and the exchange: whoever wants us sends a signal then. */
-    thread->paused_ns = 0;
+    pause_end(thread);
 }
 
-/* Registers of callers that this function and the one before it have pushed: after fh_gc_blocking_begin has
- * returned, these frames are gone while the thread is still SAFE. */
-__attribute__((no_sanitize("address", "thread"))) static void stack_top_copy(
+/* The stack as of here, with registers of callers that this function and the one before it have pushed: their
+ * frames may be gone while the thread is still SAFE (fh_gc_blocking_begin), or walks (still_begin). */
+__attribute__((no_sanitize("address", "thread"))) FH_NOINLINE void thread_publish(
     struct gc_thread *thread)
 {
+    thread->stack_pointer = base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
     const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
     while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
         thread->registers[thread->register_count++] = *at++;
 }
 
-/* The stack from this function's frame on is published; so callers are never inlined into a frame below
- * it, and stay until safe_leave. */
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    stack_top_copy(thread);
+    thread_publish(thread);
     safe_publish(thread);
 }
 
@@ -107,19 +115,14 @@ static bool action_has_progress(const struct gc_thread *thread)
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
 static void action_run(struct gc_thread *thread)
 {
-    uint64_t start = os_time_ns();
-    struct gc_heap *heap = action_heap;
-    action_function(heap, thread);
+    action_function(action_heap, thread);
     STORE_RELEASE(&thread->wanted, 0); /* partner: handshake */
     bell_ring();
-    pause_note(heap, os_time_ns() - start);
 }
 
 static FH_NOINLINE void action_here(struct gc_thread *thread)
 {
-    base_registers_save(thread->registers);
-    thread->register_count = BASE_REGISTERS;
-    thread->stack_pointer = (uintptr_t)__builtin_frame_address(0);
+    thread_publish(thread);
     action_run(thread);
 }
 
@@ -127,6 +130,7 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
 {
     int error = errno;
     thread->busy++; /* a signal that comes now finds its work being done */
+    pause_begin(thread, LOAD(&world_heap));
     while (LOAD_ACQUIRE(&thread->wanted)) {
         if (LOAD(&thread->wanted) == WANTED_ACTION) {
             action_here(thread);
@@ -135,11 +139,26 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
             safe_leave(thread);
         }
     }
+    pause_end(thread);
     thread->busy--;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     /* A signal that came just before found it busy and left only the note. */
     if (UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
     errno = error;
+}
+
+/* What it was interrupted for; its registers are noted. */
+static void signal_serve(struct gc_thread *thread)
+{
+    if (LOAD(&thread->wanted) != WANTED_ACTION) {
+        safe_publish(thread);
+        safe_leave(thread);
+        return;
+    }
+    if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
+    action_run(thread);
+    thread->counter_before = thread->counter;
+    thread->interrupted_ns = os_thread_time_ns();
 }
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -154,19 +173,17 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     thread->register_count =
         os_context_registers(context, thread->registers, &pointer, &thread->counter);
     /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
-     * which compilers pass pairs of pointers. */
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+     * which compilers pass pairs of pointers; and the registers as of here, in case somebody between the
+     * kernel and us kept the signal back, and its context is of an earlier moment (the thread sanitizer). */
+    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
+    thread->register_count += BASE_REGISTERS;
     bool same = frame >= thread->stack_low && frame < pointer;
     thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
-    if (LOAD(&thread->wanted) == WANTED_ACTION) {
-        if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
-        action_run(thread);
-        thread->counter_before = thread->counter;
-        thread->interrupted_ns = os_thread_time_ns();
-    } else {
-        safe_publish(thread);
-        safe_leave(thread);
-    }
+    thread->busy++; /* its pause is noted without another safepoint */
+    pause_begin(thread, LOAD(&world_heap));
+    signal_serve(thread);
+    pause_end(thread);
+    thread->busy--;
     errno = error;
 }
 
@@ -205,9 +222,11 @@ void world_take(void)
         return;
     }
     self->busy++;
+    pause_begin(self, LOAD(&world_heap));
     safe_enter(self);
     lock_take(&world_lock);
     safe_leave(self); /* at once: nobody stops threads but who has the lock */
+    pause_end(self);
     self->busy--;
 }
 
@@ -232,9 +251,15 @@ static bool world_stands(struct gc_thread *self)
     return all;
 }
 
-void world_stop(void)
+void world_is_for(struct gc_heap *heap)
+{
+    STORE(&world_heap, heap);
+}
+
+void world_stop(struct gc_heap *heap)
 {
     struct gc_thread *self = gc_local.thread;
+    world_is_for(heap); /* before anybody is wanted */
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (t == self) continue;
         atomic_store(&t->wanted,
@@ -273,6 +298,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
     action_needs_progress = progress;
     ASSERT(self == NULL);
     (void)self;
+    world_is_for(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (heap->options.debug & FH_GC_RANDOM_DELAY) os_delay_us(os_random() % 200);
         atomic_store(&t->wanted, WANTED_ACTION);
@@ -294,13 +320,8 @@ void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
 void world_go(void)
 {
     struct gc_thread *self = gc_local.thread;
-    uint64_t now = os_time_ns();
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (t == self) continue;
-        if (t->paused_ns)
-            for (unsigned h = 0; h < FH_GC_HEAPS; h++)
-                if (gc_heaps[h].exists) pause_note(&gc_heaps[h], now - t->paused_ns);
-        t->paused_ns = 0;
         STORE_RELEASE(&t->wanted, 0);
         STORE_RELEASE(&t->state, THREAD_SAFE);
         os_wake(&t->wanted);

@@ -107,7 +107,7 @@ static void type_fill(struct type *entry, struct fh_gc_type *type)
                            .element = type->element,
                            .pinned = type->flags & FH_GC_PINNED,
                            .scan = type_scan_of(type)};
-    if (type->element == 0)
+    if (type->element == 0 && type->size <= OBJECT_MAX)
         entry->granules = (uint32_t)((type->size + GC_GRANULE - 1) / GC_GRANULE);
     if (type->size <= 64 * sizeof(void *) && entry->scan != SCAN_NOTHING)
         entry->bitmap = fields_bitmap(type->fields, type->field_count);

@@ -17,10 +17,8 @@ void still_begin(struct gc_heap *heap)
     world_take();
     roots_refresh(heap);
     heap_sweep_all(heap);
-    base_registers_save(self->registers);
-    self->register_count = BASE_REGISTERS;
-    self->stack_pointer = (uintptr_t)__builtin_frame_address(0);
-    world_stop();
+    thread_publish(self);
+    world_stop(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
     if (LOAD(&heap->phase) == PHASE_IDLE)

@@ -177,8 +177,9 @@ GC_PUBLIC struct fh_gc_ephemeron *fh_gc_ephemeron_new(struct fh_gc_heap *public,
     if (ephemeron == NULL) return NULL;
     void *base = fh_gc_base(public, key);
     if (base) key = base; /* the marker knows objects by their start */
-    fh_gc_store(public, &ephemeron->value, value);
+    /* The key first: an ephemeron without one would not keep the value, which nothing else may. */
     __atomic_store_n(&ephemeron->key, ~(uintptr_t)key, __ATOMIC_RELEASE);
+    fh_gc_store(public, &ephemeron->value, value);
     return ephemeron;
 }
 

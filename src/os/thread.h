@@ -5,15 +5,20 @@
 #ifndef OS_THREAD_H
 #define OS_THREAD_H
 
+#include <pthread.h>
 #include <signal.h>
 
 #include "os/os.h"
 
-#define OS_REGISTERS 32 /* at most */
+#define OS_REGISTERS 48 /* at most */
 
 /* The calling thread's stack, from its lowest to one past its highest address, thread-local storage
  * at the top included where libc puts it there. */
 bool os_stack_bounds(uintptr_t *low, uintptr_t *high);
+
+/* Starts a thread of libc's for work of the library, with all signals blocked, so that no handler of the
+ * program's runs in it. `thread` NULL: nobody will join it. False when it is refused. */
+bool os_thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size);
 
 /* Sends a signal to a thread of this process; false if there is no such thread. */
 bool os_thread_signal(uint32_t thread, int signal);

@@ -2,6 +2,7 @@
  * layout is the public header's: freehold/registry.h. */
 #include <freehold/freehold.h>
 
+#include "event/ring.h"
 #include "span/span.h"
 
 __attribute__((visibility("default"))) struct fh_registry fh_registry = {
@@ -10,6 +11,7 @@ __attribute__((visibility("default"))) struct fh_registry fh_registry = {
     .size = sizeof(struct fh_registry),
     .library = FH_VERSION_TEXT,
     .heap_stride = 0,
+    .events = (uintptr_t)&event_ring,
 };
 
 /* struct fh_note, with the distance to the registry resolved by the linker. */

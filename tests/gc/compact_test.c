@@ -425,7 +425,7 @@ static void test_compact__sparse_heaps_shrink(void **state)
         struct fh_gc_handle *handle = fh_gc_handle_new(heap, NULL);
         list_thin(handle, LENGTH, PART);
         collect(heap);
-        assert_true(stats_now().block_count > 400);
+        assert_true(stats_now().blocks.count > 400);
         assert_int_equal(stats_now().evacuated_bytes, 0);
         stack_clear();
         fh_gc_collect(heap, FH_GC_COMPACT);

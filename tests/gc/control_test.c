@@ -5,6 +5,7 @@
  */
 #include "gc/kit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -75,13 +76,22 @@ static void test_control__limit_is_kept(void **state)
     }
 }
 
+/* On a thread, whose stack keeps nothing afterwards. */
+static void *hoard_for_callback(void *unused)
+{
+    fh_gc_store(heap, &limit_hoard, hoard(300000));
+    return unused;
+}
+
 static void test_control__callback_makes_room(void **state)
 {
     (void)state;
     struct fh_gc_options options = {.limit = 16 << 20, .on_limit = limit_passed};
     heap = fh_gc_create(&options);
     limit_calls = 0;
-    fh_gc_store(heap, &limit_hoard, hoard(300000));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, hoard_for_callback, NULL), 0);
+    pthread_join(thread, NULL);
     assert_int_equal(limit_calls, 0);
     struct node *list = hoard(300000); /* room for one of the two only */
     assert_int_equal(limit_calls, 1);

@@ -69,7 +69,7 @@ static void holes_are_used(enum fh_gc_policy policy, const size_t *sizes, size_t
     struct fh_gc_stats stats;
     collect(heap);
     fh_gc_stats_get(heap, &stats);
-    size_t room = stats.hole_bytes, small = 0;
+    size_t room = stats.blocks.hole_bytes + stats.blocks.garbage_bytes, small = 0;
     while (fh_gc_new(heap, node) && small < room) small += sizeof(struct node) + 8;
     assert_true(small > room / 2);
     fh_gc_destroy(heap);

@@ -2,13 +2,17 @@
 #include "os/fake/fake.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "base/syscall.h"
 #include "os/os.h"
+#include "os/thread.h"
 
 #define STANDARD                                                                                   \
     {                                                                                              \
@@ -44,8 +48,9 @@ static bool request_granted(_Atomic uint64_t *kind)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* The reservations, to check that callers stay inside. Tests make one, or a few. */
-enum { RESERVATIONS = 64 };
+/* The reservations, to check that callers stay inside: one for the allocator, some twenty for each heap of
+ * the collector's. */
+enum { RESERVATIONS = 2048 };
 
 static struct reservation {
     _Atomic uintptr_t start;
@@ -224,16 +229,41 @@ bool os_helper_is_current(void)
     return !os_fake.user_changed;
 }
 
-/* Nobody else runs who could wake the sleeper: all of the time passes. */
+static void wait_really(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
+{
+    struct timespec limit = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    SYS4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &limit);
+}
+
+/* Unless told otherwise nobody else runs who could wake the sleeper: all of the time passes. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
 {
+    if (os_fake.waits) {
+        wait_really(word, value, ms);
+        return;
+    }
     if (LOAD(word) == value) atomic_fetch_add(&os_fake.clock_ms, ms);
     if (helper.runs) CHECK(swapcontext(&helper.itself, &helper.caller) == 0);
 }
 
+/* os/thread.h's waits are real here, too. */
 void os_wake(_Atomic uint32_t *word)
 {
-    (void)word;
+    SYS3(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
+bool os_thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size)
+{
+    pthread_t other;
+    sigset_t all, before;
+    if (!request_granted(&os_fake.threads)) return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = pthread_create(thread ? thread : &other, NULL, entry, argument) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started && thread == NULL) pthread_detach(other);
+    (void)stack_size;
+    return started;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------ */

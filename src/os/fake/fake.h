@@ -24,7 +24,7 @@ struct os_fake {
     _Atomic uint64_t clock_ms;
     size_t address_space_left; /* SIZE_MAX: no limit */
 
-    /* Requests for memory (reserve, readable, commit) are counted from 1; those from number
+    /* Requests for memory (reserve, readable, commit) and for threads are counted from 1; those from number
      * `refuse_from` to `refuse_to` are refused. */
     _Atomic uint64_t requests;
     _Atomic uint64_t refuse_from, refuse_to; /* 0: none */
@@ -32,12 +32,13 @@ struct os_fake {
     bool refuse_move;
 
     enum os_fake_helper helper;
+    bool waits; /* os_wait sleeps, for tests with threads; else only the clock moves */
     const char *const *environment; /* "NAME=value", ended by NULL; NULL: empty */
     bool secure;                    /* as in a setuid program */
     bool user_changed;              /* setuid() was called since the helper was started */
 
     /* What was done so far. */
-    _Atomic uint64_t reserved, readable, committed, purged, released, moved; /* calls */
+    _Atomic uint64_t reserved, readable, committed, purged, released, moved, threads; /* calls */
     _Atomic uint64_t purged_bytes;
     _Atomic uint64_t refused;
     char said[4096]; /* what was written to stderr, cut and ended by 0 */

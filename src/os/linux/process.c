@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 
 #include "base/syscall.h"
 #include "os/os.h"
+#include "os/thread.h"
 
 size_t os_page_size(void)
 {
@@ -38,6 +40,22 @@ uint32_t os_thread_id(void)
 uint32_t os_process_id(void)
 {
     return (uint32_t)SYS0(SYS_getpid);
+}
+
+bool os_thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t other;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    if (!thread) pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    bool started = pthread_create(thread ? thread : &other, &attributes, entry, argument) == 0;
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
 }
 
 /* The helper's whole life: all signals blocked by its starter, so that no handler of the program's
