@@ -27,6 +27,13 @@
  * all (NULL, a tagged integer, memory of malloc, a static object), which is passed over. References
  * from the objects of one heap to those of another are passed over too, and keep nothing alive.
  *
+ * Objects may move, rarely: see FH_GC_COMPACT. Local variables never go stale, since what a stack or
+ * register refers to stays where it is; exact references follow, those to an object's inside keep
+ * their offset. What the collector does not know of does not follow: an address in memory of malloc
+ * that is no root, in another heap's object, in a leaf object, or disguised. An object with such
+ * references is to be pinned, or the heap made with no_moving. A field of an exact type that holds the
+ * address of an object is taken for a reference, so numbers of any value do not belong there.
+ *
  * Rules. Unless said otherwise functions may be called from any thread, not from signal handlers,
  * and not from trace functions or listeners. Sizes are in bytes. Allocation fails with NULL and
  * errno; other calls return 0 or a negative errno. What a program must not do ends in a line on
@@ -134,7 +141,7 @@ struct fh_gc_field {
 enum fh_gc_type_flags {
     FH_GC_LEAF = 1,         /* holds no references */
     FH_GC_CONSERVATIVE = 2, /* every aligned word may be one */
-    FH_GC_PINNED = 4,       /* never moves */
+    FH_GC_PINNED = 4,       /* never moves; a block that holds one is not emptied */
 };
 
 /* Reports the references of an object by the fh_gc_visit functions. May run at any time in any thread,
@@ -387,7 +394,8 @@ bool fh_gc_table_next(struct fh_gc_heap *heap, struct fh_gc_table *table, size_t
 
 /* A slot outside of the traced memory (in a leaf object, in a block of malloc) that is set to NULL when
  * `target` is found unreachable, before finalizers run. One slot has one link. It is read by
- * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. */
+ * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. When the target
+ * moves, a slot that holds its address, plainly or complemented, gets the new one. */
 int fh_gc_link_add(struct fh_gc_heap *heap, void *slot, void *target);
 void *fh_gc_link_get(struct fh_gc_heap *heap, void *slot);
 int fh_gc_link_remove(struct fh_gc_heap *heap, void *slot);
@@ -412,8 +420,15 @@ size_t fh_gc_finalize_pending(struct fh_gc_heap *heap);
 enum fh_gc_kind {
     FH_GC_MINOR = 0,   /* young objects only, where the policy has generations; else full */
     FH_GC_FULL = 1,    /* everything; under FH_GC_CONCURRENT the caller waits for the end of it */
-    FH_GC_COMPACT = 2, /* full, and gives all memory back that can go; objects do not move yet */
+    FH_GC_COMPACT = 2, /* full, moves objects together, and gives all memory back that can go */
 };
+
+/* What moves when. A collection that moves objects is full and stops the program (under
+ * FH_GC_CONCURRENT too). It empties sparse blocks into the holes of others: on FH_GC_COMPACT; before
+ * memory is refused at the limit; and by itself, but not under FH_GC_CONCURRENT, when fragmentation asks
+ * for it. What stays: objects that stacks, registers, static variables, ranges or conservative objects
+ * refer to, pinned ones, ones above 64 KiB, ones allocated at a multiple of more than 16. Under
+ * `exact_stacks` local variables in frames follow. */
 
 /* Collects now, even if parked. */
 int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
@@ -441,7 +456,8 @@ void fh_gc_ramp_end(struct fh_gc_heap *heap);
 void fh_gc_external(struct fh_gc_heap *heap, ptrdiff_t bytes);
 
 /* Location dependency: hash objects by address, and learn when hashes have gone stale because objects
- * moved. Reset, add each address used, and ask before trusting a lookup that failed. */
+ * moved (any object: all hashes are stale then). Reset, add each address used, and ask before trusting
+ * a lookup that failed. */
 struct fh_gc_location {
     uint64_t epoch;
 };
@@ -452,7 +468,8 @@ bool fh_gc_location_stale(struct fh_gc_heap *heap, const struct fh_gc_location *
 
 /* Replaces every exact reference to from[i] by to[i]: in objects, roots, handles, frames. References on
  * stacks and in conservative objects cannot be: if one refers to any from[i] nothing is done and
- * -EBUSY returned, but for the caller's own array `from`, which should be in memory of malloc. */
+ * -EBUSY returned, but for the caller's own array `from`, which should be in memory of malloc (where it
+ * does not follow objects that another thread's collection moves before the call). */
 int fh_gc_transform(struct fh_gc_heap *heap, void *const *from, void *const *to, size_t count);
 
 /* Walks. The program is stopped meanwhile: no calls to the collector from the function, which returns

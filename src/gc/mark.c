@@ -546,6 +546,18 @@ void marking_prepare(struct gc_heap *heap)
     world_give();
 }
 
+/* What threads overwrote between the last round of a cycle and its end is of no interest any more: as a
+ * candidate it would keep garbage. Threads stand, between cycles. */
+static void pool_drop(struct marking *marking)
+{
+    while (marking->pool) {
+        struct chunk *chunk = marking->pool;
+        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
+        chunk->next = marking->spare;
+        marking->spare = chunk;
+    }
+}
+
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
 {
     if (concurrent) {
@@ -553,6 +565,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
         return;
     }
     struct marking *marking = heap->marking_state;
+    pool_drop(marking);
     unsigned wanted = parallel ? markers_wanted(heap) : 1;
     marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
