@@ -4,11 +4,12 @@
 #   make check     what CI runs: all builds, all tests
 #   make bench     against the other allocators; QUICK=1, PEERS="name=path.so ..."
 #   make bench-gc  against other collectors; QUICK=1, BOEHM_NEW= MPS= WHIPPET= folders
-#   make soak      the long tests;  make fuzz  the fuzzers for FUZZ_SECONDS each
+#   make soak      the long tests, and the collector for SOAK_SECONDS;  make fuzz  FUZZ_SECONDS each
 #   make install   DESTDIR and PREFIX as usual;  make format;  make clean
 
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
+SOAK_SECONDS ?= 3600
 
 .PHONY: all demo check bench bench-gc soak fuzz install format clean
 .NOTPARALLEL:
@@ -37,6 +38,7 @@ bench-gc: all
 soak: all
 	@cmake --build --preset release
 	@cd build && ctest -L soak --output-on-failure --no-tests=error
+	@tests/gc/soak.sh build $(SOAK_SECONDS)
 
 fuzz:
 	@scripts/setup check

@@ -42,6 +42,7 @@ static const char usage[] =
     "  --stress N      collect at every N-th allocation\n"
     "  --verify        check the heap before and after each collection\n"
     "  --poison        overwrite what was freed\n"
+    "  --fence         find what is written beyond the end of an object\n"
     "  --move          move all objects that may move, at every full collection\n"
     "  --delay         delay handshakes with the program at random\n"
     "  --stack SIZE    of C stack, which bounds the depth of recursion (256M)\n"
@@ -88,6 +89,7 @@ static void option_take(int option)
     case 's': settings.heap.stress = (uint32_t)size_read(optarg); break;
     case 'v': settings.heap.debug |= FH_GC_VERIFY; break;
     case 'P': settings.heap.debug |= FH_GC_POISON; break;
+    case 'F': settings.heap.debug |= FH_GC_FENCE; break;
     case 'M': settings.heap.debug |= FH_GC_MOVE_ALL; break;
     case 'D': settings.heap.debug |= FH_GC_RANDOM_DELAY; break;
     case 'S': settings.stack = size_read(optarg); break;
@@ -102,13 +104,21 @@ static void option_take(int option)
 static void options_read(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"policy", required_argument, NULL, 'p'},  {"heap", required_argument, NULL, 'h'},
-        {"fixed", no_argument, NULL, 'f'},         {"adaptive", no_argument, NULL, 'a'},
-        {"markers", required_argument, NULL, 'm'}, {"stress", required_argument, NULL, 's'},
-        {"verify", no_argument, NULL, 'v'},        {"poison", no_argument, NULL, 'P'},
-        {"move", no_argument, NULL, 'M'},          {"delay", no_argument, NULL, 'D'},
-        {"stack", required_argument, NULL, 'S'},   {"stats", no_argument, NULL, 'J'},
-        {"help", no_argument, NULL, 'H'},          {NULL, 0, NULL, 0},
+        {"policy", required_argument, NULL, 'p'},
+        {"heap", required_argument, NULL, 'h'},
+        {"fixed", no_argument, NULL, 'f'},
+        {"adaptive", no_argument, NULL, 'a'},
+        {"markers", required_argument, NULL, 'm'},
+        {"stress", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},
+        {"poison", no_argument, NULL, 'P'},
+        {"fence", no_argument, NULL, 'F'},
+        {"move", no_argument, NULL, 'M'},
+        {"delay", no_argument, NULL, 'D'},
+        {"stack", required_argument, NULL, 'S'},
+        {"stats", no_argument, NULL, 'J'},
+        {"help", no_argument, NULL, 'H'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "+e:i", options, NULL)) != -1) option_take(option);

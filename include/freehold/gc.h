@@ -89,9 +89,11 @@ enum fh_gc_sizing {
 
 /* Debugging, bits of fh_gc_options.debug. */
 enum fh_gc_debug {
-    FH_GC_VERIFY = 1,        /* check the whole heap before and after each collection */
-    FH_GC_POISON = 2,        /* overwrite what was freed, and zero it when it is handed out */
-    FH_GC_MOVE_ALL = 4,      /* every full collection that stops the program moves what may move */
+    FH_GC_VERIFY = 1,   /* check the whole heap before and after each collection */
+    FH_GC_POISON = 2,   /* overwrite what was freed, and zero it when it is handed out */
+    FH_GC_MOVE_ALL = 4, /* every full collection that stops the program moves what may move */
+    FH_GC_FENCE = 8,    /* find what is written beyond the end of an object: fh_gc_size is then what
+                                was asked for, and each object takes 16 bytes more */
     FH_GC_RANDOM_DELAY = 16, /* delay handshakes at random */
 };
 
@@ -291,13 +293,15 @@ void fh_gc_store_range(struct fh_gc_heap *heap, void *to, const void *from, size
 
 /* To be called before the program itself changes the word at `slot` (by an atomic exchange, say, or a
  * tagged store), with the reference that it will store; between call and store there must be no other
- * call to the collector. */
+ * call to the collector. What was stored so last by each thread may stay a cycle longer than it is used. */
 void fh_gc_will_store(struct fh_gc_heap *heap, void *slot, const void *value);
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
-/* Makes the calling thread known; the first allocation does it too. Ends with the thread, or by
- * detach, after which the thread's stack keeps nothing alive. Attaching twice is harmless. */
+/* Makes the calling thread known; the first allocation or fh_gc_store does it too. Ends with the thread, or
+ * by detach, after which the thread's stack keeps nothing alive: what references it still has may dangle, so
+ * until it attaches again its calls on heaps, stores included, end in a line on stderr and abort. Attaching
+ * twice is harmless. Detach is -EBUSY inside fh_gc_blocking(), -ESRCH for a thread that is not attached. */
 int fh_gc_thread_attach(void);
 int fh_gc_thread_detach(void);
 
@@ -312,11 +316,18 @@ void fh_gc_blocking_end(void);
 /* Lets a collection happen here if one waits: for long loops in threads that block FH_GC_SIGNAL. */
 void fh_gc_safepoint(void);
 
+/* For programs with stacks of their own making (coroutines, swapcontext), each of them a root range: to be called
+ * by a thread before each switch from one stack to another, its own included, with nothing but the switch after
+ * it. FH_GC_CONCURRENT needs it; under other policies it saves the search of the unused part of the thread's own
+ * stack. Stacks are not switched in signal handlers. */
+void fh_gc_stack_switch(void);
+
 /* ---- roots -------------------------------------------------------------------------------- */
 
 /* Exact: `count` pointer variables from `slots` on, anywhere outside of the heap. */
 int fh_gc_root_add(struct fh_gc_heap *heap, void *slots, size_t count);
-/* Ambiguous: every aligned word of a range: a block of malloc, a region, the stack of a coroutine. */
+/* Ambiguous: every aligned word of a range: a block of malloc, a region, the stack of a coroutine (before it
+ * is first switched to; see fh_gc_stack_switch). */
 int fh_gc_root_range(struct fh_gc_heap *heap, const void *start, size_t size);
 /* A function that visits, with the rules of a trace function. `data` tells it from others. */
 int fh_gc_root_function(struct fh_gc_heap *heap, fh_gc_trace_fn *trace, void *data);
@@ -382,9 +393,11 @@ bool fh_gc_table_next(struct fh_gc_heap *heap, struct fh_gc_table *table, size_t
                       void **value);
 
 /* A slot outside of the traced memory (in a leaf object, in a block of malloc) that is set to NULL when
- * `target` is found unreachable, before finalizers run. One slot has one link. When the target moves, a
- * slot that holds its address, plainly or complemented, gets the new one. */
+ * `target` is found unreachable, before finalizers run. One slot has one link. It is read by
+ * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. When the
+ * target moves, a slot that holds its address, plainly or complemented, gets the new one. */
 int fh_gc_link_add(struct fh_gc_heap *heap, void *slot, void *target);
+void *fh_gc_link_get(struct fh_gc_heap *heap, void *slot);
 int fh_gc_link_remove(struct fh_gc_heap *heap, void *slot);
 
 /* Finalizers. When nothing but finalizable objects refers to an object any more, it is put in the queue;
@@ -421,11 +434,13 @@ enum fh_gc_kind {
 int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
 
 /* Does up to about `budget_us` microseconds of what the collector has to do: marking in progress,
- * sweeping, starting a collection when one is due soon. True if there is more. */
+ * sweeping. Then a collection that is due soon is started: under a policy that stops the program only if
+ * the last full one took less processor time than is left of the budget. True if there is more to do. */
 bool fh_gc_step(struct fh_gc_heap *heap, uint64_t budget_us);
 
-/* No collection starts by itself between park and release; they nest. Allocation goes on up to the
- * limit. Park waits for a collection in progress to end. */
+/* No collection starts by itself between clamp or park and release; they nest. Allocation goes on up to the
+ * limit. Park waits for a collection in progress to end; clamp lets it go on. */
+void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
 void fh_gc_release(struct fh_gc_heap *heap);
 
@@ -643,9 +658,10 @@ struct fh_gc_context {
 };
 
 enum fh_gc_barrier {
-    FH_GC_BARRIER_OFF = 0,
-    FH_GC_BARRIER_LOG = 1,   /* stores to slots whose log bit is set are remembered */
-    FH_GC_BARRIER_SNOOP = 2, /* all are */
+    FH_GC_BARRIER_NONE = 0, /* the thread is not attached: its first store goes the long way */
+    FH_GC_BARRIER_OFF = 1,
+    FH_GC_BARRIER_LOG = 2,   /* stores to slots whose log bit is set are remembered */
+    FH_GC_BARRIER_SNOOP = 3, /* all are */
 };
 
 #define FH_GC_GRANULE 16
@@ -724,12 +740,12 @@ static inline __attribute__((always_inline)) bool fh_gc_slot_is_clear(struct fh_
     return !(byte >> (at >> 3 & 7) & 1);
 }
 
-/* The slot's address is in a register from the test to the store: a thread that is interrupted there
- * has its slot looked at (docs/gc-concurrent.md). */
+/* Slot and value are in registers or in the frame from the test to the store: a thread that is interrupted
+ * there has its value kept and its slot looked into (docs/gc-concurrent.md). */
 static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_gc_heap *heap,
                                                                      void *slot, void *value)
 {
-    __asm__ volatile("" : "+r"(slot)::"memory");
+    __asm__ volatile("" : "+r"(slot), "+r"(value)::"memory");
     uint32_t barrier = FH_GC_CONTEXT(heap)->barrier;
     if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0) &&
         (barrier != FH_GC_BARRIER_LOG || !fh_gc_slot_is_clear(heap, slot))) {

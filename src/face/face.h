@@ -23,7 +23,7 @@ bool face_start(void);
 /* ---- options ---------------------------------------------------------------------------------- */
 
 struct options {
-    int64_t purge, purge_delay, reserve, bad_free, stats, strict, run_file;
+    int64_t purge, purge_delay, reserve, bad_free, stats, strict, gc_debug, gc_stress, run_file;
     char run_file_path[256];
 };
 

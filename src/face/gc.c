@@ -5,11 +5,26 @@
 #include "face/face.h"
 #include "gc/gc.h"
 
-PUBLIC struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options)
+/* The places of the words of option gc_debug. */
+static_assert(FH_GC_VERIFY == 1 && FH_GC_POISON == 2 && FH_GC_MOVE_ALL == 4, "verify|poison|move");
+static_assert(FH_GC_FENCE == 8 && FH_GC_RANDOM_DELAY == 16, "fence|delay");
+
+/* What the program wants, and what the options add. */
+static struct gc_heap *heap_make(const struct fh_gc_options *wanted, int *error)
+{
+    struct fh_gc_options all = {0};
+    if (wanted) all = *wanted;
+    all.debug |= (uint32_t)__atomic_load_n(&options.gc_debug, __ATOMIC_RELAXED);
+    uint32_t stress = (uint32_t)__atomic_load_n(&options.gc_stress, __ATOMIC_RELAXED);
+    if (stress) all.stress = stress;
+    return gc_heap_create(&all, error);
+}
+
+PUBLIC struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *wanted)
 {
     int error = ENOMEM;
     struct gc_heap *heap = NULL;
-    if (LIKELY(arena.size) || face_start()) heap = gc_heap_create(options, &error);
+    if (LIKELY(arena.size) || face_start()) heap = heap_make(wanted, &error);
     if (heap) return &heap->public;
     errno = error;
     return NULL;

@@ -6,7 +6,7 @@
 #include "os/os.h"
 #include "span/purger.h"
 
-enum option_type { BOOL, NUMBER, SIZE, CHOICE, PATH };
+enum option_type { BOOL, NUMBER, SIZE, CHOICE, FLAGS, PATH };
 enum option_when { START, RUN };
 
 struct option {
@@ -122,6 +122,20 @@ static bool parse_choice(struct word word, const char *choices, int64_t *value)
     return false;
 }
 
+/* Some of the words of unit, "verify+poison", or 0; the value has a bit for each by its place. */
+static bool parse_flags(struct word word, const char *choices, int64_t *value)
+{
+    *value = 0;
+    if (word_is(word, "0")) return true;
+    bool good = word.length > 0 && word.at[word.length - 1] != '+';
+    while (good && word.length) {
+        int64_t bit;
+        good = parse_choice(word_until(&word, '+'), choices, &bit);
+        if (good) *value |= (int64_t)1 << bit;
+    }
+    return good;
+}
+
 static bool parse_path(struct word word, int64_t *value)
 {
     if (word.length == 0 || word.length >= sizeof options.run_file_path) return false;
@@ -136,12 +150,25 @@ static bool option_parse(const struct option *option, struct word word, int64_t 
     switch (option->type) {
     case BOOL: return parse_bool(word, value);
     case CHOICE: return parse_choice(word, option->unit, value);
+    case FLAGS: return parse_flags(word, option->unit, value);
     case PATH: return parse_path(word, value);
     case NUMBER:
     case SIZE: break;
     }
     if (!parse_number(word, option->type == SIZE, value)) return false;
     return *value >= option->smallest && *value <= option->largest;
+}
+
+static void flags_print(struct text *t, const char *choices, int64_t value)
+{
+    struct word rest = word_of(choices);
+    if (value == 0) text_char(t, '0');
+    for (; value; value >>= 1) {
+        struct word choice = word_until(&rest, '|');
+        if (!(value & 1)) continue;
+        text_strn(t, choice.at, choice.length);
+        if (value > 1) text_char(t, '+');
+    }
 }
 
 /* Sizes with their unit for a person, in bytes for a program. */
@@ -157,6 +184,7 @@ static void option_print(struct text *t, const struct option *option, bool perso
         for (int64_t i = 0; i <= value; i++) choice = word_until(&rest, '|');
         text_strn(t, choice.at, choice.length);
         break;
+    case FLAGS: flags_print(t, option->unit, value); break;
     case PATH: text_str(t, options.run_file_path); break;
     }
 }
@@ -172,6 +200,11 @@ static void option_print_right(struct text *t, const struct option *option)
     switch (option->type) {
     case BOOL: text_str(t, "0 or 1"); break;
     case CHOICE: text_str(t, option->unit); break;
+    case FLAGS:
+        text_str(t, "0, or of ");
+        text_str(t, option->unit);
+        text_str(t, " some joined by +");
+        break;
     case PATH:
         text_str(t, "a path of at most ");
         text_dec(t, sizeof options.run_file_path - 1);

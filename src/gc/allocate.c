@@ -24,9 +24,8 @@ static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc
 static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
                               struct fh_gc_context *context, uintptr_t limit)
 {
-    bool slow = heap->options.stress;
-    mutator->stress_limit = slow ? limit : 0;
-    context->limit = slow ? 0 : limit;
+    mutator->stress_limit = heap->slow ? limit : 0;
+    context->limit = heap->slow ? 0 : limit;
 }
 
 /* Its owner's alone, but statistics read it. */
@@ -211,19 +210,21 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 {
     thread_enter(thread);
     void *p = NULL;
-    if (heap_yield(heap, (size + SLICE_SIZE - 1) >> SLICE_SHIFT))
-        p = gc_large_allocate(heap, size, id);
+    if (heap_yield(heap, gc_large_slices(heap, size))) p = gc_large_allocate(heap, size, id);
     thread_leave(thread);
     return p;
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After a cycle in vain objects are moved. False: nothing helped. */
+ * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
     enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
-    if (*tries == 1 && why == FH_GC_WHY_LIMIT) {
+    enum {
+        CYCLES = 3
+    }; /* what one brings other threads may take; to move objects stops them all */
+    if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
         ++*tries;
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
         return true;
@@ -236,7 +237,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     if (helped) return true;
     cycle_wait(heap, number);
-    return ++*tries < 4;
+    return ++*tries <= CYCLES + 2;
 }
 
 /* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
@@ -244,25 +245,25 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
                               unsigned *tries)
 {
     uint32_t epoch = LOAD(&heap->epoch);
-    bool limited = why == FH_GC_WHY_LIMIT;
+    bool limited = why == FH_GC_WHY_LIMIT, external = why == FH_GC_WHY_EXTERNAL;
     bool generations = heap->options.policy == FH_GC_GENERATIONAL;
     unsigned try = (*tries)++, last = 1 + generations;
     if (try == 0)
         gc_collect(heap, FH_GC_MINOR, why, epoch);
     else if (limited && try == last)
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
-    else if (try == 1 && generations && (limited || !collect_minor_is_due(heap)))
+    else if (try == 1 && (external || (generations && (limited || !collect_minor_is_due(heap)))))
         gc_collect(heap, FH_GC_FULL, why, epoch);
     else if (!limited)
         size_grow(heap, slices);
-    /* Once more: other threads may have taken what was found; then some thread got on at least. */
+    /* Other threads may have taken what was found; then some thread got on at least. */
     return !limited || try <= last + 1;
 }
 
 static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t size, unsigned *tries)
 {
     enum fh_gc_why why = FH_GC_WHY_NONE;
-    size_t slices = (size + SLICE_SIZE - 1) >> SLICE_SHIFT;
+    size_t slices = gc_large_slices(heap, size);
     uint32_t epoch = LOAD(&heap->epoch);
     if (size_minor_is_due(heap)) {
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
@@ -298,11 +299,25 @@ static FH_COLD void *allocate_failed(void)
     return NULL;
 }
 
+/* No collection comes between the object and its fence. */
+static FH_NOINLINE void *fenced_allocate(struct gc_heap *heap, struct gc_thread *thread,
+                                         size_t size, uint32_t id, size_t alignment)
+{
+    size_t bytes = base_round_up(size + !size, GC_GRANULE) + FENCE;
+    thread_enter(thread);
+    void *p = bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
+                                  : large_try(heap, thread, size, id);
+    if (p) fence_put(heap, p, size);
+    thread_leave(thread);
+    return p;
+}
+
 static void *allocate_once(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id,
                            size_t alignment)
 {
     size_t bytes = base_round_up(size + !size, GC_GRANULE);
     gc_local.refused = false;
+    if (UNLIKELY(heap->fenced)) return fenced_allocate(heap, thread, size, id, alignment);
     return bytes <= OBJECT_MAX ? small_allocate(heap, thread, bytes, id, alignment)
                                : large_try(heap, thread, size, id);
 }
@@ -432,21 +447,25 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     memset(mutator, 0, offsetof(struct mutator, log));
-    memset(context_of(thread, heap), 0, sizeof(struct fh_gc_context));
+    *context_of(thread, heap) = (struct fh_gc_context){.barrier = FH_GC_BARRIER_OFF};
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-    if (LOAD(&heap->phase) != PHASE_IDLE) { /* after the snapshot, before the end: the world lock */
+    uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
+    if (phase == PHASE_ARMED) {
+        context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
+    } else if (phase != PHASE_IDLE) {
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
         mutator->black = true;
     }
 }
 
-/* Its block may hold an object half made, which nobody refers to: an end without a beginning. The sweep
- * clears it. */
+/* Its blocks may hold an object half made. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     mutator_flush_log(heap, mutator);
+    if (mutator->block) block_mend(gc_block_at(mutator->block));
+    if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
     block_leave(heap, mutator);
     medium_leave(heap, mutator);
 }

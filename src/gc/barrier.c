@@ -68,7 +68,7 @@ void slot_will_change(struct gc_heap *heap, struct gc_thread *thread, void **slo
 
 static FH_NOINLINE void store_remembering(struct fh_gc_heap *public, void *slot, void *value)
 {
-    struct gc_thread *thread = gc_local.thread;
+    struct gc_thread *thread = thread_self();
     thread_enter(thread);
     struct gc_heap *heap = heap_of(public);
     if (__atomic_load_n(&context_of(thread, heap)->barrier, __ATOMIC_RELAXED) ==
@@ -84,23 +84,26 @@ static FH_NOINLINE void store_remembering(struct fh_gc_heap *public, void *slot,
     thread_leave(thread);
 }
 
-/* `mode` is as of a moment ago; if it lets the store pass, that is as if the inline half had. */
+/* `mode` is as of a moment ago, when the thread was not busy: a cycle may have ended and another begun since.
+ * Only under generations, where it never changes, is it good for anything. */
 GC_PUBLIC void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t mode)
 {
     bool clear = !side_holds((uintptr_t)slot) ||
                  !(__atomic_load_n(log_byte(slot), __ATOMIC_RELAXED) & log_bit(slot));
-    if (mode == FH_GC_BARRIER_LOG && LIKELY(clear))
+    bool lasting = heap_of(heap)->options.policy == FH_GC_GENERATIONAL;
+    if (lasting && mode == FH_GC_BARRIER_LOG && LIKELY(clear))
         __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
     else
         store_remembering(heap, slot, value);
 }
 
-/* The slot is noted for handshakes that come before the program's own store. */
+/* Slot and value are noted for handshakes that come before the program's own store. */
 GC_PUBLIC void fh_gc_will_store(struct fh_gc_heap *public, void *slot, const void *value)
 {
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    thread->will_store = slot;
+    thread->will_store[0] = (uintptr_t)slot;
+    thread->will_store[1] = (uintptr_t)value;
     slot_will_change(heap_of(public), thread, slot, value);
     thread_leave(thread);
 }

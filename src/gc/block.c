@@ -292,15 +292,23 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
 
 static const uint64_t map_empty[MAP_WORDS];
 
-/* When memory for it is refused: as if all in the block were younger than the snapshot, and alive. */
-void block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
+/* False: memory for it was refused. Then it is as if all in the block were younger than the snapshot, and alive;
+ * which is right for an empty one, and else what its objects refer to has to be found by a repair. */
+bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
-    if (LOAD(&block->snapshot)) return; /* its first in this cycle counts */
+    if (LOAD(&block->snapshot)) return true; /* its first in this cycle counts */
     uint64_t *map = vector_add(&heap->snapshots);
     if (map) block_map(block, 0, NULL, map);
     for (size_t word = 0; map && word < MAP_WORDS; word++)
         map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
     STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
+    return map != NULL;
+}
+
+/* Whether a thread may take a block that is not empty. */
+static bool snapshot_has_room(struct gc_heap *heap, const struct mutator *mutator)
+{
+    return !mutator->black || vector_reserve(&heap->snapshots, heap->snapshots.count + 1);
 }
 
 static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
@@ -349,6 +357,7 @@ static struct gc_block *block_look_for(struct gc_heap *heap, const struct mutato
     size_pace(heap, gc_local.thread);
     if (size_minor_is_due(heap)) return NULL;
     lock_take(&heap->lock);
+    empty = empty || !snapshot_has_room(heap, mutator);
     struct gc_block *block = block_find_room(heap, empty, zero, map);
     if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
@@ -400,7 +409,13 @@ static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t 
 struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
                                  size_t granules, size_t alignment, size_t *start, size_t *end)
 {
+    struct gc_thread *self = gc_local.thread;
+    pause_begin(self, heap);
     lock_take(&heap->lock);
+    if (!snapshot_has_room(heap, mutator)) {
+        lock_give(&heap->lock);
+        return NULL;
+    }
     uint32_t *link = &heap->partial_first;
     struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
     uint32_t rest = *link;
@@ -411,6 +426,7 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
     if (block) block_begin(heap, mutator, block);
     lock_give(&heap->lock);
+    pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 
@@ -622,7 +638,7 @@ size_t object_size(const uint8_t *meta)
 {
     struct gc_block *block = gc_block_of(meta_address(meta));
     if (LOAD(&block->kind) == FH_SPAN_GC_LARGE) return LOAD(&block->bytes);
-    return meta_granules(meta) << GC_SHIFT;
+    return (meta_granules(meta) << GC_SHIFT) - fence_size(LOAD(&block->owner));
 }
 
 /* Younger than the snapshot of the cycle that goes on, or has ended without this block being swept. */

@@ -100,6 +100,7 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     for (struct gc_thread *t = gc_threads; heap->has_collector && t; t = t->next)
         mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
@@ -113,11 +114,20 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
 
 /* ---- one collection -------------------------------------------------------------------------------------- */
 
-/* The stack of the thread that collects is published like the others'. */
-static FH_NOINLINE void collect_with_world(struct gc_heap *heap, struct plan *plan)
+struct request {
+    struct gc_heap *heap;
+    enum fh_gc_kind kind;
+    enum fh_gc_why why;
+    uint32_t seen; /* collect_count */
+    bool done;
+    struct stack_top top;
+};
+
+static void collect_with_world(const struct request *request, struct plan *plan)
 {
+    struct gc_heap *heap = request->heap;
     uint64_t start = os_time_ns();
-    thread_publish(gc_local.thread);
+    stack_top_publish(&request->top);
     world_stop(heap);
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
@@ -150,30 +160,36 @@ static void compact_prepare(struct gc_heap *heap)
     heap_reserve_free(heap, everything ? used + 1 : used / 16 + 1);
 }
 
-/* Holds: the world lock. */
-static void collect_now(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why)
+static enum fh_gc_kind plan_kind(const struct plan *plan)
 {
+    return plan->minor ? FH_GC_MINOR : plan->move ? FH_GC_COMPACT : FH_GC_FULL;
+}
+
+/* Holds: the world lock. */
+static void collect_now(const struct request *request)
+{
+    struct gc_heap *heap = request->heap;
+    enum fh_gc_why why = request->why;
     uint64_t start = os_time_ns();
     world_is_for(heap);
-    struct plan plan = {.minor = kind == FH_GC_MINOR && collect_minor_is_due(heap)};
+    struct plan plan = {.minor = request->kind == FH_GC_MINOR && collect_minor_is_due(heap)};
     plan.move = !plan.minor && !heap->options.no_moving;
-    plan.compact = kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
+    plan.compact = request->kind == FH_GC_COMPACT || heap->options.debug & FH_GC_MOVE_ALL;
     plan.lost = room_was_lost(heap, why);
-    roots_refresh(heap);
     heap_sweep_all(heap);
     if (plan.move && plan.compact) compact_prepare(heap);
     collection_begins(heap, why);
     uint64_t cpu = os_thread_time_ns();
-    collect_with_world(heap, &plan);
+    collect_with_world(request, &plan);
     uint64_t end = os_time_ns();
-    size_nursery(heap, start, os_thread_time_ns() - cpu);
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
+    size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
     if (plan.move) heap_trim(heap);
-    gc_event_of(heap, FH_GC_EVENT_END, plan.minor ? FH_GC_MINOR : kind, end - start);
+    gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
@@ -181,8 +197,23 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
     return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
 }
 
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
+static void collect_holding(void *data)
+{
+    struct request *request = data;
+    struct gc_thread *self = gc_local.thread;
+    world_take();
+    request->done = !cycle_goes_on(request->heap);
+    self->busy++;
+    if (request->done && collect_count(request->heap, request->kind) == request->seen)
+        collect_now(request);
+    world_give();
+    thread_leave(self);
+}
+
 /* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
-void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen)
+FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
+                            uint32_t seen)
 {
     struct gc_thread *self = thread_self();
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
@@ -190,13 +221,16 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
+    marking_prepare(heap);
+    struct request request = {heap, kind, why, seen, false, {0}};
+    STACK_TOP(&request.top);
     pause_begin(self, heap);
-    world_take_idle(heap);
-    self->busy++;
-    if (collect_count(heap, kind) == seen) collect_now(heap, kind, why);
-    world_give();
+    while (!request.done) {
+        world_take_idle(heap);
+        world_give();
+        modules_hold(collect_holding, &request);
+    }
     pause_end(self);
-    thread_leave(self);
 }
 
 /* All free blocks go back to the arena, from where the purger returns them to the kernel. */

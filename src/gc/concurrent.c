@@ -3,11 +3,12 @@
  * the protocol and why it is right; this is its order.
  *
  *   IDLE --> sweep what is left
- *   ARMED    handshake 1: each thread remembers every store from now on (SNOOP)
- *            handshake 2: each has finished the store that the first one interrupted
- *            all log bits are set: every slot of the snapshot may have to be remembered
+ *   ARMED    handshake 1: each thread remembers every store from now on (SNOOP); what the store that
+ *            is interrupted here may store is kept
+ *            shared roots are visited; all log bits are set: any slot may have to be remembered
+ *            handshake 2: what a store begun before handshake 1 may still overwrite is kept
  *   MARKING  handshake 3: each thread's own roots are found; what it allocates from here on is alive
- *            the other roots; then stores are remembered once a slot (LOG)
+ *            then stores are remembered once a slot (LOG)
  *            mark; handshake: what threads remember; again, until a round brings nothing new
  *   SETTLING who reads a weak reference waits; one more round
  *   WEAK     weak references to unmarked objects read as NULL, and are cleared; finalizers
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "gc/mark.h"
+#include "gc/search.h"
 #include "os/os.h"
 
 /* Markers other than the collector's own are borrowed by threads that assist. */
@@ -43,15 +45,18 @@ static void marker_return(struct gc_heap *heap, struct marker *marker)
 
 /* ---- what threads do in handshakes ------------------------------------------------------------------------ */
 
-/* What an interrupted store may be about to overwrite: the words at addresses in registers. */
-static void registers_shade(struct gc_heap *heap, struct gc_thread *thread, struct mutator *mutator)
+/* What a thread is about to store, plainly, is in a register or on its stack, if it was interrupted: all that
+ * these refer to is kept. */
+static void values_keep(struct gc_heap *heap, struct gc_thread *thread, bool stack)
 {
-    for (unsigned i = 0; i <= thread->register_count; i++) {
-        uintptr_t slot =
-            i < thread->register_count ? thread->registers[i] : (uintptr_t)thread->will_store;
-        if (slot % sizeof(void *) || !object_find(heap, slot)) continue;
-        shade(heap, mutator, __atomic_load_n((void **)slot, __ATOMIC_RELAXED));
+    struct marker marker;
+    if (!marker_make(heap, &marker)) {
+        STORE(&heap->marking_state->overflow, 1);
+        return;
     }
+    if (stack) roots_visit_stack(thread, &marker.visitor);
+    marker_add(&marker, thread->will_store[1]);
+    marker_give_all(&marker);
 }
 
 static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
@@ -61,7 +66,66 @@ static void action_arm(struct gc_heap *heap, struct gc_thread *thread)
     mutator_sweep_blocks(heap, thread);
     mutator->log_count = 0;
     __atomic_store_n(&context->barrier, FH_GC_BARRIER_SNOOP, __ATOMIC_RELAXED);
-    registers_shade(heap, thread, mutator);
+    values_keep(heap, thread, thread->interrupted);
+}
+
+/* Whether a word in the memory of blocks and large objects lies there. */
+static bool is_slot(const struct gc_heap *heap, uintptr_t slot)
+{
+    const struct gc_block *block = gc_block_of((void *)slot);
+    uint8_t kind = LOAD_ACQUIRE(&block->kind);
+    if (slot % sizeof(void *)) return false;
+    if (kind == FH_SPAN_GC_BLOCK) return LOAD(&block->owner) == heap;
+    if (kind == FH_SPAN_SLAB || kind == FH_SPAN_RUNS) return false;
+    block = (struct gc_block *)span_find((void *)slot);
+    if (!block || LOAD(&block->kind) != FH_SPAN_GC_LARGE || LOAD(&block->owner) != heap)
+        return false;
+    return slot - (uintptr_t)gc_block_start(block) + sizeof(void *) <= LOAD(&block->bytes);
+}
+
+static void slots_look_into(struct marker *marker, const uintptr_t *word, size_t count)
+{
+    for (size_t i = 0; i < count; i++) __builtin_prefetch((void *)word[i]);
+    for (size_t i = 0; i < count; i++)
+        if (is_slot(marker->visitor.heap, word[i])) marker_add(marker, word_load((void *)word[i]));
+}
+
+/* A visitor of registers and stacks: not they, but what is at the addresses in them. */
+static NO_SANITIZE void look_into_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                        size_t words)
+{
+    enum { AHEAD = 32 };
+    uintptr_t word[AHEAD + SEARCH_WORDS];
+    struct search search = search_begin();
+    size_t count = 0;
+    for (size_t i = 0; i < words;) {
+        if (words - i >= SEARCH_WORDS) {
+            count += search_eight(&search, (uintptr_t)(start + i), word + count);
+            i += SEARCH_WORDS;
+        } else {
+            word[count] = word_load(start + i++);
+            count += search_is(&search, word[count]);
+        }
+        if (count < AHEAD) continue;
+        slots_look_into((struct marker *)visitor, word, count);
+        count = 0;
+    }
+    slots_look_into((struct marker *)visitor, word, count);
+}
+
+/* What an interrupted thread is about to overwrite, plainly. Slots outside of the heap are roots, and were
+ * visited when all threads were armed. */
+static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct marker marker;
+    if (!marker_make(heap, &marker)) {
+        STORE(&heap->marking_state->overflow, 1);
+        return;
+    }
+    marker.visitor.range = look_into_range;
+    if (thread->interrupted) roots_visit_stack(thread, &marker.visitor);
+    look_into_range(&marker.visitor, &thread->will_store[0], 1);
+    marker_give_all(&marker);
 }
 
 /* From here on what the thread allocates is no part of the snapshot. */
@@ -73,7 +137,8 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
     uint32_t block[] = {mutator->block, mutator->medium_block};
     for (unsigned i = 0; i < 2; i++) {
         if (block[i] == 0) continue;
-        block_note_snapshot(heap, gc_block_at(block[i]));
+        if (!block_note_snapshot(heap, gc_block_at(block[i])))
+            STORE(&heap->marking_state->overflow, 1);
         gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
     }
     mutator->black = true;
@@ -87,10 +152,9 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
 static void action_scan(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
-    registers_shade(heap, thread, mutator);
     struct marker marker;
     if (marker_make(heap, &marker)) {
-        roots_visit_thread(thread, &marker.visitor, false);
+        roots_visit_thread(thread, &marker.visitor);
         marker_give_all(&marker);
     } else {
         STORE(&heap->marking_state->overflow, 1);
@@ -104,12 +168,6 @@ static void action_flush(struct gc_heap *heap, struct gc_thread *thread)
     shade_flush(heap, mutator_of(thread, heap));
 }
 
-static void action_settle(struct gc_heap *heap, struct gc_thread *thread)
-{
-    (void)heap;
-    (void)thread;
-}
-
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
 {
     static handshake_fn *const kinds[] = {
@@ -119,7 +177,7 @@ static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
         [FH_GC_HANDSHAKE_FLUSH] = action_flush,
     };
     uint64_t start = os_time_ns();
-    handshake(heap, action, action == action_settle);
+    handshake(heap, action);
     heap->stats.handshakes++;
     unsigned kind = FH_GC_HANDSHAKE_ARM;
     while (kinds[kind] != action) kind++;
@@ -146,35 +204,46 @@ static void slots_arm(struct gc_heap *heap)
         lock_give(&heap->lock);
         lock_take(&heap->lock);
     }
-    for (size_t i = 0; i < heap->large.count; i++) {
+    size_t large = heap->large.count;
+    lock_give(&heap->lock);
+    /* Large objects are only added meanwhile; a new one's slots are armed by who makes it. */
+    for (size_t i = 0; i < large; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
         log_fill(gc_block_start(block), LOAD(&block->bytes), true);
     }
-    lock_give(&heap->lock);
 }
 
-static void cycle_snapshot(struct gc_heap *heap)
+static void cycle_arm(struct gc_heap *heap)
 {
     world_take();
     heap->snapshot_live = size_in_use(heap);
     heap->snapshot_allocated = LOAD(&heap->allocated);
+    STORE(&heap->marking_state->overflow, 0);
     STORE(&heap->phase, PHASE_ARMED);
     handshake_noted(heap, action_arm);
-    handshake_noted(heap, action_settle);
-    roots_refresh(heap); /* stores to what is loaded from here on are remembered */
-    slots_arm(heap);
     lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
     marking_begin(heap, true, false);
+    lock_give(&heap->lock);
+    world_give(); /* who attaches now snoops */
+}
+
+static void cycle_snapshot(struct gc_heap *heap)
+{
+    cycle_arm(heap);
+    roots_visit_shared(heap, &heap->marking_state->marker[0].visitor);
+    slots_arm(heap);
+    world_take();
+    handshake_noted(heap, action_settle);
+    lock_take(&heap->lock);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
     handshake_noted(heap, action_scan);
-    lock_take(&heap->lock);
-    roots_visit_shared(heap, &heap->marking_state->marker[0].visitor);
-    lock_give(&heap->lock);
     barriers_set(heap, FH_GC_BARRIER_LOG);
     world_give();
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
 }
 
 static bool cycle_round(struct gc_heap *heap)
@@ -194,20 +263,29 @@ void cycle_drain(struct gc_heap *heap)
     }
 }
 
-/* The stack overflowed for want of memory: the rest is done while the program stands. */
-static void cycle_finish_stopped(struct gc_heap *heap)
+/* The stack overflowed for want of memory: the rest is done while the program stands. What was dropped and can
+ * still be reached is found again, since all roots and all that is marked are looked at anew. */
+static void cycle_repair(void *data)
 {
+    struct gc_heap *heap = data;
     world_take();
     world_stop(heap);
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         mutator_note_hole(heap, t);
         action_flush(heap, t);
     }
-    marking_repair(heap);
+    do {
+        marking_repair(heap);
+        while (ephemerons_settle(heap)) cycle_drain(heap);
+    } while (LOAD(&heap->marking_state->overflow));
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
-    heap->stats.stack_overflows++;
+}
+
+static void cycle_repair_overflow(struct gc_heap *heap)
+{
+    if (LOAD(&heap->marking_state->overflow)) modules_hold(cycle_repair, heap);
 }
 
 /* Until neither threads nor ephemerons bring anything new. */
@@ -228,7 +306,7 @@ static void cycle_settle(struct gc_heap *heap)
     cycle_rounds(heap);
     atomic_store(&heap->phase, PHASE_SETTLING); /* partner: weak_read */
     cycle_rounds(heap);
-    if (LOAD(&heap->marking_state->overflow)) cycle_finish_stopped(heap);
+    cycle_repair_overflow(heap);
     atomic_store(&heap->phase, PHASE_WEAK);
     os_wake(&heap->phase);
 }
@@ -244,6 +322,7 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_of(t, heap)->black = false;
     marking_finish(heap, false);
     rates_note(heap, start, os_time_ns());
+    size_note_cycle(heap);
     size_after_collection(heap);
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
     lock_give(&heap->lock);
@@ -253,12 +332,16 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     gc_large_free_dead(heap);
 }
 
-static void cycle_verify(struct gc_heap *heap)
+/* The program stands for it: a debug mode. */
+static void cycle_verify(struct gc_heap *heap, bool ended)
 {
     world_take();
     world_stop(heap);
     mutators_note_holes(heap);
-    heap_verify(heap, true, "at the end of a cycle");
+    if (ended)
+        heap_verify(heap, true, "at the end of a cycle");
+    else
+        fences_verify(heap, "before a cycle");
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     world_go();
     world_give();
@@ -268,14 +351,16 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
 {
     uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
     heap_sweep_all(heap);
+    if (heap->fenced) cycle_verify(heap, false);
     collection_begins(heap, why);
     cycle_snapshot(heap);
     gc_event(heap, FH_GC_EVENT_ROOTS, 0);
     cycle_drain(heap);
     cycle_settle(heap);
     collection_weak(heap);
+    cycle_repair_overflow(heap); /* of what finalizers bring back */
     gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
-    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap);
+    if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
     cycle_end(heap, why, start);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
@@ -364,6 +449,11 @@ static struct gc_heap *cycle_find(struct gc_heap *of)
     return NULL;
 }
 
+bool cycle_goes_on(struct gc_heap *heap)
+{
+    return cycle_find(heap) != NULL;
+}
+
 void world_take_idle(struct gc_heap *heap)
 {
     for (;;) {
@@ -377,10 +467,51 @@ void world_take_idle(struct gc_heap *heap)
     }
 }
 
+/* Takes part in the marking, as a thread that assists does, until nothing is left or the phase ends: a marker
+ * that is borrowed keeps a round from ending, and one that is borrowed later sees the phase. */
+static bool background_mark(struct gc_heap *heap)
+{
+    enum { QUANTUM = 4096 };
+    struct marker *marker = marker_borrow(heap);
+    bool worked = false;
+    /* In one order with the borrowing; partner: cycle_settle, marking_is_drained. */
+    while (marker && atomic_load(&heap->phase) == PHASE_MARKING && marker_assist(marker, QUANTUM))
+        worked = true;
+    if (marker) marker_return(heap, marker);
+    return worked;
+}
+
+/* Awake from the snapshot to the end of marking; in between rounds there may be nothing for a moment. */
+static void *background_main(void *argument)
+{
+    enum { NAP_US = 200 };
+    struct gc_heap *heap = argument;
+    os_thread_short_slices();
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&heap->background_bell);
+        if (LOAD_ACQUIRE(&heap->cycle_quit)) return NULL;
+        while (LOAD(&heap->phase) == PHASE_MARKING)
+            if (!background_mark(heap)) os_delay_us(NAP_US);
+        os_wait_long(&heap->background_bell, bell);
+    }
+}
+
+static void background_start(struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    wanted = (unsigned)base_min(wanted - 1, BACKGROUND_MARKERS);
+    heap->background_count = 0;
+    while (heap->background_count < wanted &&
+           os_thread_start(&heap->background[heap->background_count], background_main, heap,
+                           256 * KIB))
+        heap->background_count++;
+}
+
 bool collector_start(struct gc_heap *heap)
 {
     bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
+    if (started) background_start(heap);
     return started;
 }
 
@@ -393,7 +524,10 @@ void collector_stop(struct gc_heap *heap)
     STORE_RELEASE(&heap->cycle_quit, true);
     atomic_fetch_add(&heap->cycle_bell, 1);
     os_wake(&heap->cycle_bell);
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
     thread_wait_end(heap->collector);
+    while (heap->background_count > 0) thread_wait_end(heap->background[--heap->background_count]);
 }
 
 /* ---- threads of the program help ---------------------------------------------------------------------------------- */
@@ -428,21 +562,22 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
 
 /* ---- weak references ------------------------------------------------------------------------------------------------ */
 
-/* Called with the thread busy; `hidden` is read between two looks at the phase. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden)
+/* Called with the thread busy; the word is read between two looks at the phase. */
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at, uintptr_t mask)
 {
     for (;;) {
         uint32_t phase = atomic_load(&heap->phase); /* partner: cycle_settle */
-        uintptr_t word = __atomic_load_n(hidden, __ATOMIC_ACQUIRE);
+        uintptr_t word = __atomic_load_n(at, __ATOMIC_ACQUIRE), target = word ^ mask;
         if (word == 0) return NULL;
         switch (phase) {
-        case PHASE_IDLE: return (void *)~word;
+        case PHASE_IDLE: return (void *)target;
         case PHASE_ARMED:
         case PHASE_MARKING:
-            shade(heap, mutator_of(thread, heap), (void *)~word);
-            return (void *)~word;
-        case PHASE_WEAK: return mark_is_set(heap, ~word) ? (void *)~word : NULL;
+            shade(heap, mutator_of(thread, heap), (void *)target);
+            return (void *)target;
+        case PHASE_WEAK: return mark_is_set(heap, target) ? (void *)target : NULL;
         default:
+            if (mark_is_set(heap, target)) return (void *)target;
             pause_begin(thread, heap);
             thread_leave(thread);
             thread_wait(&heap->phase, phase);
@@ -450,4 +585,29 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
             pause_end(thread);
         }
     }
+}
+
+/* ---- other stacks -------------------------------------------------------------------------------------------------- */
+
+/* What a thread that is not scanned yet leaves on a stack would be found neither there, if another thread runs on it
+ * first, nor by its scan. */
+static void stack_keep(struct gc_thread *thread)
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+        if (gc_heaps[h].exists && context_of(thread, &gc_heaps[h])->barrier == FH_GC_BARRIER_SNOOP)
+            values_keep(&gc_heaps[h], thread, true);
+}
+
+GC_PUBLIC FH_NOINLINE void fh_gc_stack_switch(void)
+{
+    enum { SAVED = 1024 }; /* where the program's switch may save registers */
+    struct gc_thread *thread = gc_local.thread;
+    if (thread == NULL) return;
+    thread_enter(thread);
+    uintptr_t pointer = thread->stack_pointer = base_registers_save(thread->registers);
+    thread->register_count = BASE_REGISTERS;
+    bool own = pointer >= thread->stack_low && pointer < thread->stack_high;
+    if (own) thread->stack_left = base_max(thread->stack_low, pointer - SAVED);
+    if (!own) stack_keep(thread);
+    thread_leave(thread);
 }

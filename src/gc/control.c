@@ -1,24 +1,42 @@
 /* Control: pausing, limits, hints, steps. */
 #include "gc/mark.h"
 
+/* A piece of what waits to be done; false if nothing does. */
+static bool step_once(struct gc_heap *heap, struct gc_thread *thread)
+{
+    enum { BLOCKS = 16, OBJECTS = 2000 };
+    thread_enter(thread);
+    bool more = heap_sweep_some(heap, BLOCKS);
+    thread_leave(thread);
+    return more || cycle_assist(heap, thread, OBJECTS);
+}
+
 GC_PUBLIC bool fh_gc_step(struct fh_gc_heap *public, uint64_t budget_us)
 {
     struct gc_heap *heap = heap_of(public);
-    uint64_t end = os_time_ns() + budget_us * 1000;
     struct gc_thread *thread = thread_self();
+    uint64_t now = os_time_ns(), end = now + budget_us * 1000;
     bool more = true;
-    while (more && os_time_ns() < end) {
-        thread_enter(thread);
-        more = heap_sweep_some(heap, 16);
-        thread_leave(thread);
-    }
-    return more;
+    for (; more && now < end; now = os_time_ns()) more = step_once(heap, thread);
+    if (more || now >= end || !size_is_due_soon(heap)) return more;
+    if (heap->has_collector)
+        cycle_request(heap, FH_GC_WHY_STEP, false);
+    else if (heap->full_ns && heap->full_ns < end - now)
+        gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_STEP, LOAD(&heap->epoch));
+    return false;
+}
+
+GC_PUBLIC void fh_gc_clamp(struct fh_gc_heap *public)
+{
+    world_take();
+    heap_of(public)->parked++;
+    world_give();
 }
 
 GC_PUBLIC void fh_gc_park(struct fh_gc_heap *public)
 {
     struct gc_heap *heap = heap_of(public);
-    world_take();
+    world_take_idle(heap);
     heap->parked++;
     world_give();
 }

@@ -5,11 +5,17 @@
  * next sweep finds again, and their remembered slots, which the next collection gets.
  */
 #include "gc/mark.h"
+#include "os/os.h"
 
 void gc_fork_prepare(void)
 {
     if (gc_heap_count == 0) return;
-    world_take_idle(NULL);
+    for (;;) {
+        world_take_idle(NULL);
+        if (modules_fork_prepare()) break;
+        world_give(); /* who is at the linker's list may wait for it */
+        os_delay_us(20);
+    }
     /* A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;
@@ -20,8 +26,30 @@ void gc_fork_prepare(void)
     types_fork_prepare();
 }
 
+/* Granules of the object whose first byte this is; 0 if it was never finished. */
+static size_t object_whole(const uint8_t *meta, const uint8_t *end)
+{
+    for (const uint8_t *at = meta; at < end; at++) {
+        if (at > meta && meta_load(at) & META_STATE) return 0;
+        if (meta_load(at) & META_END) return (size_t)(at - meta) + 1;
+    }
+    return 0;
+}
+
+/* What a thread was in the middle of making goes: nobody refers to it yet. */
+void block_mend(struct gc_block *block)
+{
+    uint8_t *meta = meta_of(gc_block_start(block)), *end = meta + BLOCK_GRANULES;
+    while (meta < end) {
+        size_t granules = meta_load(meta) & META_STATE ? object_whole(meta, end) : 0;
+        if (granules == 0 && meta_load(meta)) meta_store(meta, 0);
+        meta += base_max(granules, 1);
+    }
+}
+
 static void locks_give(void)
 {
+    modules_fork_end();
     types_fork_end();
     side_fork_end();
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {

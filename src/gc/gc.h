@@ -33,6 +33,7 @@
 #include <pthread.h>
 
 #include "base/registers.h"
+#include "gc/index.h"
 #include "event/histogram.h"
 #include "event/utilisation.h"
 #include "gc/meta.h"
@@ -46,6 +47,7 @@
 
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
 #define TYPES_SMALL 32 /* of one granule */
@@ -64,7 +66,7 @@ struct gc_block {
                                          which a sweep tells new objects; NULL outside of a cycle */
     uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
     bool young;    /* of a large object: its slots are not armed */
-    bool aligned;       /* there are objects at a multiple of more than 16: they do not move */
+    bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
     uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
@@ -156,6 +158,8 @@ struct log_entry {
 
 #define MAP_WORDS (BLOCK_GRANULES / 64)
 
+#define BACKGROUND_MARKERS 3
+
 /* A thread's part of a heap. */
 struct mutator {
     uintptr_t hole_end;   /* of the hole that the context's limit is a window of; 0 none */
@@ -188,16 +192,17 @@ struct gc_thread {
     uint32_t busy;           /* depth of slow paths; its own thread's alone */
     uint32_t id;             /* the kernel's */
     uintptr_t stack_low, stack_high;
-    uintptr_t tls_low, tls_high; /* thread-local variables outside of the stack */
-    uintptr_t stack_pointer;     /* while SAFE */
+    uintptr_t tls_low, tls_high;       /* thread-local variables outside of the stack */
+    uintptr_t stack_pointer;           /* while SAFE */
+    uintptr_t stack_left;              /* its own, while it is on another; 0 unknown */
+    uintptr_t signal_low, signal_high; /* in use of the alternate stack, while a signal holds it */
     uintptr_t registers[OS_REGISTERS];
     unsigned register_count;
+    bool interrupted; /* it was reached by a signal, perhaps in the middle of a store */
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    void **will_store;                 /* the slot of its last fh_gc_will_store */
-    uintptr_t counter, counter_before; /* where it was interrupted, and for the last handshake */
-    uint64_t interrupted_ns;           /* its processor time then */
-    unsigned pause_depth;              /* pause.c: of pauses in each other, and the outermost one */
+    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store */
+    unsigned pause_depth;    /* pause.c: of pauses in each other, and the outermost one */
     uint64_t pause_start;
     struct gc_heap *pause_heap;
     struct mutator mutator[FH_GC_HEAPS];
@@ -206,12 +211,26 @@ struct gc_thread {
 struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
-    bool tracing; /* in a trace function */
-    bool refused; /* its last allocation failed because the arena or the kernel had no more */
+    bool tracing;  /* in a trace function */
+    bool detached; /* by call */
+    bool refused;  /* its last allocation failed because the arena or the kernel had no more */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
 extern struct gc_thread *gc_threads; /* guarded by the world lock */
+
+/* Where the stack of a thread that stops others begins: in the caller's frame, which is not inlined, not in
+ * those of libc below it with what they leave uninitialised. */
+struct stack_top {
+    uintptr_t pointer, registers[BASE_REGISTERS];
+};
+
+#define STACK_TOP(top)                                                                             \
+    do {                                                                                           \
+        (top)->pointer = base_registers_save((top)->registers);                                    \
+    } while (0)
+
+void stack_top_publish(const struct stack_top *top);
 
 /* This thread's record, attached if need be; NULL when memory is out. */
 struct gc_thread *thread_attach(void);
@@ -243,6 +262,9 @@ void world_give(void);
  * for the collector's thread. */
 void world_take_idle(struct gc_heap *heap);
 
+/* Whether one of this heap's goes on. Holds: the world lock. */
+bool cycle_goes_on(struct gc_heap *heap);
+
 /* Whose pauses those are that follow from here on. Holds: the world lock. */
 void world_is_for(struct gc_heap *heap);
 
@@ -252,10 +274,9 @@ void world_stop(struct gc_heap *heap);
 void world_go(void);
 
 /* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
- * when all have. With `progress` none answers in the middle of a store that it began before the handshake
- * before. The caller is not attached. Holds: the world lock. */
+ * when all have. The caller is not attached. Holds: the world lock. */
 typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
-void handshake(struct gc_heap *heap, handshake_fn *action, bool progress);
+void handshake(struct gc_heap *heap, handshake_fn *action);
 
 /* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
@@ -264,15 +285,10 @@ void thread_wait_end(pthread_t other);
 /* ---- heaps -------------------------------------------------------------------------------------- */
 
 struct root_range {
+    uint64_t number;       /* its own */
     uintptr_t start, size; /* bytes */
     fh_gc_trace_fn *trace; /* instead of a range */
     bool exact;
-};
-
-/* Finds items of a vector by their first word. */
-struct index {
-    struct vector slots; /* uint32_t: position + 1 */
-    size_t removed;
 };
 
 struct gc_weakness {
@@ -296,6 +312,9 @@ struct gc_heap {
     _Atomic uint32_t phase; /* enum gc_phase */
     _Atomic uint32_t cycle; /* rises when marking has ended: what was swept before is unswept now */
     bool logs;              /* the policy has a barrier */
+    bool slow;              /* the inline path never finds room */
+    bool fenced;            /* FH_GC_FENCE */
+    uint64_t fence_key;
     struct fh_gc_options options;
     struct lock lock;
     struct vector blocks; /* uint32_t indexes of slices; 0: given back */
@@ -325,28 +344,34 @@ struct gc_heap {
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
-    _Atomic size_t
-        nursery; /* bytes allocated after which a minor collection is due; 0: all the room */
-    unsigned
-        nursery_cost; /* of collections of a small one, in per cent of the time between, smoothed */
-    _Atomic uint64_t nursery_start;          /* heap->allocated at the last collection */
+    /* Bytes allocated after which a minor collection is due; 0: all the room. */
+    _Atomic size_t nursery;
+    unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
+    uint64_t full_ns;               /* processor time that the last full collection took */
+    size_t nursery_live;            /* heap->live at the last collection */
+    _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost; /* in a fork */
+    _Atomic bool collector_lost;              /* in a fork */
+    pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
+    unsigned background_count;
+    _Atomic uint32_t background_bell;
     _Atomic bool cycle_quit;
     _Atomic uint32_t cycle_bell, cycles_wanted, cycles_started, cycles_done, cycle_why;
-    _Atomic size_t start; /* bytes in use at which a cycle starts */
+    _Atomic size_t start;   /* bytes in use at which a cycle starts */
+    size_t cycle_allocated; /* bytes while a cycle went on, smoothed */
     _Atomic size_t
         snapshot_live; /* live when the cycle before took its snapshot, and what came after */
     _Atomic uint64_t snapshot_allocated; /* heap->allocated at the last snapshot */
     _Atomic uint64_t moves;              /* collections that moved objects */
     _Atomic uint32_t compactions;        /* those that tried to */
     /* roots.c */
-    struct vector roots;   /* struct root_range */
+    struct vector roots; /* struct root_range */
+    uint64_t roots_added;
     struct vector handles; /* struct fh_gc_handle chunks */
     struct fh_gc_handle *free_handle;
     struct vector pins; /* struct pin */
@@ -399,6 +424,7 @@ void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
 
 size_t gc_thread_count(void);
 
+void block_mend(struct gc_block *block);
 void side_fork_prepare(void);
 void side_fork_end(void);
 void types_fork_prepare(void);
@@ -477,7 +503,7 @@ void heap_unsweep(struct gc_heap *heap, bool young);
 void heap_arm_young(struct gc_heap *heap);
 
 /* A map of what is in use in a block, for its snapshot. */
-void block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
+bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
 
 /* Free blocks beyond what the heap may grow to go back to the arena. */
 void heap_trim(struct gc_heap *heap);
@@ -509,6 +535,13 @@ void marking_destroy(struct gc_heap *heap);
 
 /* ---- large objects ---------------------------------------------------------------------------------- */
 
+/* Slices that an object takes. */
+FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
+{
+    size_t bytes = UNLIKELY(heap->fenced) ? base_round_up(size, GC_GRANULE) + FENCE : size;
+    return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
+}
+
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
@@ -518,8 +551,22 @@ void gc_large_free_dead(struct gc_heap *heap);
 /* The first byte of the object of this heap that holds p, or NULL. */
 uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 
-/* Bytes of an object. */
+/* Bytes of an object, without its fence. */
 size_t object_size(const uint8_t *meta);
+
+/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or if there is
+ * something between the two; *size is then the best that can be said. */
+extern bool gc_fenced;
+void fences_init(struct gc_heap *heap);
+void fence_put(const struct gc_heap *heap, void *p, size_t size);
+bool fence_check(const struct gc_heap *heap, const uint8_t *meta, size_t *size);
+
+/* Of this object, whose block is of this heap or none. */
+FH_INLINE size_t fence_size(const struct gc_heap *heap)
+{
+    return UNLIKELY(__atomic_load_n(&gc_fenced, __ATOMIC_RELAXED)) && heap && heap->fenced ? FENCE
+                                                                                           : 0;
+}
 
 bool object_is_new(const uint8_t *meta);
 
@@ -537,9 +584,9 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
 /* An ephemeron forgets its key and value. */
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
 
-/* Everything stands, is swept, and threads' holes are known; from here to there. */
-void still_begin(struct gc_heap *heap);
-void still_end(struct gc_heap *heap);
+/* Calls the function while everything stands, is swept, and threads' holes are known. */
+typedef void still_fn(struct gc_heap *heap, void *data);
+void still_run(struct gc_heap *heap, still_fn *function, void *data);
 
 /* What is in the buffer of a thread that leaves. */
 void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
@@ -547,9 +594,10 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
-/* A reference, complemented, that the program reads from where marking does not look; NULL for one to an
+/* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0 and for one to an
  * object that is being found dead. The thread is busy. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *hidden);
+void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at,
+                uintptr_t mask);
 
 /* An object is kept though the slot it was in may not have been. The thread is busy. */
 void shade(struct gc_heap *heap, struct mutator *mutator, void *object);
@@ -634,6 +682,7 @@ bool collect_minor_is_due(struct gc_heap *heap);
 /* Checks everything; a line and, from inside a collection, abort. Threads stand. */
 bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity);
 void heap_verify(struct gc_heap *heap, bool marked, const char *when);
+void fences_verify(struct gc_heap *heap, const char *when);
 
 /* For fh_describe: whether a live object holds p, in a span of a heap; else the span. */
 bool gc_describe(const void *p, const void **start, size_t *size);
@@ -642,10 +691,17 @@ bool gc_describe(const void *p, const void **start, size_t *size);
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why);
 void size_after_collection(struct gc_heap *heap);
 
-/* Whether enough is young for a minor collection; and how much that is, after a collection that began at
- * `start` and took so much processor time. */
+/* Before it, at the end of a cycle: what was allocated while it went on. */
+void size_note_cycle(struct gc_heap *heap);
+
+/* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
+ * ns of processor time. */
 bool size_minor_is_due(const struct gc_heap *heap);
-void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took);
+
+/* Whether a collection is due soon: so a program that has time may have it now. */
+bool size_is_due_soon(const struct gc_heap *heap);
+
+void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that

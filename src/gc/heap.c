@@ -15,7 +15,8 @@ static int options_check(const struct fh_gc_options *o)
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
     if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
-    const uint32_t debug = FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL | FH_GC_RANDOM_DELAY;
+    const uint32_t debug =
+        FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL | FH_GC_FENCE | FH_GC_RANDOM_DELAY;
     if (o->debug & ~debug) return EINVAL;
     return 0;
 }
@@ -53,11 +54,14 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->collected_ns = os_time_ns();
     pauses_reset(heap);
     events_init(heap);
+    fences_init(heap);
     roots_init(heap);
     weak_init(heap);
     if (!marking_init(heap)) return false;
+    /* So that a cycle need not ask for memory for the blocks that a few threads allocate in. */
+    if (options->policy == FH_GC_CONCURRENT && !vector_reserve(&heap->snapshots, 64)) return false;
     size_after_collection(heap);
-    size_nursery(heap, heap->collected_ns, 0);
+    size_nursery(heap, false, 0);
     return true;
 }
 
@@ -151,7 +155,9 @@ GC_PUBLIC void *fh_gc_base(struct fh_gc_heap *heap, const void *p)
 GC_PUBLIC size_t fh_gc_size(struct fh_gc_heap *heap, const void *p)
 {
     uint8_t *meta = live_object(heap_of(heap), p);
-    return meta ? object_size(meta) : 0;
+    size_t size = meta ? object_size(meta) : 0;
+    if (UNLIKELY(meta && heap_of(heap)->fenced)) fence_check(heap_of(heap), meta, &size);
+    return size;
 }
 
 GC_PUBLIC const struct fh_gc_type *fh_gc_type_of(struct fh_gc_heap *heap, const void *p)

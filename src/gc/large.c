@@ -41,12 +41,12 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
 
 void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id)
 {
-    struct span *span = span_allocate((size + SLICE_SIZE - 1) >> SLICE_SHIFT, 1, DENSE);
+    struct span *span = span_allocate(gc_large_slices(heap, size), 1, DENSE);
     gc_local.refused = true; /* until it is done */
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     char *p = gc_block_start(block);
-    if (!(span->flags & FH_SPAN_ZERO)) memset(p, 0, size);
+    if (!(span->flags & FH_SPAN_ZERO)) memset(p, 0, base_round_up(size, GC_GRANULE));
     if (!gc_large_enter(heap, block, size, id)) {
         span_free(span);
         return NULL;

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
+#include "gc/search.h"
 #include "os/os.h"
-
-#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
 
@@ -54,6 +53,13 @@ static FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+/* New objects are not: they are looked at as well when everything is (marking_repair). */
+static bool is_marked(const struct gc_heap *heap, uintptr_t word)
+{
+    uint8_t *meta = object_find(heap, word);
+    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
+}
+
 static bool marker_work(struct marker *marker, size_t most);
 
 /* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
@@ -61,7 +67,7 @@ static bool marker_work(struct marker *marker, size_t most);
 static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
 {
     if (marker_chunk_full(marker)) return true;
-    if (mark_is_set(marker->visitor.heap, word)) return false;
+    if (is_marked(marker->visitor.heap, word)) return false;
     if (!marker->repairs || marker->nested) {
         STORE(&marker->visitor.heap->marking_state->overflow, 1);
         return false;
@@ -132,9 +138,19 @@ FH_INLINE void marker_word(struct marker *marker, uintptr_t word, uintptr_t base
 
 NO_SANITIZE static void marker_words(struct marker *marker, uintptr_t at, uintptr_t end)
 {
-    uintptr_t base = side_base();
-    size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
-    for (; at < end; at += sizeof(void *)) marker_word(marker, word_load((void *)at), base, range);
+    struct search search = search_begin();
+    uintptr_t whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+    while (at < end) {
+        struct chunk *chunk = marker->chunk;
+        if (LIKELY(at < whole && chunk->count + SEARCH_WORDS <= CHUNK_ENTRIES)) {
+            chunk->count += search_eight(&search, at, chunk->entry + chunk->count);
+            at += SEARCH_WORDS * sizeof(void *);
+        } else {
+            marker_word(marker, word_load((void *)at), search.base, search.range);
+            at += sizeof(void *);
+            whole = at + base_round_down(end - at, SEARCH_WORDS * sizeof(void *));
+        }
+    }
 }
 
 /* References at the words of a bitmap, for markers that are not in marker_run_chunk. */
@@ -259,6 +275,11 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
 
+void marker_keep(struct marker *marker, void *object)
+{
+    marker_process(marker, (uintptr_t)object);
+}
+
 static void queue_flush(struct marker *marker)
 {
     for (unsigned i = 0; i < QUEUE; i++) {
@@ -266,6 +287,17 @@ static void queue_flush(struct marker *marker)
         marker->queue[i] = 0;
         if (word) marker_process(marker, word);
     }
+}
+
+/* Granules of an object of variable size that is not long; 0: it may be. */
+FH_INLINE size_t short_granules(const uint8_t *meta)
+{
+    enum { SHORT = 128 };
+    for (unsigned at = 0; at < SHORT; at += 8) {
+        uint64_t ends = meta_load8(meta + at) & LANES_OF(META_END);
+        if (ends) return at + (base_ctz(ends) >> 3) + 1;
+    }
+    return 0;
 }
 
 /* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is empty. All that
@@ -296,8 +328,10 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
         if (state == mark && !marker->others) continue;
         const struct type *type = type_of_bytes(bytes);
+        size_t length = type->granules;
+        if (length == 0 && type->scan == SCAN_NOTHING) length = short_granules(meta);
         if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
-                     type->scan > SCAN_BITMAP || type->granules == 0)) {
+                     type->scan > SCAN_BITMAP || length == 0)) {
             chunk->count = (size_t)(top - chunk->entry);
             marker_process(marker, oldest);
             if (marker->chunk != chunk) goto out;
@@ -306,7 +340,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         }
         meta_store(meta, (uint8_t)((bytes & ~(unsigned)META_STATE) | mark));
         objects++;
-        granules += type->granules;
+        granules += length;
         const char *p = meta_address(meta);
         for (uint64_t bits = type->bitmap; bits; bits &= bits - 1) {
             uintptr_t reference = word_load(p + base_ctz(bits) * sizeof(void *));
@@ -391,10 +425,11 @@ static void marker_run(struct marker *marker)
     }
 }
 
+/* The argument: its number, and above that the last job that was given before it was there. */
 static void *marker_main(void *argument)
 {
-    unsigned number = (unsigned)(uintptr_t)argument;
-    uint32_t seen = 0;
+    unsigned number = (uintptr_t)argument % MARKERS;
+    uint32_t seen = (uint32_t)((uintptr_t)argument / MARKERS);
     for (;;) {
         uint32_t job = LOAD_ACQUIRE(&helpers.job);
         if (job == seen) {
@@ -411,8 +446,8 @@ static void *marker_main(void *argument)
 static void helpers_start(unsigned wanted)
 {
     while (!helpers.refused && helpers.count < wanted) {
-        uintptr_t number = helpers.count + 1;
-        helpers.refused = !os_thread_start(NULL, marker_main, (void *)number, 256 * KIB);
+        uintptr_t argument = (uintptr_t)LOAD(&helpers.job) * MARKERS + helpers.count + 1;
+        helpers.refused = !os_thread_start(NULL, marker_main, (void *)argument, 256 * KIB);
         if (!helpers.refused) helpers.count++;
     }
 }
@@ -492,7 +527,6 @@ static void marking_begin_concurrent(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     marking->count = 1;
-    STORE(&marking->overflow, 0);
     STORE(&marking->idle, 1); /* so that markers share with threads that assist */
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
 }
@@ -509,6 +543,21 @@ static void pool_drop(struct marking *marking)
     }
 }
 
+static unsigned markers_wanted(const struct gc_heap *heap)
+{
+    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    return (unsigned)base_min(wanted, MARKERS);
+}
+
+void marking_prepare(struct gc_heap *heap)
+{
+    unsigned wanted = markers_wanted(heap) - 1;
+    if (LIKELY(__atomic_load_n(&helpers.count, __ATOMIC_RELAXED) >= wanted)) return;
+    world_take();
+    helpers_start(wanted);
+    world_give();
+}
+
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
 {
     if (concurrent) {
@@ -517,9 +566,7 @@ void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
     }
     struct marking *marking = heap->marking_state;
     pool_drop(marking);
-    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
-    wanted = parallel ? (unsigned)base_min(wanted, MARKERS) : 1;
-    helpers_start(wanted - 1);
+    unsigned wanted = parallel ? markers_wanted(heap) : 1;
     marking->count = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
@@ -704,8 +751,7 @@ void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end)
 
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word)
 {
-    uint8_t *meta = object_find(heap, word);
-    return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark || object_is_new(meta);
+    return is_marked(heap, word) || object_is_new(object_find(heap, word));
 }
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)

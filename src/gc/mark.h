@@ -17,6 +17,11 @@
 
 #include "gc/gc.h"
 
+#define ROOTS_PART (128 * KIB) /* of a root that is visited at a time */
+#define SOME 256 /* entries of a list that are looked at without letting go of its lock */
+/* For who searches memory that others write to, and no object of C's. */
+#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
+
 #define QUEUE 16
 #define CHUNK_SIZE 4096
 #define CHUNK_ENTRIES ((CHUNK_SIZE - 16) / sizeof(void *))
@@ -51,7 +56,7 @@ struct marker {
     uintptr_t queue[QUEUE];
     unsigned queue_at;
     bool keyed;   /* look for ephemerons of each object that is marked */
-    bool repairs; /* marking_repair: it works off what does not fit its stack, */
+    bool repairs; /* it works off what does not fit its stack, */
     bool nested;  /* and does so now */
     bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
@@ -72,6 +77,10 @@ struct marking {
     unsigned count;
     struct marker marker[MARKERS];
 };
+
+/* Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
+ * none of them. */
+void marking_prepare(struct gc_heap *heap);
 
 /* Before and after a marking. The marker of the calling thread is number 0. */
 bool marking_init(struct gc_heap *heap);
@@ -98,6 +107,9 @@ void marking_repair(struct gc_heap *heap);
 
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);
+
+/* Marks an object that is no root and that nothing marked refers to, so that repair would not find it again. */
+void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
 
 /* Marks all that can be reached from what was added; all helpers take part. */
@@ -115,13 +127,44 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
 /* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor, bool self);
+void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor);
 
 /* Slots of old objects that barriers have remembered. */
 void remembered_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 
-/* Reads the list of modules; not while threads stand. */
-void roots_refresh(struct gc_heap *heap);
+/* Who waits for a lock gets it, and then the caller again. */
+FH_INLINE void lock_breathe(struct lock *lock)
+{
+    bool wanted = LOAD(&lock->word) == 2;
+    lock_give(lock);
+    for (unsigned spin = 0; wanted && spin < 1000 && !lock_is_held(lock); spin++) base_pause();
+    lock_take(lock);
+}
+
+/* What keeps references that a thread has no name for: registers and stack. */
+void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor);
+
+/* Each aligned word of a range that may be changing. */
+FH_INLINE void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintptr_t end)
+{
+    start = base_round_up(start, sizeof(void *));
+    if (end > start)
+        visitor->range(visitor, (const uintptr_t *)start, (end - start) / sizeof(void *));
+}
+
+/* modules.c. Calls the function while no module can come or go. Who stops threads to look at roots does it
+ * inside: the world lock is never held by who comes here. Not busy. */
+typedef void modules_fn(void *data);
+void modules_hold(modules_fn *function, void *data);
+
+/* Static data of all modules, part by part. */
+void modules_visit(struct fh_gc_visitor *visitor);
+
+/* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is false. */
+void modules_enter(void);
+void modules_leave(void);
+bool modules_fork_prepare(void);
+void modules_fork_end(void);
 
 /* weak.c: an ephemeron was reached; its value when its key is marked, else later. */
 void ephemeron_reach(struct marker *marker, void *ephemeron);

@@ -1,67 +1,17 @@
 /*
- * Roots: where marking begins. Stacks and registers of attached threads and static data are searched
+ * Roots: where marking begins. Stacks and registers of attached threads and static data (modules.c) are searched
  * word by word; what programs register, handles and shadow stacks are exact.
  *
- * The list of modules is read while the program runs, since the dynamic linker has a lock that a thread
- * that stands may hold. A module that was loaded since then is not missed: its static data can refer to
- * objects only if a thread has run its code, and dlopen returned to it, before the threads stood; so
- * the list is read again in front of every collection, after the world lock was taken.
+ * While a cycle takes its snapshot the lists change: they are gone through from the end, so that what a removal
+ * moves down has been visited, a part at a time with heap->lock; and what is added is shaded by who adds it. The
+ * memory of a root is not read any more when fh_gc_root_remove has returned.
  */
-#include <link.h>
 #include <string.h>
 
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- static data ------------------------------------------------------------------------------------ */
-
-struct segment {
-    uintptr_t start, end;
-};
-
-static struct vector segments = {.item = sizeof(struct segment)}; /* the world lock's */
-static unsigned long long modules_added, modules_removed;
-static bool segments_known;
-
-static int segment_add(struct dl_phdr_info *info, size_t size, void *data)
-{
-    (void)data;
-    if (size >= offsetof(struct dl_phdr_info, dlpi_tls_modid)) {
-        if (segments_known && info->dlpi_adds == modules_added &&
-            info->dlpi_subs == modules_removed)
-            return 1;
-        if (info->dlpi_adds != modules_added || info->dlpi_subs != modules_removed)
-            segments.count = 0;
-        segments_known = false;
-        modules_added = info->dlpi_adds;
-        modules_removed = info->dlpi_subs;
-    }
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-        if (header->p_type != PT_LOAD || !(header->p_flags & PF_W)) continue;
-        struct segment *segment = vector_add(&segments);
-        if (segment == NULL) return 1;
-        uintptr_t start = info->dlpi_addr + header->p_vaddr;
-        *segment = (struct segment){start, start + header->p_memsz};
-    }
-    return 0;
-}
-
-void roots_refresh(struct gc_heap *heap)
-{
-    if (heap->options.no_static_data) return;
-    dl_iterate_phdr(segment_add, NULL);
-    segments_known = true;
-}
-
 /* ---- threads ------------------------------------------------------------------------------------------ */
-
-static void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintptr_t end)
-{
-    start = base_round_up(start, sizeof(void *));
-    if (end > start)
-        visitor->range(visitor, (const uintptr_t *)start, (end - start) / sizeof(void *));
-}
 
 static void visit_frames(struct fh_gc_visitor *visitor, struct fh_gc_frame *frame)
 {
@@ -69,18 +19,40 @@ static void visit_frames(struct fh_gc_visitor *visitor, struct fh_gc_frame *fram
         for (size_t i = 0; i < frame->count; i++) visitor->slot(visitor, frame->slots[i]);
 }
 
-/* The thread stands, or is the caller, whose stack is published too. */
-void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor, bool self)
+/* A registered range that is the stack which a thread is on: from its pointer up. */
+static void visit_foreign_stack(struct gc_heap *heap, struct fh_gc_visitor *visitor,
+                                uintptr_t pointer)
 {
-    (void)self;
+    lock_take(&heap->lock);
+    for (size_t i = 0; i < heap->roots.count; i++) {
+        const struct root_range *root = vector_at(&heap->roots, i);
+        if (root->trace || root->exact || pointer - root->start >= root->size) continue;
+        visit_words(visitor, pointer, root->start + root->size);
+        break;
+    }
+    lock_give(&heap->lock);
+}
+
+/* The thread stands, or is the caller, whose stack is published too. */
+void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor)
+{
+    visit_words(visitor, (uintptr_t)thread->registers,
+                (uintptr_t)(thread->registers + thread->register_count));
+    visit_words(visitor, thread->signal_low, thread->signal_high);
+    uintptr_t pointer = thread->stack_pointer;
+    if (pointer < thread->stack_low || pointer >= thread->stack_high) {
+        visit_foreign_stack(visitor->heap, visitor, pointer);
+        pointer = thread->stack_left ? thread->stack_left : thread->stack_low;
+    }
+    visit_words(visitor, pointer, thread->stack_high);
+}
+
+void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor)
+{
     visitor->from = NULL;
     visit_frames(visitor, thread->frames);
     if (visitor->heap->options.exact_stacks) return;
-    visit_words(visitor, (uintptr_t)thread->registers,
-                (uintptr_t)(thread->registers + thread->register_count));
-    uintptr_t pointer = thread->stack_pointer;
-    if (pointer < thread->stack_low || pointer > thread->stack_high) pointer = thread->stack_low;
-    visit_words(visitor, pointer, thread->stack_high);
+    roots_visit_stack(thread, visitor);
     visit_words(visitor, thread->tls_low, thread->tls_high);
 }
 
@@ -96,44 +68,119 @@ struct pin {
     size_t count;
 };
 
-static void visit_registered(struct gc_heap *heap, struct fh_gc_visitor *visitor)
+/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. */
+static uintptr_t root_visit_part(const struct root_range *root, struct fh_gc_visitor *visitor,
+                                 uintptr_t offset)
 {
-    for (size_t i = 0; i < heap->roots.count; i++) {
-        struct root_range *root = vector_at(&heap->roots, i);
-        if (root->trace) {
-            root->trace((void *)root->start, 0, visitor);
-        } else if (root->exact) {
-            for (uintptr_t at = 0; at < root->size; at += sizeof(void *))
-                visitor->slot(visitor, (void **)(root->start + at));
-        } else {
-            visit_words(visitor, root->start, root->start + root->size);
+    uintptr_t end = base_min(root->size, offset + ROOTS_PART / 4);
+    if (root->trace)
+        root->trace((void *)root->start, 0, visitor);
+    else if (root->exact)
+        for (uintptr_t at = offset; at < end; at += sizeof(void *))
+            visitor->slot(visitor, (void **)(root->start + at));
+    else
+        visit_words(visitor, root->start + offset, root->start + end);
+    return root->trace || end == root->size ? 0 : end;
+}
+
+static void visit_ranges(struct gc_heap *heap, struct fh_gc_visitor *visitor)
+{
+    uint64_t number = 0; /* of the root that has been visited up to offset */
+    uintptr_t offset = 0;
+    for (size_t left = SIZE_MAX; left > 0;) {
+        lock_take(&heap->lock);
+        left = base_min(left, heap->roots.count);
+        if (left > 0) {
+            const struct root_range *root = vector_at(&heap->roots, left - 1);
+            offset = root_visit_part(root, visitor, root->number == number ? offset : 0);
+            number = root->number;
+            left -= offset == 0;
         }
+        lock_give(&heap->lock);
     }
-    for (size_t i = 0; i < heap->handles.count; i++) {
-        struct fh_gc_handle *handle = vector_at(&heap->handles, i);
-        if (handle->heap) visitor->slot(visitor, &handle->object);
+}
+
+static void visit_handles(struct gc_heap *heap, struct fh_gc_visitor *visitor)
+{
+    bool more = true;
+    for (size_t i = 0; more;) {
+        lock_take(&heap->lock);
+        size_t end = base_min(i + SOME, heap->handles.count);
+        for (; i < end; i++) {
+            struct fh_gc_handle *handle = vector_at(&heap->handles, i);
+            if (handle->heap) visitor->slot(visitor, &handle->object);
+        }
+        more = end < heap->handles.count;
+        lock_give(&heap->lock);
     }
-    for (size_t i = 0; i < heap->pins.count; i++) {
-        struct pin *pin = vector_at(&heap->pins, i);
-        visit_words(visitor, (uintptr_t)&pin->object, (uintptr_t)(&pin->object + 1));
+}
+
+static void visit_pins(struct gc_heap *heap, struct fh_gc_visitor *visitor)
+{
+    for (size_t left = SIZE_MAX; left > 0;) {
+        lock_take(&heap->lock);
+        left = base_min(left, heap->pins.count);
+        for (unsigned i = 0; i < SOME && left > 0; i++) {
+            struct pin *pin = vector_at(&heap->pins, --left);
+            visit_words(visitor, (uintptr_t)&pin->object, (uintptr_t)(&pin->object + 1));
+        }
+        lock_give(&heap->lock);
     }
 }
 
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
-    for (struct gc_thread *t = gc_threads; t; t = t->next) roots_visit_thread(t, visitor, false);
+    for (struct gc_thread *t = gc_threads; t; t = t->next) roots_visit_thread(t, visitor);
     roots_visit_shared(heap, visitor);
 }
 
 void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
     visitor->from = NULL;
-    visit_registered(heap, visitor);
+    visit_ranges(heap, visitor);
+    visit_handles(heap, visitor);
+    visit_pins(heap, visitor);
     weak_visit_queue(heap, visitor);
-    if (heap->options.no_static_data) return;
-    for (size_t i = 0; i < segments.count; i++) {
-        struct segment *segment = vector_at(&segments, i);
-        visit_words(visitor, segment->start, segment->end);
+    if (!heap->options.no_static_data) modules_visit(visitor);
+}
+
+struct root_shading {
+    struct fh_gc_visitor visitor;
+    struct mutator *mutator;
+};
+
+static void shade_slot(struct fh_gc_visitor *visitor, void **slot)
+{
+    shade(visitor->heap, ((struct root_shading *)visitor)->mutator, (void *)word_load(slot));
+}
+
+static void shade_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    shade(visitor->heap, ((struct root_shading *)visitor)->mutator,
+          (void *)(word_load(slot) & mask));
+}
+
+static void shade_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (side_holds(word_load(start + i))) shade_slot(visitor, (void **)(start + i));
+}
+
+static bool roots_matter(const struct gc_heap *heap)
+{
+    uint32_t phase = LOAD(&heap->phase);
+    return phase == PHASE_ARMED || phase == PHASE_MARKING;
+}
+
+/* A root that comes while a snapshot is taken may come too late to be visited; and what one that goes refers to
+ * may be on a stack that was searched already, if it was the stack of a coroutine. */
+static void root_shade(struct gc_heap *heap, struct gc_thread *thread,
+                       const struct root_range *root)
+{
+    if (!roots_matter(heap)) return;
+    struct root_shading shading = {{shade_slot, shade_tagged, shade_range, heap, NULL, NULL},
+                                   mutator_of(thread, heap)};
+    for (uintptr_t at = 0; (at = root_visit_part(root, &shading.visitor, at));) {
     }
 }
 
@@ -143,8 +190,10 @@ static int root_add(struct gc_heap *heap, struct root_range root)
     thread_enter(thread);
     lock_take(&heap->lock);
     struct root_range *entry = vector_add(&heap->roots);
+    root.number = ++heap->roots_added;
     if (entry) *entry = root;
     lock_give(&heap->lock);
+    if (entry) root_shade(heap, thread, &root);
     thread_leave(thread);
     return entry ? 0 : -ENOMEM;
 }
@@ -170,57 +219,23 @@ GC_PUBLIC int fh_gc_root_function(struct fh_gc_heap *heap, fh_gc_trace_fn *trace
     return root_add(heap_of(heap), (struct root_range){.start = (uintptr_t)data, .trace = trace});
 }
 
-struct root_shading {
-    struct fh_gc_visitor visitor;
-    struct mutator *mutator;
-};
-
-static void shade_slot(struct fh_gc_visitor *visitor, void **slot)
-{
-    shade(visitor->heap, ((struct root_shading *)visitor)->mutator, (void *)word_load(slot));
-}
-
-static void shade_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
-{
-    shade(visitor->heap, ((struct root_shading *)visitor)->mutator,
-          (void *)(word_load(slot) & mask));
-}
-
-static void shade_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
-{
-    for (size_t i = 0; i < words; i++)
-        if (side_holds(word_load(start + i))) shade_slot(visitor, (void **)(start + i));
-}
-
-/* What a root that goes away refers to may be on a stack that was searched already: while a snapshot is
- * being taken it is kept. */
-static void root_shade(struct gc_heap *heap, struct gc_thread *thread, struct root_range *root)
-{
-    uint32_t phase = LOAD(&heap->phase);
-    if (phase != PHASE_ARMED && phase != PHASE_MARKING) return;
-    struct root_shading shading = {{shade_slot, shade_tagged, shade_range, heap, NULL, NULL},
-                                   mutator_of(thread, heap)};
-    if (root->trace)
-        root->trace((void *)root->start, 0, &shading.visitor);
-    else
-        visit_words(&shading.visitor, root->start, root->start + root->size);
-}
-
 GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
 {
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
+    struct root_range removed;
     int result = -ENOENT;
     thread_enter(thread);
     lock_take(&heap->lock);
     for (size_t i = heap->roots.count; i-- > 0 && result != 0;) {
         struct root_range *root = vector_at(&heap->roots, i);
         if (root->start != (uintptr_t)start) continue;
-        root_shade(heap, thread, root);
+        removed = *root;
         vector_remove(&heap->roots, i);
         result = 0;
     }
     lock_give(&heap->lock);
+    if (result == 0) root_shade(heap, thread, &removed);
     thread_leave(thread);
     return result;
 }
@@ -299,6 +314,7 @@ GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
     struct pin *pin = pin_find(heap, object);
     if (pin == NULL && (pin = vector_add(&heap->pins))) *pin = (struct pin){object, 0};
     if (pin) pin->count++;
+    if (pin && roots_matter(heap)) shade(heap, mutator_of(thread, heap), object);
     lock_give(&heap->lock);
     thread_leave(thread);
     return pin ? 0 : -ENOMEM;

@@ -8,18 +8,19 @@
  * heaps smallest; here with the constant that gives twice the live size at 64 MiB live, 1 GiB/s
  * allocated and 1 GiB/s marked.
  *
- * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner: when what is young
- * would no longer fit the second-level cache. Memory that is used again while it is in the cache is worth more than
- * half of the time of a program that allocates a lot; but what lives a little longer is marked, and kept
- * until the next full collection. So the nursery is small as long as minor collections take less than
- * NURSERY_COST_MOST per cent of the time between them, on average; beyond, it is all the room there is, and after
- * each such collection a small one is tried again.
+ * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner: when what
+ * is young would no longer fit the second-level cache. Memory that is used again while it is in the cache
+ * spares 0.1 to 0.2 ms a MiB; but what lives a little longer than that is marked, and kept until the next full
+ * collection, which comes the sooner. So the nursery is small as long as collections of it, with their share of
+ * the next full one, cost less than NURSERY_COST_MOST; beyond, it is all the room there is, and after each such
+ * collection a small one is tried again.
  */
 #include "gc/gc.h"
 #include "os/os.h"
 
-#define NURSERY_COST_MOST 40
+#define NURSERY_COST_MOST 70 /* us of processor time for each MiB allocated */
 #define INITIAL (8 * MIB)
+
 /* Memory outside of the heap that its objects have come to hold since the last collection. */
 static size_t size_external(const struct gc_heap *heap)
 {
@@ -70,15 +71,39 @@ static size_t nursery_small(void)
     return cache * base_min(gc_thread_count() + !gc_thread_count(), processors);
 }
 
-void size_nursery(struct gc_heap *heap, uint64_t start, uint64_t took)
+/* In us for each MiB allocated since the last collection. */
+static unsigned nursery_cost(const struct gc_heap *heap, uint64_t took)
 {
+    uint64_t allocated = LOAD(&heap->allocated) - heap->nursery_start;
+    double promoted = (double)(heap->live - base_min(heap->nursery_live, heap->live));
+    double room = (double)(heap->target_full - base_min(heap->live_full, heap->target_full) + 1);
+    double ns = (double)took + promoted / room * (double)heap->full_ns;
+    return (unsigned)base_min((uint64_t)(ns / 1000 / ((double)allocated / MIB + 0.01)),
+                              NURSERY_COST_MOST * 2);
+}
+
+void size_nursery(struct gc_heap *heap, bool minor, uint64_t took)
+{
+    if (!minor) heap->full_ns = took;
     if (heap->options.policy != FH_GC_GENERATIONAL) return;
-    uint64_t between = start - heap->collected_ns + 1;
-    unsigned cost = (unsigned)base_min(took * 100 / between, NURSERY_COST_MOST * 2);
-    bool small = heap->nursery != 0;
-    heap->nursery_cost = small ? (heap->nursery_cost * 3 + cost) / 4 : NURSERY_COST_MOST / 2;
+    bool small = minor && heap->nursery;
+    heap->nursery_cost =
+        small ? (heap->nursery_cost * 3 + nursery_cost(heap, took)) / 4 : NURSERY_COST_MOST / 2;
     heap->nursery = small && heap->nursery_cost > NURSERY_COST_MOST ? 0 : nursery_small();
     heap->nursery_start = LOAD(&heap->allocated);
+    heap->nursery_live = heap->live;
+}
+
+bool size_is_due_soon(const struct gc_heap *heap)
+{
+    enum { SOON = 8 }; /* an eighth of the room before it is due */
+    if (LOAD(&heap->parked)) return false;
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    size_t used = heap_bytes(heap) - (heap->free_count << SLICE_SHIFT);
+    if (heap->has_collector) return size_in_use(heap) + room / SOON > heap->start;
+    size_t nursery = heap->nursery, young = LOAD(&heap->allocated) - heap->nursery_start;
+    if (nursery && young + nursery / SOON > nursery) return true;
+    return used + size_external(heap) + room / SOON > heap->target;
 }
 
 bool size_allows(struct gc_heap *heap, size_t slices, enum fh_gc_why *why)
@@ -122,18 +147,21 @@ static size_t size_bounded(const struct gc_heap *heap, size_t target)
     return heap->limit ? base_min(target, heap->limit) : target;
 }
 
-/* A cycle starts when what is left is what will be allocated while it marks, and half as much again for
- * luck. Of the room, a tenth counts for holes that are too small. */
+/* A cycle starts when what is left is what cycles have seen allocated while they went on, a quarter more for
+ * luck, and a tenth of the room for holes that are too small. */
 static size_t size_start(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->live, heap->target);
-    size_t need = room / 2;
-    if (heap->mark_rate > MIB) {
-        double seconds = (double)heap->live / (double)heap->mark_rate;
-        need = (size_t)(seconds * 1.5 * (double)heap->allocation_rate) + room / 10;
-    }
-    need = base_max(base_min(need, room / 4 * 3), room / 4);
-    return heap->target - need;
+    size_t need = room / 3;
+    if (heap->cycle_allocated) need = heap->cycle_allocated / 4 * 5 + room / 10;
+    return heap->target - base_max(base_min(need, room / 4 * 3), room / 8);
+}
+
+/* At once up, slowly down. */
+void size_note_cycle(struct gc_heap *heap)
+{
+    size_t now = (size_t)(LOAD(&heap->allocated) - heap->snapshot_allocated);
+    heap->cycle_allocated = base_max(now, (heap->cycle_allocated * 3 + now) / 4);
 }
 
 void size_after_collection(struct gc_heap *heap)
@@ -153,7 +181,8 @@ void size_after_collection(struct gc_heap *heap)
 void size_grow(struct gc_heap *heap, size_t slices)
 {
     size_t need = heap_bytes(heap) + base_max(slices << SLICE_SHIFT, heap->live / 16);
-    if (need <= heap->target) return;
-    heap->target = size_bounded(heap, base_round_up(need, SLICE_SIZE));
+    size_t target = size_bounded(heap, base_round_up(need, SLICE_SIZE)) + size_external(heap);
+    if (target <= heap->target) return;
+    heap->target = target;
     gc_event(heap, FH_GC_EVENT_GROW, heap->target);
 }

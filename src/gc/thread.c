@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "base/syscall.h"
-#include "gc/gc.h"
+#include "gc/mark.h"
 #include "os/os.h"
 
 _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -44,7 +44,6 @@ static struct gc_heap *_Atomic world_heap;
 /* What WANTED_ACTION asks for; the world lock's. */
 static struct gc_heap *action_heap;
 static handshake_fn *action_function;
-static bool action_needs_progress;
 
 /* ---- SAFE ---------------------------------------------------------------------------------------- */
 
@@ -91,25 +90,24 @@ __attribute__((no_sanitize("address", "thread"))) FH_NOINLINE void thread_publis
 {
     thread->stack_pointer = base_registers_save(thread->registers);
     thread->register_count = BASE_REGISTERS;
+    thread->interrupted = false;
     const uintptr_t *at = (const uintptr_t *)thread->stack_pointer;
     while (thread->register_count < OS_REGISTERS && (uintptr_t)at < thread->stack_high)
         thread->registers[thread->register_count++] = *at++;
+}
+
+void stack_top_publish(const struct stack_top *top)
+{
+    struct gc_thread *self = gc_local.thread;
+    memcpy(self->registers, top->registers, sizeof top->registers);
+    self->register_count = BASE_REGISTERS;
+    self->stack_pointer = top->pointer;
 }
 
 static FH_NOINLINE void safe_enter(struct gc_thread *thread)
 {
     thread_publish(thread);
     safe_publish(thread);
-}
-
-/* Whether an interrupted thread has got beyond what it was in the middle of when it was interrupted for
- * the handshake before: the test and store of the inline barrier are at most PATH bytes. A loop of that
- * length is told by the time that has passed in it. */
-static bool action_has_progress(const struct gc_thread *thread)
-{
-    enum { PATH = 32, LONG_NS = 50000 };
-    return thread->counter - thread->counter_before > PATH ||
-           os_thread_time_ns() - thread->interrupted_ns > LONG_NS;
 }
 
 /* The thread does what a handshake asks of it; its stack and registers are noted. */
@@ -147,18 +145,35 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
     errno = error;
 }
 
+/* Publishes what a signal has interrupted. The frame of the signal is searched too: in it are the vector
+ * registers, through which compilers pass pairs of pointers. On an alternate stack there may be frames of
+ * the program's own handlers as well, and in these the registers of what they have interrupted. The registers as of
+ * here are for the case that somebody between the kernel and us kept the signal back, and its context is of an earlier
+ * moment (the thread sanitizer). */
+static FH_NOINLINE void interrupted_publish(struct gc_thread *thread, const void *context)
+{
+    uintptr_t pointer, low, high;
+    thread->register_count = os_context_registers(context, thread->registers, &pointer);
+    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
+    thread->register_count += BASE_REGISTERS;
+    thread->interrupted = true;
+    thread->signal_low = thread->signal_high = 0;
+    thread->stack_pointer = frame;
+    if (!os_context_other_stack(context, &low, &high) || frame - low >= high - low) return;
+    thread->signal_low = frame;
+    thread->signal_high = high;
+    thread->stack_pointer = pointer - BASE_RED_ZONE;
+}
+
 /* What it was interrupted for; its registers are noted. */
 static void signal_serve(struct gc_thread *thread)
 {
-    if (LOAD(&thread->wanted) != WANTED_ACTION) {
+    if (LOAD(&thread->wanted) == WANTED_ACTION) {
+        action_run(thread);
+    } else {
         safe_publish(thread);
         safe_leave(thread);
-        return;
     }
-    if (action_needs_progress && !action_has_progress(thread)) return; /* asked again soon */
-    action_run(thread);
-    thread->counter_before = thread->counter;
-    thread->interrupted_ns = os_thread_time_ns();
 }
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -169,20 +184,12 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (thread == NULL || thread->busy || !LOAD_ACQUIRE(&thread->wanted)) return;
     if (LOAD(&thread->state) != THREAD_RUNS) return;
     int error = errno;
-    uintptr_t pointer;
-    thread->register_count =
-        os_context_registers(context, thread->registers, &pointer, &thread->counter);
-    /* The frame of the signal lies on the same stack: with it the vector registers are searched, through
-     * which compilers pass pairs of pointers; and the registers as of here, in case somebody between the
-     * kernel and us kept the signal back, and its context is of an earlier moment (the thread sanitizer). */
-    uintptr_t frame = base_registers_save(thread->registers + thread->register_count);
-    thread->register_count += BASE_REGISTERS;
-    bool same = frame >= thread->stack_low && frame < pointer;
-    thread->stack_pointer = same ? frame : pointer - BASE_RED_ZONE;
+    interrupted_publish(thread, context);
     thread->busy++; /* its pause is noted without another safepoint */
     pause_begin(thread, LOAD(&world_heap));
     signal_serve(thread);
     pause_end(thread);
+    thread->signal_low = thread->signal_high = 0;
     thread->busy--;
     errno = error;
 }
@@ -290,12 +297,11 @@ static bool action_for(struct gc_thread *thread)
     return true;
 }
 
-void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
+void handshake(struct gc_heap *heap, handshake_fn *action)
 {
     struct gc_thread *self = gc_local.thread;
     action_heap = heap;
     action_function = action;
-    action_needs_progress = progress;
     ASSERT(self == NULL);
     (void)self;
     world_is_for(heap);
@@ -309,7 +315,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action, bool progress)
         bool all = true;
         for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
         if (all) return;
-        os_wait(&safe_bell, bell, progress ? 1 : 5);
+        os_wait(&safe_bell, bell, 5);
         if (LOAD(&safe_bell) != bell) continue;
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
@@ -357,19 +363,14 @@ static void thread_find_memory(struct gc_thread *thread)
     }
     thread->tls_low = UINTPTR_MAX;
     thread->tls_high = 0;
+    modules_enter();
     dl_iterate_phdr(tls_add, thread);
+    modules_leave();
     bool inside = thread->tls_low >= thread->stack_low && thread->tls_high <= thread->stack_high;
     if (thread->tls_high == 0 || inside) thread->tls_low = thread->tls_high = 0;
 }
 
-static void gc_thread_end(void *unused)
-{
-    struct gc_thread *thread = gc_local.thread;
-    (void)unused;
-    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
-    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
-    fh_gc_thread_detach();
-}
+static void gc_thread_end(void *unused);
 
 /* Once, by whichever thread is first. */
 static void handler_install(void)
@@ -411,6 +412,7 @@ struct gc_thread *thread_attach(void)
     thread->next = gc_threads;
     gc_threads = thread;
     gc_local.thread = thread;
+    gc_local.detached = false;
     thread_count++;
     for (unsigned h = 0; h < FH_GC_HEAPS; h++)
         if (gc_heaps[h].exists) thread_join_heap(thread, &gc_heaps[h]);
@@ -436,6 +438,7 @@ struct gc_thread *thread_self(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (LIKELY(thread)) return thread;
+    if (gc_local.detached) thread_misused("a detached thread uses a heap; stopping");
     thread = thread_attach();
     if (thread) return thread;
     gc_say("no memory for the record of a thread; stopping");
@@ -447,7 +450,7 @@ GC_PUBLIC int fh_gc_thread_attach(void)
     return arena.size == 0 || thread_attach() ? 0 : -ENOMEM;
 }
 
-GC_PUBLIC int fh_gc_thread_detach(void)
+static int thread_detach(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (thread == NULL) return -ESRCH;
@@ -466,6 +469,22 @@ GC_PUBLIC int fh_gc_thread_detach(void)
     pthread_setspecific(thread_key, NULL);
     world_give();
     return 0;
+}
+
+GC_PUBLIC int fh_gc_thread_detach(void)
+{
+    int result = thread_detach();
+    if (result == 0) gc_local.detached = true;
+    return result;
+}
+
+static void gc_thread_end(void *unused)
+{
+    struct gc_thread *thread = gc_local.thread;
+    (void)unused;
+    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
+    thread_detach(); /* what other destructors do may attach it once more */
 }
 
 void threads_fork_child(void)

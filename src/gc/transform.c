@@ -79,6 +79,23 @@ static void transform_all(struct gc_heap *heap, struct transform *t)
     heap_each_object(heap, transform_object, t);
 }
 
+static void transform_run(struct gc_heap *heap, void *data)
+{
+    struct transform *t = data;
+    transform_all(heap, t);
+    if (t->ambiguous) return;
+    struct mutator *mutator = mutator_of(gc_local.thread, heap);
+    t->visitor =
+        (struct fh_gc_visitor){replace_slot, replace_tagged, replace_range, heap, NULL, NULL};
+    transform_all(heap, t);
+    /* Old objects may refer to young ones now; and a cycle that goes on has to know of both. */
+    STORE(&heap->remembered_lost, heap->logs);
+    for (size_t i = 0; i < t->count && LOAD(&heap->phase) != PHASE_IDLE; i++) {
+        shade(heap, mutator, t->from[i]);
+        shade(heap, mutator, t->to[i]);
+    }
+}
+
 GC_PUBLIC int fh_gc_transform(struct fh_gc_heap *public, void *const *from, void *const *to,
                               size_t count)
 {
@@ -88,20 +105,6 @@ GC_PUBLIC int fh_gc_transform(struct fh_gc_heap *public, void *const *from, void
             return -EINVAL;
     struct transform t = {
         {search_slot, search_tagged, search_range, heap, NULL, NULL}, from, to, count, false};
-    still_begin(heap);
-    transform_all(heap, &t);
-    if (!t.ambiguous) {
-        struct mutator *mutator = mutator_of(thread_self(), heap);
-        t.visitor =
-            (struct fh_gc_visitor){replace_slot, replace_tagged, replace_range, heap, NULL, NULL};
-        transform_all(heap, &t);
-        /* Old objects may refer to young ones now; and a cycle that goes on has to know of both. */
-        STORE(&heap->remembered_lost, heap->logs);
-        for (size_t i = 0; i < count && LOAD(&heap->phase) != PHASE_IDLE; i++) {
-            shade(heap, mutator, from[i]);
-            shade(heap, mutator, to[i]);
-        }
-    }
-    still_end(heap);
+    still_run(heap, transform_run, &t);
     return t.ambiguous ? -EBUSY : 0;
 }

@@ -159,8 +159,8 @@ void types_init(void)
         (struct type){.public = &fh_gc_type_bytes, .granules = 2, .scan = SCAN_EPHEMERON};
 }
 
-/* A type of variable size may have objects of one granule too: then it has a number in both tables, and
- * that of the small ones is in the upper half of `id`. */
+/* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
+ * it has a number in both tables, that of the small ones in the upper half of `id`. */
 GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
 {
     if (__atomic_load_n(&type->id, __ATOMIC_ACQUIRE)) return 0;
@@ -171,7 +171,7 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     bool small = type->size <= GC_GRANULE, large = type->element || type->size > GC_GRANULE;
     unsigned in_small = 0, in_table = 0;
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
-    if (large) in_table = type_number(type_table, &type_count, TYPES, type);
+    in_table = type_number(type_table, &type_count, TYPES, type);
     bool none = (small && !in_small) || (large && !in_table);
     if (none && type->flags & FH_GC_PINNED) STORE(&words_pinned, true);
     if (in_small == 0) in_small = TYPE_WORDS;

@@ -67,11 +67,30 @@ static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, 
     const struct type *type = type_at(meta);
     if (type->public == NULL)
         wrong(v, meta_address(meta), "has a type that was never registered", NULL);
-    else if (type->granules && type->granules != granules)
+    else if (type->granules && type->granules != granules - (fence_size(heap) >> GC_SHIFT))
         wrong(v, meta_address(meta), "is not as long as its type", NULL);
     else if (type->scan != SCAN_EPHEMERON)
         object_scan(&v->visitor, meta);
     return !v->wrong;
+}
+
+static bool verify_fence(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
+{
+    struct verification *v = data;
+    const struct fh_gc_type *type = type_at(meta)->public;
+    size_t size;
+    (void)granules;
+    if (fence_check(heap, meta, &size)) return true;
+    v->wrong = true;
+    text_str(&v->what, "object ");
+    text_hex(&v->what, (uintptr_t)meta_address(meta));
+    text_str(&v->what, " of type ");
+    text_str(&v->what, type && type->name ? type->name : "?");
+    text_str(&v->what, ", ");
+    text_dec(&v->what, size);
+    text_str(&v->what, " bytes, was written beyond its end");
+    text_char(&v->what, 0);
+    return false;
 }
 
 /* In a block that is swept, every byte with a state begins an object that ends before the next. */
@@ -114,14 +133,14 @@ bool heap_check(struct gc_heap *heap, bool marked, char *what, size_t capacity)
         uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
         if (index) verify_block(heap, gc_block_at(index), &v);
     }
+    if (!v.wrong && heap->fenced) heap_each_object(heap, verify_fence, &v);
     if (!v.wrong) heap_each_object(heap, verify_object, &v);
     return !v.wrong;
 }
 
-void heap_verify(struct gc_heap *heap, bool marked, const char *when)
+static FH_COLD void verify_failed(const char *what, const char *when)
 {
-    char what[200], line[300];
-    if (heap_check(heap, marked, what, sizeof what)) return;
+    char line[300];
     struct text t = TEXT(line);
     text_str(&t, what);
     text_str(&t, " (found ");
@@ -130,4 +149,18 @@ void heap_verify(struct gc_heap *heap, bool marked, const char *when)
     text_char(&t, 0);
     gc_say(line);
     base_abort();
+}
+
+void heap_verify(struct gc_heap *heap, bool marked, const char *when)
+{
+    char what[200];
+    if (!heap_check(heap, marked, what, sizeof what)) verify_failed(what, when);
+}
+
+void fences_verify(struct gc_heap *heap, const char *when)
+{
+    char what[200];
+    struct verification v = {.what = TEXT(what)};
+    heap_each_object(heap, verify_fence, &v);
+    if (v.wrong) verify_failed(what, when);
 }

@@ -9,15 +9,22 @@
 
 /* ---- standing still -------------------------------------------------------------------------------------- */
 
-/* Stops all others, everything swept: what has a state then is an object. */
-void still_begin(struct gc_heap *heap)
+struct still {
+    struct gc_heap *heap;
+    still_fn *function;
+    void *data;
+    struct stack_top top;
+};
+
+/* Others stand, everything is swept: what has a state then is an object. */
+static void still_begin(const struct still *still)
 {
-    struct gc_thread *self = thread_self();
+    struct gc_heap *heap = still->heap;
+    struct gc_thread *self = gc_local.thread;
     self->busy++;
     world_take();
-    roots_refresh(heap);
     heap_sweep_all(heap);
-    thread_publish(self);
+    stack_top_publish(&still->top);
     world_stop(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
     gc_local.tracing = true;
@@ -26,24 +33,48 @@ void still_begin(struct gc_heap *heap)
     mutators_note_holes(heap);
 }
 
-void still_end(struct gc_heap *heap)
+static void still_end(struct gc_heap *heap)
 {
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     gc_local.tracing = false;
     world_go();
     world_give();
-    thread_leave(thread_self());
+    thread_leave(gc_local.thread);
 }
 
-GC_PUBLIC int fh_gc_verify(struct fh_gc_heap *public)
+static void still_holding(void *data)
 {
-    struct gc_heap *heap = heap_of(public);
+    struct still *still = data;
+    still_begin(still);
+    still->function(still->heap, still->data);
+    still_end(still->heap);
+}
+
+FH_NOINLINE void still_run(struct gc_heap *heap, still_fn *function, void *data)
+{
+    struct still still = {heap, function, data, {0}};
+    thread_self();
+    STACK_TOP(&still.top);
+    modules_hold(still_holding, &still);
+}
+
+struct check {
     char what[200];
-    still_begin(heap);
-    bool good = heap_check(heap, false, what, sizeof what);
-    still_end(heap);
-    if (!good) gc_say(what);
-    return good ? 0 : -EINVAL;
+    bool good;
+};
+
+static void check_run(struct gc_heap *heap, void *data)
+{
+    struct check *check = data;
+    check->good = heap_check(heap, false, check->what, sizeof check->what);
+}
+
+GC_PUBLIC int fh_gc_verify(struct fh_gc_heap *heap)
+{
+    struct check check;
+    still_run(heap_of(heap), check_run, &check);
+    if (!check.good) gc_say(check.what);
+    return check.good ? 0 : -EINVAL;
 }
 
 /* ---- walks ------------------------------------------------------------------------------------------------- */
@@ -57,18 +88,19 @@ static bool walk_object(struct gc_heap *heap, uint8_t *meta, size_t granules, vo
 {
     struct walk *walk = data;
     (void)heap;
-    size_t size = granules << GC_SHIFT;
-    if (size > OBJECT_MAX) size = object_size(meta);
-    return walk->function(meta_address(meta), size, type_at(meta)->public, walk->data);
+    (void)granules;
+    return walk->function(meta_address(meta), object_size(meta), type_at(meta)->public, walk->data);
 }
 
-GC_PUBLIC int fh_gc_walk(struct fh_gc_heap *public, fh_gc_walk_fn *function, void *data)
+static void walk_run(struct gc_heap *heap, void *walk)
 {
-    struct gc_heap *heap = heap_of(public);
+    heap_each_object(heap, walk_object, walk);
+}
+
+GC_PUBLIC int fh_gc_walk(struct fh_gc_heap *heap, fh_gc_walk_fn *function, void *data)
+{
     struct walk walk = {function, data};
-    still_begin(heap);
-    heap_each_object(heap, walk_object, &walk);
-    still_end(heap);
+    still_run(heap_of(heap), walk_run, &walk);
     return 0;
 }
 
@@ -76,6 +108,7 @@ struct edges {
     struct fh_gc_visitor visitor;
     fh_gc_edge_fn *function;
     void *data;
+    void *object;
     bool roots; /* `from` is the slot */
     bool stopped;
 };
@@ -111,7 +144,15 @@ __attribute__((no_sanitize("address", "thread"))) static void edge_range(
 static struct edges edges_of(struct gc_heap *heap, fh_gc_edge_fn *function, void *data, bool roots)
 {
     return (struct edges){
-        {edge_slot, edge_tagged, edge_range, heap, NULL, NULL}, function, data, roots, false};
+        {edge_slot, edge_tagged, edge_range, heap, NULL, NULL}, function, data, NULL, roots, false};
+}
+
+static void references_run(struct gc_heap *heap, void *data)
+{
+    struct edges *edges = data;
+    uint8_t *meta = object_find(heap, (uintptr_t)edges->object);
+    edges->object = meta;
+    if (meta) object_scan(&edges->visitor, meta);
 }
 
 GC_PUBLIC int fh_gc_walk_references(struct fh_gc_heap *public, void *object,
@@ -119,19 +160,20 @@ GC_PUBLIC int fh_gc_walk_references(struct fh_gc_heap *public, void *object,
 {
     struct gc_heap *heap = heap_of(public);
     struct edges edges = edges_of(heap, function, data, false);
-    still_begin(heap);
-    uint8_t *meta = object_find(heap, (uintptr_t)object);
-    if (meta) object_scan(&edges.visitor, meta);
-    still_end(heap);
-    return meta ? 0 : -EINVAL;
+    edges.object = object;
+    still_run(heap, references_run, &edges);
+    return edges.object ? 0 : -EINVAL;
+}
+
+static void roots_run(struct gc_heap *heap, void *edges)
+{
+    roots_visit(heap, edges);
 }
 
 GC_PUBLIC int fh_gc_walk_roots(struct fh_gc_heap *public, fh_gc_edge_fn *function, void *data)
 {
     struct gc_heap *heap = heap_of(public);
     struct edges edges = edges_of(heap, function, data, true);
-    still_begin(heap);
-    roots_visit(heap, &edges.visitor);
-    still_end(heap);
+    still_run(heap, roots_run, &edges);
     return 0;
 }

@@ -10,8 +10,7 @@
  * hashed by key, and from then on each object that is marked looks for itself there: so a chain of
  * ephemerons costs as much as a list, not its square.
  *
- * Links and finalizers are found by address through an index, a hash table of positions that is built
- * anew when it is too small or was upset by a removal.
+ * Links and finalizers are found by address through an index (gc/index.h).
  */
 #include <string.h>
 
@@ -47,83 +46,6 @@ struct waiting {
     uint32_t next;                     /* position + 1 of the next with the same hash */
 };
 
-/* ---- index ------------------------------------------------------------------------------------------ */
-
-static size_t address_hash(const void *p)
-{
-    return (uintptr_t)p * 0x9e3779b97f4a7c15ull >> 20;
-}
-
-#define REMOVED UINT32_MAX /* a slot that was in use: searches go on */
-
-/* The key of an item is its first word. */
-static void index_put(struct index *index, const struct vector *items, size_t position)
-{
-    uint32_t *slots = (uint32_t *)index->slots.base;
-    size_t mask = index->slots.count - 1;
-    size_t at = address_hash(*(void **)vector_at(items, position)) & mask;
-    while (slots[at]) at = (at + 1) & mask;
-    slots[at] = (uint32_t)position + 1;
-}
-
-/* Anew, with room for twice as many. False when memory is out: it is then as it was, or empty. */
-static bool index_build(struct index *index, const struct vector *items)
-{
-    size_t size = 64;
-    while (size < items->count * 4 + 4) size *= 2;
-    if (!vector_reserve(&index->slots, size)) return false;
-    index->slots.count = size;
-    index->removed = 0;
-    memset(index->slots.base, 0, size * sizeof(uint32_t));
-    for (size_t i = 0; i < items->count; i++) index_put(index, items, i);
-    return true;
-}
-
-/* The slot of the item with this key, or NULL. */
-static uint32_t *index_slot(const struct index *index, const struct vector *items, const void *key)
-{
-    if (index->slots.count == 0) return NULL;
-    uint32_t *slots = (uint32_t *)index->slots.base;
-    size_t mask = index->slots.count - 1;
-    for (size_t at = address_hash(key) & mask; slots[at]; at = (at + 1) & mask) {
-        size_t position = slots[at] - 1;
-        if (position < items->count && *(void **)vector_at(items, position) == key)
-            return &slots[at];
-    }
-    return NULL;
-}
-
-static void *index_find(const struct index *index, const struct vector *items, const void *key)
-{
-    uint32_t *slot = index_slot(index, items, key);
-    return slot ? vector_at(items, *slot - 1) : NULL;
-}
-
-/* An item more, found by its key from now on; NULL when memory is out. */
-static void *index_add(struct index *index, struct vector *items, void *key)
-{
-    size_t used = items->count + index->removed;
-    if (used * 2 + 4 > index->slots.count && !index_build(index, items)) return NULL;
-    void **item = vector_add(items);
-    if (item == NULL) return NULL;
-    *item = key;
-    index_put(index, items, items->count - 1);
-    return item;
-}
-
-static bool index_remove(struct index *index, struct vector *items, const void *key)
-{
-    uint32_t *slot = index_slot(index, items, key);
-    if (slot == NULL) return false;
-    size_t position = *slot - 1;
-    uint32_t *last = index_slot(index, items, *(void **)vector_at(items, items->count - 1));
-    *last = *slot;
-    *slot = REMOVED;
-    index->removed++;
-    vector_remove(items, position);
-    return true;
-}
-
 /* ---- weak references ---------------------------------------------------------------------------------- */
 
 /* With exact stacks the caller's variables are roots meanwhile. */
@@ -157,7 +79,7 @@ GC_PUBLIC void *fh_gc_weak_get(struct fh_gc_heap *public, struct fh_gc_weak *wea
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *target = weak_read(heap, thread, &weak->hidden);
+    void *target = weak_read(heap, thread, &weak->hidden, UINTPTR_MAX);
     thread_leave(thread);
     return target;
 }
@@ -188,7 +110,7 @@ static void *ephemeron_read(struct fh_gc_heap *public, struct fh_gc_ephemeron *e
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    void *result = weak_read(heap, thread, &ephemeron->key);
+    void *result = weak_read(heap, thread, &ephemeron->key, UINTPTR_MAX);
     if (result && !key) {
         result = __atomic_load_n(&ephemeron->value, __ATOMIC_ACQUIRE);
         uint32_t phase = LOAD(&heap->phase);
@@ -345,45 +267,62 @@ static void ephemerons_break(struct gc_heap *heap)
 
 /* ---- weak references and links ----------------------------------------------------------------------------- */
 
+/* Lists are gone through a few entries at a time, while the program adds to them. One that entries are removed
+ * from is gone through from its end: the last entry, which takes the place of one removed, has been seen. */
+
+/* All of them, since a dead one may yet be brought back by a finalizer. */
 static void weak_clear(struct gc_heap *heap)
 {
     struct vector *weak = &heap->weakness.weak;
-    struct fh_gc_weak **entry = (struct fh_gc_weak **)weak->base;
-    size_t kept = 0;
     lock_take(&heap->lock);
     for (size_t i = 0; i < weak->count; i++) {
-        struct fh_gc_weak *reference = entry[i];
-        if (!mark_is_set(heap, (uintptr_t)reference)) continue;
+        struct fh_gc_weak *reference = *(struct fh_gc_weak **)vector_at(weak, i);
         uintptr_t hidden = __atomic_load_n(&reference->hidden, __ATOMIC_ACQUIRE);
         /* Unless another target was set meanwhile. */
         if (!mark_is_set(heap, ~hidden) &&
             __atomic_compare_exchange_n(&reference->hidden, &hidden, ~(uintptr_t)0, false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             heap->stats.weak_cleared++;
-        entry[kept++] = reference;
+        if (i % SOME == SOME - 1) lock_breathe(&heap->lock);
+    }
+    lock_give(&heap->lock);
+}
+
+/* Dead ones leave the list, when all is marked that is kept. */
+static void weak_drop(struct gc_heap *heap)
+{
+    struct vector *weak = &heap->weakness.weak;
+    size_t kept = 0;
+    lock_take(&heap->lock);
+    struct fh_gc_weak **entry = (struct fh_gc_weak **)weak->base;
+    for (size_t i = 0; i < weak->count; i++) {
+        if (mark_is_set(heap, (uintptr_t)entry[i])) entry[kept++] = entry[i];
+        if (i % SOME == SOME - 1) lock_breathe(&heap->lock);
     }
     weak->count = kept;
     lock_give(&heap->lock);
 }
 
+/* True if it goes. */
+static bool link_clear(struct gc_heap *heap, struct weak_link *link)
+{
+    bool slot = mark_is_set(heap, (uintptr_t)link->slot);
+    if (slot && mark_is_set(heap, ~link->hidden)) return false;
+    if (slot) __atomic_store_n(link->slot, NULL, __ATOMIC_RELAXED);
+    heap->stats.weak_cleared += slot;
+    return true;
+}
+
 static void links_clear(struct gc_heap *heap)
 {
-    struct vector *links = &heap->weakness.links;
+    struct gc_weakness *weakness = &heap->weakness;
+    struct vector *links = &weakness->links;
     lock_take(&heap->lock);
-    size_t before = links->count;
-    for (size_t i = 0; i < links->count;) {
-        struct weak_link *link = vector_at(links, i);
-        bool target = mark_is_set(heap, ~link->hidden);
-        bool slot = mark_is_set(heap, (uintptr_t)link->slot);
-        if (target && slot) {
-            i++;
-            continue;
-        }
-        if (slot) __atomic_store_n(link->slot, NULL, __ATOMIC_RELAXED);
-        heap->stats.weak_cleared += slot;
-        vector_remove(links, i);
+    for (size_t left = links->count; left > 0; left = base_min(left - 1, links->count)) {
+        struct weak_link *link = vector_at(links, left - 1);
+        if (link_clear(heap, link)) index_remove(&weakness->link_index, links, link->slot);
+        if (left % SOME == 0) lock_breathe(&heap->lock);
     }
-    if (links->count != before) index_build(&heap->weakness.link_index, links);
     lock_give(&heap->lock);
 }
 
@@ -401,6 +340,15 @@ GC_PUBLIC int fh_gc_link_add(struct fh_gc_heap *public, void *slot, void *target
     lock_give(&heap->lock);
     thread_leave(thread);
     return link ? 0 : -ENOMEM;
+}
+
+GC_PUBLIC void *fh_gc_link_get(struct fh_gc_heap *public, void *slot)
+{
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    void *target = weak_read(heap_of(public), thread, slot, 0);
+    thread_leave(thread);
+    return target;
 }
 
 GC_PUBLIC int fh_gc_link_remove(struct fh_gc_heap *public, void *slot)
@@ -448,45 +396,64 @@ GC_PUBLIC int fh_gc_finalizer_cancel(struct fh_gc_heap *public, void *object)
     return found ? 0 : -ENOENT;
 }
 
-/* What finalizable objects refer to is marked, they themselves are not: so a marked one has a referrer
- * among them, and waits for it. */
-static void finalizers_mark_below(struct gc_heap *heap)
+/* Up to SOME finalizable objects that may have to be looked at, of the first *left; fewer when there are no more. */
+static size_t finalizers_some(struct gc_heap *heap, size_t *left, void **object)
 {
-    struct vector *finalizers = &heap->weakness.finalizers;
-    struct marker *marker = &heap->marking_state->marker[0];
+    const struct vector *finalizers = &heap->weakness.finalizers;
+    size_t count = 0;
     lock_take(&heap->lock);
-    for (size_t i = 0; i < finalizers->count; i++) {
-        struct finalizer *finalizer = vector_at(finalizers, i);
-        if (finalizer->flags & FH_GC_UNORDERED) continue;
-        if (!mark_is_set(heap, (uintptr_t)finalizer->object))
-            object_scan(&marker->visitor, meta_of(finalizer->object));
+    *left = base_min(*left, finalizers->count);
+    while (count<SOME && * left> 0) {
+        const struct finalizer *finalizer = vector_at(finalizers, --*left);
+        if (!(finalizer->flags & FH_GC_UNORDERED)) object[count++] = finalizer->object;
     }
     lock_give(&heap->lock);
+    return count;
+}
+
+/* What finalizable objects refer to is marked, they themselves are not: so a marked one has a referrer
+ * among them, and waits for it. Nobody else can get at those that are not marked. */
+static void finalizers_mark_below(struct gc_heap *heap)
+{
+    struct marker *marker = &heap->marking_state->marker[0];
+    void *object[SOME];
+    size_t left = SIZE_MAX;
+    marker->repairs =
+        true; /* a pass would not find again what does not fit: its referrer is not marked */
+    for (size_t count; (count = finalizers_some(heap, &left, object)) > 0;)
+        for (size_t i = 0; i < count; i++)
+            if (!mark_is_set(heap, (uintptr_t)object[i]))
+                object_scan(&marker->visitor, meta_of(object[i]));
+    marker->repairs = false;
     marking_drain(heap);
+}
+
+/* One that is due goes to the queue. Without memory for that it waits for the next collection, and is kept. */
+static void finalizer_queue(struct gc_heap *heap, const struct finalizer *finalizer)
+{
+    struct gc_weakness *weakness = &heap->weakness;
+    struct finalizer *queued = vector_add(&weakness->queue);
+    if (queued == NULL) {
+        marker_keep(&heap->marking_state->marker[0], finalizer->object);
+        return;
+    }
+    *queued = *finalizer;
+    heap->stats.finalizers_queued++;
+    index_remove(&weakness->finalizer_index, &weakness->finalizers, finalizer->object);
 }
 
 /* Moves those that are due to the queue: unordered ones before finalizers_mark_below, others after. */
 static void finalizers_queue(struct gc_heap *heap, bool unordered)
 {
-    struct gc_weakness *weakness = &heap->weakness;
+    struct vector *finalizers = &heap->weakness.finalizers;
     lock_take(&heap->lock);
-    size_t before = weakness->finalizers.count;
-    for (size_t i = 0; i < weakness->finalizers.count;) {
-        struct finalizer *finalizer = vector_at(&weakness->finalizers, i);
-        bool due = !!(finalizer->flags & FH_GC_UNORDERED) == unordered &&
-                   !mark_is_set(heap, (uintptr_t)finalizer->object);
-        struct finalizer *queued = due ? vector_add(&weakness->queue) : NULL;
-        if (queued == NULL) { /* without memory for the queue it waits for the next collection, */
-            if (due) marker_add(&heap->marking_state->marker[0], (uintptr_t)finalizer->object);
-            i++; /* and is kept until then */
-            continue;
-        }
-        *queued = *finalizer;
-        heap->stats.finalizers_queued++;
-        vector_remove(&weakness->finalizers, i);
+    for (size_t left = finalizers->count; left > 0; left = base_min(left - 1, finalizers->count)) {
+        const struct finalizer *finalizer = vector_at(finalizers, left - 1);
+        if (!!(finalizer->flags & FH_GC_UNORDERED) == unordered &&
+            !mark_is_set(heap, (uintptr_t)finalizer->object))
+            finalizer_queue(heap, finalizer);
+        if (left % SOME == 0) lock_breathe(&heap->lock);
     }
-    if (weakness->finalizers.count != before)
-        index_build(&weakness->finalizer_index, &weakness->finalizers);
     lock_give(&heap->lock);
 }
 
@@ -497,17 +464,22 @@ static void finalizers_process(struct gc_heap *heap)
     finalizers_queue(heap, true);
     finalizers_mark_below(heap);
     finalizers_queue(heap, false);
-    lock_take(&heap->lock);
     weak_visit_queue(heap, &heap->marking_state->marker[0].visitor);
-    lock_give(&heap->lock);
     marking_drain(heap);
 }
 
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
     struct vector *queue = &heap->weakness.queue;
-    for (size_t i = heap->weakness.queue_next; i < queue->count; i++)
-        visitor->slot(visitor, &((struct finalizer *)vector_at(queue, i))->object);
+    bool more = true;
+    for (size_t i = 0; more;) {
+        lock_take(&heap->lock);
+        i = base_max(i, heap->weakness.queue_next);
+        for (unsigned n = 0; n < SOME && i < queue->count; n++, i++)
+            visitor->slot(visitor, &((struct finalizer *)vector_at(queue, i))->object);
+        more = i < queue->count;
+        lock_give(&heap->lock);
+    }
 }
 
 static bool queue_pop(struct gc_heap *heap, struct finalizer *finalizer)
@@ -560,6 +532,7 @@ void weak_process(struct gc_heap *heap)
     finalizers_process(heap);
     ephemerons_settle_all(heap);
     ephemerons_break(heap);
+    weak_drop(heap);
 }
 
 /* Finalizers that were queued by this collection may run. */
@@ -585,15 +558,6 @@ void ephemeron_forward(const struct compaction *c, void *object)
     if (ephemeron->key == 0) return; /* broken: its value may be of the past */
     hidden_forward(c, &ephemeron->key);
     ephemeron->value = (void *)compact_forward(c, (uintptr_t)ephemeron->value);
-}
-
-/* Needs no memory. */
-static void index_rehash(struct index *index, const struct vector *items)
-{
-    if (index->slots.count == 0) return;
-    memset(index->slots.base, 0, index->slots.count * sizeof(uint32_t));
-    index->removed = 0;
-    for (size_t i = 0; i < items->count; i++) index_put(index, items, i);
 }
 
 /* The slot may hold the target's address, plainly or complemented; nobody else looks into it. */
@@ -633,7 +597,8 @@ void weak_init(struct gc_heap *heap)
     weakness->weak.item = sizeof(struct fh_gc_weak *);
     weakness->ephemerons.item = sizeof(struct waiting);
     weakness->ephemeron_chains.item = sizeof(uint32_t);
-    weakness->finalizer_index.slots.item = weakness->link_index.slots.item = sizeof(uint32_t);
+    index_init(&weakness->finalizer_index);
+    index_init(&weakness->link_index);
 }
 
 void weak_finish(struct gc_heap *heap)
@@ -645,7 +610,7 @@ void weak_finish(struct gc_heap *heap)
     vector_finish(&weakness->weak);
     vector_finish(&weakness->ephemerons);
     vector_finish(&weakness->ephemeron_chains);
-    vector_finish(&weakness->finalizer_index.slots);
-    vector_finish(&weakness->link_index.slots);
+    index_finish(&weakness->finalizer_index);
+    index_finish(&weakness->link_index);
     weakness->queue_next = 0;
 }

@@ -15,7 +15,7 @@ struct met {
     uint32_t by;    /* position + 1; 0: a root */
 };
 
-struct search {
+struct chain {
     struct fh_gc_visitor visitor;
     struct vector met;  /* struct met, and the queue */
     struct vector seen; /* hash: position + 1 */
@@ -25,7 +25,7 @@ struct search {
     bool failed;
 };
 
-static bool seen_add(struct search *s, uintptr_t object)
+static bool seen_add(struct chain *s, uintptr_t object)
 {
     uint32_t *slots = (uint32_t *)s->seen.base;
     size_t mask = s->seen.count - 1;
@@ -36,7 +36,7 @@ static bool seen_add(struct search *s, uintptr_t object)
     return true;
 }
 
-static bool seen_grow(struct search *s)
+static bool seen_grow(struct chain *s)
 {
     if (s->met.count * 2 < s->seen.count) return true;
     size_t size = base_max(s->seen.count * 4, 4096);
@@ -49,7 +49,7 @@ static bool seen_grow(struct search *s)
     return true;
 }
 
-static void meet(struct search *s, uintptr_t word, uintptr_t slot)
+static void meet(struct chain *s, uintptr_t word, uintptr_t slot)
 {
     if (s->found || s->failed) return;
     uint8_t *meta = object_find(s->visitor.heap, word);
@@ -67,19 +67,19 @@ static void meet(struct search *s, uintptr_t word, uintptr_t slot)
 
 static void meet_slot(struct fh_gc_visitor *visitor, void **slot)
 {
-    meet((struct search *)visitor, (uintptr_t)*slot, (uintptr_t)slot);
+    meet((struct chain *)visitor, (uintptr_t)*slot, (uintptr_t)slot);
 }
 
 static void meet_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
 {
-    meet((struct search *)visitor, *slot & mask, (uintptr_t)slot);
+    meet((struct chain *)visitor, *slot & mask, (uintptr_t)slot);
 }
 
 __attribute__((no_sanitize("address", "thread"))) static void meet_range(
     struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
 {
     for (size_t i = 0; i < words; i++)
-        if (side_holds(start[i])) meet((struct search *)visitor, start[i], (uintptr_t)(start + i));
+        if (side_holds(start[i])) meet((struct chain *)visitor, start[i], (uintptr_t)(start + i));
 }
 
 /* What kind of root a word at this address is. */
@@ -106,7 +106,7 @@ static void root_name(struct text *t, struct gc_heap *heap, uintptr_t slot)
     text_hex(t, slot);
 }
 
-static void path_write(struct search *s, struct text *t)
+static void path_write(struct chain *s, struct text *t)
 {
     uint32_t path[64];
     unsigned length = 0;
@@ -128,7 +128,13 @@ static void path_write(struct search *s, struct text *t)
     }
 }
 
-static void search_run(struct search *s)
+struct why {
+    struct chain search;
+    struct text text;
+    uintptr_t hidden; /* complemented, so that the caller's frames do not hold it */
+};
+
+static void search_run(struct chain *s)
 {
     roots_visit(s->visitor.heap, &s->visitor);
     for (size_t next = 0; next < s->met.count && !s->found && !s->failed; next++) {
@@ -137,25 +143,30 @@ static void search_run(struct search *s)
     }
 }
 
+static void why_run(struct gc_heap *heap, void *data)
+{
+    struct why *why = data;
+    struct chain *s = &why->search;
+    uint8_t *meta = object_find(heap, ~why->hidden);
+    s->target = meta ? (uintptr_t)meta_address(meta) : 0;
+    if (meta) search_run(s);
+    if (s->found) path_write(s, &why->text);
+}
+
 GC_PUBLIC size_t fh_gc_why_alive(struct fh_gc_heap *public, const void *p, char *text,
                                  size_t capacity)
 {
     struct gc_heap *heap = heap_of(public);
     if (capacity == 0) return 0;
-    struct search s = {.visitor = {meet_slot, meet_tagged, meet_range, heap, NULL, NULL},
+    struct why why = {{.visitor = {meet_slot, meet_tagged, meet_range, heap, NULL, NULL},
                        .met.item = sizeof(struct met),
-                       .seen.item = sizeof(uint32_t)};
-    struct text t = {text, 0, capacity - 1};
-    uintptr_t hidden = ~(uintptr_t)p; /* so that the caller's frames below here do not hold it */
+                       .seen.item = sizeof(uint32_t)},
+                      {text, 0, capacity - 1},
+                      ~(uintptr_t)p};
     p = NULL;
-    still_begin(heap);
-    uint8_t *meta = object_find(heap, ~hidden);
-    s.target = meta ? (uintptr_t)meta_address(meta) : 0;
-    if (meta) search_run(&s);
-    if (s.found) path_write(&s, &t);
-    still_end(heap);
-    vector_finish(&s.met);
-    vector_finish(&s.seen);
-    t.at[t.length] = 0;
-    return t.length;
+    still_run(heap, why_run, &why);
+    vector_finish(&why.search.met);
+    vector_finish(&why.search.seen);
+    why.text.at[why.text.length] = 0;
+    return why.text.length;
 }

@@ -27,10 +27,11 @@ bool os_thread_signal(uint32_t thread, int signal);
  * masked; interrupted system calls go on where the kernel can. */
 bool os_signal_handle(int signal, void (*handler)(int, siginfo_t *, void *));
 
-/* Stack pointer, program counter and general registers from a handler's context; returns the number of
- * the latter. */
-unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer,
-                              uintptr_t *program_counter);
+/* Stack pointer and general registers from a handler's context; returns the number of the latter. */
+unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer);
+
+/* The alternate stack as of a handler's context; false if there is none. */
+bool os_context_other_stack(const void *context, uintptr_t *low, uintptr_t *high);
 
 /* The calling thread's processor time, and monotonic time, in ns. */
 uint64_t os_thread_time_ns(void);

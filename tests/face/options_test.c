@@ -72,6 +72,13 @@ static void test_options__values_are_understood(void **state)
         {"bad_free", "ignore", "ignore"},
         {"bad_free", "abort", "abort"},
         {"purge_delay", "1000", "1000"},
+        {"gc_debug", "verify", "verify"},
+        {"gc_debug", "fence+poison+verify", "verify+poison+fence"},
+        {"gc_debug", "delay+delay", "delay"},
+        {"gc_debug", "verify+poison+move+fence+delay", "verify+poison+move+fence+delay"},
+        {"gc_debug", "0", "0"},
+        {"gc_stress", "1073741824", "1073741824"},
+        {"gc_stress", "0", "0"},
     };
     for (size_t i = 0; i < COUNT_OF(good); i++) {
         assert_int_equal(fh_option_set(good[i].key, good[i].value), 0);
@@ -121,6 +128,17 @@ static void test_options__wrong_values_are_refused_and_change_nothing(void **sta
         {"bad_free", "abor"},
         {"bad_free", "aborts"},
         {"bad_free", "abort|ignore"},
+        {"gc_debug", ""},
+        {"gc_debug", "+"},
+        {"gc_debug", "verify+"},
+        {"gc_debug", "+verify"},
+        {"gc_debug", "verify++poison"},
+        {"gc_debug", "verify|poison"},
+        {"gc_debug", "verif"},
+        {"gc_debug", "1"},
+        {"gc_debug", "0+verify"},
+        {"gc_stress", "-1"},
+        {"gc_stress", "1073741825"},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++)
         if (fh_option_set(wrong[i].key, wrong[i].value) != -EINVAL)

@@ -5,6 +5,8 @@
  */
 #include "gc/kit.h"
 
+#include <freehold/freehold.h>
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +157,47 @@ static void test_control__steps_come_to_an_end(void **state)
         collect(heap);
         for (int i = 0; fh_gc_step(heap, 500); i++) assert_true(i < 100000);
         list_check(list, 100000);
+        fh_gc_destroy(heap);
+    }
+}
+
+/* A program with time to spare has the collection before an allocation would. */
+static void test_control__steps_collect_what_is_due_soon(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 8 << 20};
+        heap = fh_gc_create(&options);
+        collect(heap);
+        for (int i = 0; i < 3000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100000);
+        }
+        struct fh_gc_stats stats;
+        fh_gc_stats_get(heap, &stats);
+        assert_true(stats.collections > 3);
+        assert_true(stats.collections_why[FH_GC_WHY_STEP] > 1);
+        if (policies[p] == FH_GC_MARK)
+            assert_int_equal(stats.collections_why[FH_GC_WHY_ALLOCATION], 0);
+        fh_gc_destroy(heap);
+    }
+}
+
+static void test_control__clamped_heaps_do_not_collect(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        struct fh_gc_options options = {.policy = policies[p], .initial = 1 << 20};
+        heap = fh_gc_create(&options);
+        fh_gc_clamp(heap);
+        for (int i = 0; i < 1000000; i++) {
+            (void)fh_gc_new(heap, node);
+            if (i % 1000 == 0) fh_gc_step(heap, 100);
+        }
+        assert_int_equal(collections(), 0);
+        fh_gc_release(heap);
+        for (int i = 0; i < 4000000; i++) (void)fh_gc_new(heap, node);
+        assert_true(collections() > 1);
         fh_gc_destroy(heap);
     }
 }
@@ -346,6 +389,30 @@ static void test_control__quantiles_of_known_pauses(void **state)
     assert_int_equal(fh_gc_pauses_quantile(&none, 5000), 0);
 }
 
+/* Heaps that are made while they hold have them, whatever the program asks for. */
+static void test_control__options_of_the_environment(void **state)
+{
+    (void)state;
+    struct fh_gc_stats stats;
+    assert_int_equal(fh_option_set("gc_debug", "fence"), 0);
+    assert_int_equal(fh_option_set("gc_stress", "10"), 0);
+    heap = fh_gc_create(NULL);
+    assert_int_equal(fh_option_set("gc_debug", "0"), 0);
+    assert_int_equal(fh_option_set("gc_stress", "0"), 0);
+    volatile char *p = fh_gc_new_bytes(heap, 3);
+    for (int i = 0; i < 99; i++) assert_non_null(fh_gc_new_bytes(heap, 3));
+    fh_gc_stats_get(heap, &stats);
+    assert_int_equal(stats.collections_why[FH_GC_WHY_STRESS], 10);
+    assert_int_equal(fh_gc_size(heap, (void *)p), 3);
+    p[3] = 1;
+    assert_int_equal(fh_gc_verify(heap), -EINVAL);
+    p[3] = 0;
+    fh_gc_destroy(heap);
+    heap = fh_gc_create(NULL);
+    assert_int_equal(fh_gc_size(heap, fh_gc_new_bytes(heap, 3)), 16);
+    fh_gc_destroy(heap);
+}
+
 /* ---- misuse ------------------------------------------------------------------------------------------------------------------ */
 
 static const struct fh_gc_field outside[] = {{24, 1}}, misaligned[] = {{4, 1}}, wide[] = {{8, 3}};
@@ -492,6 +559,35 @@ static void blocked_allocates(void *unused)
     blocked_allocates_body();
 }
 
+static void detached_allocates(void *unused)
+{
+    (void)unused;
+    heap = fh_gc_create(NULL);
+    fh_gc_thread_detach();
+    (void)fh_gc_new_bytes(heap, 100);
+}
+
+static void detached_stores(void *policy)
+{
+    static struct node *slot;
+    struct fh_gc_options options = {.policy = *(enum fh_gc_policy *)policy};
+    heap = fh_gc_create(&options);
+    struct node *node = node_new(heap, 1);
+    fh_gc_thread_detach();
+    fh_gc_store(heap, &slot, node);
+}
+
+static void test_misuse__detached_thread_stores(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        enum fh_gc_policy policy = policies[p];
+        struct child_end end = child_run(detached_stores, &policy);
+        assert_int_equal(end.signal, SIGABRT);
+        assert_non_null(strstr(end.said, "freehold: gc: a detached thread uses a heap"));
+    }
+}
+
 static void test_misuse__ends_in_a_clear_line(void **state)
 {
     (void)state;
@@ -504,6 +600,7 @@ static void test_misuse__ends_in_a_clear_line(void **state)
         {trace_allocates, "while objects are traced"},
         {stale_store, "refers to memory that was freed"},
         {blocked_allocates, "inside fh_gc_blocking"},
+        {detached_allocates, "a detached thread uses a heap"},
     };
     for (size_t i = 0; i < COUNT_OF(misuse); i++) {
         struct child_end end = child_run(misuse[i].body, NULL);
@@ -517,11 +614,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misuse__ends_in_a_clear_line),
+        cmocka_unit_test(test_misuse__detached_thread_stores),
         cmocka_unit_test(test_control__limit_is_kept),
         cmocka_unit_test(test_control__callback_makes_room),
         cmocka_unit_test(test_control__garbage_alone_never_meets_the_limit),
         cmocka_unit_test(test_control__parked_heaps_do_not_collect),
         cmocka_unit_test(test_control__steps_come_to_an_end),
+        cmocka_unit_test(test_control__steps_collect_what_is_due_soon),
+        cmocka_unit_test(test_control__clamped_heaps_do_not_collect),
         cmocka_unit_test(test_control__external_memory_counts),
         cmocka_unit_test(test_control__several_heaps),
         cmocka_unit_test(test_control__transform_replaces_references),
@@ -529,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_control__why_alive),
         cmocka_unit_test(test_control__numbers_and_events),
         cmocka_unit_test(test_control__quantiles_of_known_pauses),
+        cmocka_unit_test(test_control__options_of_the_environment),
         cmocka_unit_test(test_misuse__wrong_types_are_refused),
         cmocka_unit_test(test_misuse__absurd_options),
         cmocka_unit_test(test_misuse__more_types_than_there_are_numbers),

@@ -20,9 +20,10 @@ static unsigned char *filled[MOST];
 static size_t stones_lay(void)
 {
     size_t count = 0;
-    while (count < MOST && (kept[count] = fh_gc_allocate(heap, &stone, 1024))) count++;
+    for (void *p; count < MOST && (p = fh_gc_allocate(heap, &stone, 1024)); count++)
+        fh_gc_store(heap, &kept[count], p);
     for (size_t i = 0; i < count; i++)
-        if (i % 16) kept[i] = NULL;
+        if (i % 16) fh_gc_store(heap, &kept[i], NULL);
     return count;
 }
 
@@ -37,7 +38,7 @@ static size_t fill(const size_t *sizes, size_t kinds, size_t alignment)
         assert_int_equal((uintptr_t)p % alignment, 0);
         for (size_t k = 0; k < size; k += 256) assert_int_equal(p[k], 0);
         memset(p, (int)(count % 251), size);
-        filled[count] = p;
+        fh_gc_store(heap, &filled[count], p);
     }
     return count;
 }

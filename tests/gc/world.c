@@ -400,9 +400,8 @@ void world_check(struct world *w)
 
 /* ---- the door ------------------------------------------------------------------------------------------------------ */
 
-void world_step(struct world *w)
+static void step(struct world *w, unsigned what)
 {
-    unsigned what = (unsigned)random_below(&w->random, 100);
     if (what < 45) return step_new(w);
     if (what < 75) return step_store(w);
     if (what < 90) return step_follow(w);
@@ -417,6 +416,17 @@ void world_step(struct world *w)
     if (random_chance(&w->random, 4)) fh_gc_step(heap, 200);
     if (random_chance(&w->random, 8)) fh_gc_collect(heap, FH_GC_MINOR);
     if (rules.alone && random_chance(&w->random, 30)) world_check(w);
+}
+
+void world_step(struct world *w)
+{
+    step(w, (unsigned)random_below(&w->random, 100));
+}
+
+void world_steer(struct world *w, unsigned what, uint64_t seed)
+{
+    w->random.state = seed;
+    step(w, what % 100);
 }
 
 struct world *world_create(uint64_t seed)
@@ -445,6 +455,7 @@ void world_destroy(struct world *w)
     if (rules.exact) finalizers_run();
     if (is_precise()) fh_gc_walk(heap, count_object, &found);
     EXPECT(found == 0, "%d objects left without a root", found);
+    if (rules.may_refuse) return; /* finalizers may be late: it stays for them */
     free(w->things);
     free(w);
 }

@@ -28,6 +28,9 @@ struct world *world_create(uint64_t seed);
 
 void world_step(struct world *world);
 
+/* One step, chosen by whoever calls: `what` is its kind, and the same seed takes the same things. */
+void world_steer(struct world *world, unsigned what, uint64_t seed);
+
 /* Collects, and compares. */
 void world_check(struct world *world);
 

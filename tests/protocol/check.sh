@@ -46,12 +46,14 @@ run cycle 0 'a weak reference' 0 4 12
 run cycle 0 'an ephemeron' 0 8 12
 run cycle 0 'a root that is taken back' 0 16 12
 run cycle 0 'a finalizer' 0 32 12
+run cycle 0 'a static variable' 0 64 12
+run cycle 0 'a root that is added' 0 256 12
 run cycle 0 'assistance before all are scanned' 0 128 12
 run cycle 1 'no old value' 1 0 12
 run cycle 1 'no SNOOP' 2 0 22
 run cycle 1 'SNOOP without the new value' 3 128 02
 run cycle 1 'allocation white' 4 1 12
-run cycle 1 'roots taken while a store is under way' 5 0 12
+run cycle 1 'slots of stores under way not looked into' 5 0 12
 run cycle 1 'attached without a barrier' 6 2 12
 run cycle 1 'attached, allocating white' 7 3 12
 run cycle 1 'attached within the snapshot' 8 2 12
@@ -60,6 +62,10 @@ run cycle 1 'weak read without shade' 10 4 11
 run cycle 1 'weak references without SETTLING' 11 4 12
 run cycle 1 'no rounds' 12 0 12
 run cycle 1 'ephemerons settled too late' 13 8 22
-run cycle 1 'a root taken back unshaded' 14 16 02
 run cycle 1 'finalizers run too early' 15 32 02
+run cycle 1 'values of stores under way not kept' 16 0 13
+run cycle 1 'shared roots before all are armed' 17 64 12
+run cycle 1 'a root added unshaded' 18 256 20
+run cycle 1 'slots looked into by ARM' 19 0 13
+run cycle 1 'attached in ARMED without SNOOP' 14 2 22
 exit $failed

@@ -34,6 +34,7 @@
 #define UNROOTS has(16)   /* the static variable is a registered root, which is taken back */
 #define FINALIZES has(32) /* object 2 has a finalizer */
 #define ASSISTS has(128)  /* a thread of the program marks before all are scanned */
+#define ROOTS has(256)    /* the static variable is memory of a thread's own, then a registered root */
                           /* 64: the second slot of object 1 and the static variable are used */
 
 /* What a mutant does wrong. */
@@ -41,7 +42,7 @@
 #define NO_SNOOP (mutant == 2)         /* threads are armed with LOG at once */
 #define SNOOP_OLD_ONLY (mutant == 3)   /* SNOOP remembers no new value */
 #define NEW_WHITE (mutant == 4)        /* what a scanned thread allocates is not spared */
-#define NO_SETTLE (mutant == 5)        /* roots are taken while a store of before is under way */
+#define NO_CONTENT (mutant == 5)       /* SETTLE does not look into slots of stores under way */
 #define ATTACH_OFF (mutant == 6)       /* a thread that attaches in a cycle has no barrier, */
 #define ATTACH_WHITE (mutant == 7)     /* ... allocates white, */
 #define ATTACH_ANYTIME (mutant == 8)   /* ... or comes in the middle of the snapshot */
@@ -50,12 +51,17 @@
 #define NO_SETTLING (mutant == 11)     /* weak references are decided on without a round before */
 #define NO_ROUNDS (mutant == 12)       /* no handshake after the snapshot */
 #define EPHEMERON_LATE (mutant == 13)  /* ephemerons are settled after the last round */
-#define UNROOT_UNSHADED (mutant == 14) /* a root is taken back without shading it */
 #define QUEUE_EARLY (mutant == 15)     /* finalizers run before all they need is marked */
+#define NO_VALUE (mutant == 16)        /* ARM does not keep what stores under way will store */
+#define ROOTS_EARLY (mutant == 17)     /* shared roots are visited before all threads are armed */
+#define ROOT_UNSHADED (mutant == 18)   /* a root that is added in a snapshot is not shaded */
+#define CONTENT_AT_ARM (mutant == 19)  /* the slots of stores under way are looked into by ARM, not by SETTLE */
+#define ATTACH_LOG (mutant == 14)      /* a thread that attaches between ARM and SETTLE does not snoop */
 
 c_decl { \#include <stdlib.h> }
 
-byte features, mutant;
+short features;
+byte mutant;
 
 /* ---- the heap ----------------------------------------------------------------------------------- */
 
@@ -115,7 +121,7 @@ inline pick_slot()
     :: has(64) -> s = 1
     :: reg[m] == 2 || slot[0] == 2 -> s = 2
     :: reg[m] == 3 || slot[0] == 3 -> s = 3
-    :: has(16 | 64) && rooted -> s = STATIC
+    :: has(16 | 64 | 256) && rooted -> s = STATIC
     fi
 }
 
@@ -217,10 +223,10 @@ inline step_allocate()
     }
 }
 
-/* weak_read: the phase, and then the word. Who comes in SETTLING waits. */
+/* weak_read: the phase, and then the word. Who comes in SETTLING waits, unless it is marked. */
 inline step_weak()
 {
-    atomic { WEAKNESS && phase != SETTLING && steps_on(m) -> busy[m] = true; seen = phase }
+    atomic { WEAKNESS && (phase != SETTLING || alive(weak)) && steps_on(m) -> busy[m] = true; seen = phase }
     atomic {
         reg[m] = (seen != WEAK || alive(weak) -> weak : 0);
         if
@@ -236,7 +242,7 @@ inline step_weak()
 /* fh_gc_ephemeron_value: the key as a weak reference, then the value, and the phase again. */
 inline step_ephemeron()
 {
-    atomic { EPHEMERON && phase != SETTLING && steps_on(m) -> busy[m] = true; seen = phase }
+    atomic { EPHEMERON && (phase != SETTLING || alive(key)) && steps_on(m) -> busy[m] = true; seen = phase }
     atomic {
         reg[m] = (key && (seen != WEAK || alive(key)) -> value : 0);
         if
@@ -253,17 +259,29 @@ inline step_ephemeron()
     }
 }
 
-/* fh_gc_root_remove, by a program that has no store to it under way. */
+/* fh_gc_root_remove, by a program that has no store to it under way. Nothing is shaded: what was there when
+ * shared roots were visited is grey, what came later was remembered, and before it no thread is scanned. */
 inline step_unroot()
 {
     atomic {
         UNROOTS && rooted && steps_on(m) && under_way[1 - m] != STATIC && !busy[1 - m];
-        if
-        :: (phase == ARMED || phase == MARKING) && !UNROOT_UNSHADED -> shade(log[m], slot[STATIC])
-        :: else
-        fi;
         rooted = false;
         slot[STATIC] = 0;
+        done()
+    }
+}
+
+/* Plain stores to memory of a thread's own, and fh_gc_root_add. */
+inline step_root()
+{
+    atomic {
+        ROOTS && m == 0 && !rooted && reg[m] && steps_on(m);
+        slot[STATIC] = reg[m];
+        rooted = true;
+        if
+        :: (phase == ARMED || phase == MARKING) && !ROOT_UNSHADED -> shade(log[m], slot[STATIC])
+        :: else
+        fi;
         done()
     }
 }
@@ -307,10 +325,11 @@ inline step_attach()
         !attached[m] && steps[m] && phase != ENDED && (!world || ATTACH_ANYTIME);
         attached[m] = true;
         if
-        :: phase != IDLE ->
+        :: phase == ARMED && !world -> barrier[m] = (ATTACH_LOG -> LOG : SNOOP)
+        :: phase != IDLE && (phase != ARMED || world) ->
            barrier[m] = (ATTACH_OFF -> OFF : LOG);
            black[m] = !ATTACH_WHITE
-        :: else
+        :: phase == IDLE
         fi;
         if
         :: reg[m] = reg[0]
@@ -331,6 +350,7 @@ proctype mutator(byte m)
     :: step_weak()
     :: step_ephemeron()
     :: step_unroot()
+    :: step_root()
     :: step_finalize()
     :: step_attach()
     :: step_detach()
@@ -345,10 +365,38 @@ inline flush(m)
     log[m] = 0
 }
 
+/* The slot of a store under way is in a register, too. What is not in the heap is a shared root, and was
+ * visited after ARM. */
+inline look_into(m)
+{
+    if
+    :: under_way[m] < STATIC && !NO_CONTENT -> shade(log[m], slot[under_way[m]])
+    :: else
+    fi
+}
+
+/* What a store under way will store is in a register. (The code keeps what all words of an interrupted
+ * thread's registers and stack refer to.) */
 inline action_arm(m)
 {
     log[m] = 0;
-    barrier[m] = (NO_SNOOP -> LOG : SNOOP)
+    barrier[m] = (NO_SNOOP -> LOG : SNOOP);
+    if
+    :: under_way[m] != NOWHERE && !NO_VALUE -> shade(log[m], reg[m])
+    :: else
+    fi;
+    if
+    :: CONTENT_AT_ARM -> look_into(m)
+    :: else
+    fi
+}
+
+inline action_settle(m)
+{
+    if
+    :: !CONTENT_AT_ARM -> look_into(m)
+    :: else
+    fi
 }
 
 inline action_scan(m)
@@ -369,14 +417,11 @@ inline act(action, m)
 {
     if
     :: action == ARM -> action_arm(m)
-    :: action == SETTLE
+    :: action == SETTLE -> action_settle(m)
     :: action == SCAN -> action_scan(m)
     :: action == FLUSH -> flush(m)
     fi
 }
-
-/* SETTLE finds a thread only where no store of before ARM is under way. */
-#define answers(action, m) (!busy[m] && (action != SETTLE || under_way[m] == NOWHERE))
 
 /* Each attached thread, in any order, where it is not busy. */
 inline handshake(action)
@@ -384,8 +429,8 @@ inline handshake(action)
     do
     :: atomic {
            if
-           :: todo & 1 && answers(action, 0) -> act(action, 0); todo = todo & 2
-           :: todo & 2 && answers(action, 1) -> act(action, 1); todo = todo & 1
+           :: todo & 1 && !busy[0] -> act(action, 0); todo = todo & 2
+           :: todo & 2 && !busy[1] -> act(action, 1); todo = todo & 1
            fi;
            if
            :: !todo -> break
@@ -472,22 +517,42 @@ inline rounds()
 
 /* ---- the cycle, as one page of verbs ------------------------------------------------------------ */
 
+inline roots_visit()
+{
+    shade(gray, 1); /* a handle */
+    if
+    :: rooted -> shade(gray, slot[STATIC])
+    :: else
+    fi
+}
+
 inline snapshot()
 {
-    atomic { !world -> world = true; phase = ARMED; todo = everybody }
+    atomic {
+        !world;
+        world = true;
+        phase = ARMED;
+        todo = everybody;
+        if
+        :: ROOTS_EARLY -> roots_visit()
+        :: else
+        fi
+    }
     handshake(ARM);
-    todo = everybody;
-    if
-    :: !NO_SETTLE -> handshake(SETTLE)
-    :: else
-    fi;
+    world = false;
+    atomic {
+        if
+        :: !ROOTS_EARLY -> roots_visit()
+        :: else
+        fi
+    }
+    atomic { !world -> world = true; todo = everybody }
+    handshake(SETTLE);
     armed = 15; /* slots_arm: nobody looks at log bits in SNOOP */
     atomic { phase = MARKING; todo = everybody }
     handshake(SCAN);
     atomic {
         !helping;
-        shade(gray, 1);
-        shade(gray, slot[STATIC]);
         barrier[0] = LOG;
         if
         :: attached[1] && !ATTACH_OFF -> barrier[1] = LOG
@@ -542,7 +607,7 @@ inline weak_process()
 /* All that the program can reach now: handle, static variable, queue, threads. */
 inline reach()
 {
-    set = 2 | bit(slot[0]) | bit(slot[1]) | bit(slot[STATIC]) | bit(queued) | bit(reg[0]) | bit(reg[1]);
+    set = 2 | bit(slot[0]) | bit(slot[1]) | (rooted -> bit(slot[STATIC]) : 0) | bit(queued) | bit(reg[0]) | bit(reg[1]);
     do
     :: o < 4 ->
        set = set | (set & 4 -> bit(slot[2]) : 0) | (set & 8 -> bit(slot[3]) : 0);
@@ -611,6 +676,7 @@ init
         :: FINALIZES -> finalizable = 2
         :: else
         fi;
+        rooted = !ROOTS;
         run mutator(0);
         run mutator(1);
         if

@@ -25,9 +25,9 @@
 #include "os/fake/fake.h"
 
 enum {
-    STEPS = 1500,
-    WIDTH = 20000, /* of an array: more than fit the mark stack's first chunks */
-    THINGS = 6000,
+    STEPS = 800,
+    WIDTH = 9000, /* of an array: more than fit the mark stack's first chunks */
+    THINGS = 2500,
     REQUESTS_MIN = 30, /* a body that makes fewer tests nothing */
     REQUESTS_MAX = 5000,
     FAILURES = 20, /* of a loop, which then ends */

@@ -40,21 +40,26 @@ bool os_signal_handle(int signal, void (*handler)(int, siginfo_t *, void *))
     return sigaction(signal, &action, NULL) == 0;
 }
 
-unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer,
-                              uintptr_t *program_counter)
+unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer)
 {
     const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
     unsigned count = 0;
 #if defined(__x86_64__)
     *stack_pointer = (uintptr_t)machine->gregs[REG_RSP];
-    *program_counter = (uintptr_t)machine->gregs[REG_RIP];
     for (int r = REG_R8; r <= REG_RCX; r++) registers[count++] = (uintptr_t)machine->gregs[r];
 #elif defined(__aarch64__)
     *stack_pointer = machine->sp;
-    *program_counter = machine->pc;
     for (int r = 0; r <= 30; r++) registers[count++] = machine->regs[r];
 #endif
     return count;
+}
+
+bool os_context_other_stack(const void *context, uintptr_t *low, uintptr_t *high)
+{
+    const stack_t *stack = &((const ucontext_t *)context)->uc_stack;
+    *low = (uintptr_t)stack->ss_sp;
+    *high = *low + stack->ss_size;
+    return !(stack->ss_flags & SS_DISABLE);
 }
 
 static uint64_t time_ns(clockid_t clock)
