@@ -394,8 +394,8 @@ bool fh_gc_table_next(struct fh_gc_heap *heap, struct fh_gc_table *table, size_t
 
 /* A slot outside of the traced memory (in a leaf object, in a block of malloc) that is set to NULL when
  * `target` is found unreachable, before finalizers run. One slot has one link. It is read by
- * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. When the target
- * moves, a slot that holds its address, plainly or complemented, gets the new one. */
+ * fh_gc_link_get(): under FH_GC_CONCURRENT a plain read may find what is about to be freed. When the
+ * target moves, a slot that holds its address, plainly or complemented, gets the new one. */
 int fh_gc_link_add(struct fh_gc_heap *heap, void *slot, void *target);
 void *fh_gc_link_get(struct fh_gc_heap *heap, void *slot);
 int fh_gc_link_remove(struct fh_gc_heap *heap, void *slot);

@@ -256,7 +256,7 @@ static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_wh
         gc_collect(heap, FH_GC_FULL, why, epoch);
     else if (!limited)
         size_grow(heap, slices);
-    /* Once more: other threads may have taken what was found; then some thread got on at least. */
+    /* Other threads may have taken what was found; then some thread got on at least. */
     return !limited || try <= last + 1;
 }
 

@@ -531,6 +531,18 @@ static void marking_begin_concurrent(struct gc_heap *heap)
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
 }
 
+/* What threads overwrote between the last round of a cycle and its end is of no interest any more: as a
+ * candidate it would keep garbage. Threads stand, between cycles. */
+static void pool_drop(struct marking *marking)
+{
+    while (marking->pool) {
+        struct chunk *chunk = marking->pool;
+        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
+        chunk->next = marking->spare;
+        marking->spare = chunk;
+    }
+}
+
 static unsigned markers_wanted(const struct gc_heap *heap)
 {
     unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
@@ -544,18 +556,6 @@ void marking_prepare(struct gc_heap *heap)
     world_take();
     helpers_start(wanted);
     world_give();
-}
-
-/* What threads overwrote between the last round of a cycle and its end is of no interest any more: as a
- * candidate it would keep garbage. Threads stand, between cycles. */
-static void pool_drop(struct marking *marking)
-{
-    while (marking->pool) {
-        struct chunk *chunk = marking->pool;
-        __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
-        chunk->next = marking->spare;
-        marking->spare = chunk;
-    }
 }
 
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
