@@ -7,7 +7,8 @@ set -eu
 bad=0
 for program; do
     for run in 'gcbench-16 1 64' 'gcbench-2x17 2 200' 'quads 1 160' 'threads 16 128' 'arrays 1 300' \
-        'strings 1 128' 'weak-table 1 96' 'ephemerons 1 96' 'finalizers 1 96'; do
+        'strings 1 128' 'weak-table 1 96' 'ephemerons 1 96' 'finalizers 1 96' \
+        'interpreter 1 108'; do
         status=0
         # shellcheck disable=SC2086  # three words
         said=$("$program" $run 0.01 2>&1) || status=$?

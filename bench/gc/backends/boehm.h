@@ -2,6 +2,8 @@
 // references are searched conservatively: exact descriptors (GC_malloc_explicitly_typed) make a node
 // 48 bytes and are slower. Interior pointers from objects are switched off, without which a node of
 // 32 bytes takes 48 too; from stacks they count all the same.
+#include "backends/plain.h"
+
 #define GC_THREADS
 #define GC_NO_THREAD_REDIRECTS
 #include <gc.h>
@@ -11,16 +13,6 @@
 #define BACKEND_BY_HAND 0
 #define BACKEND_EPHEMERONS WEAK_KEYS
 #define BACKEND_FINALIZERS 1
-
-#define STORE(object, slot, value) (*(slot) = (value))
-#define INIT(object, slot, value) (*(slot) = (value))
-#define ROOT_STORE(index, value) (roots[index] = (value))
-
-static inline void mutator_wait_begin(void) {}
-
-static inline void mutator_wait_end(void) {}
-
-static inline void mutator_poll(void) {}
 
 static inline void *object_made(void *object, size_t size)
 {

@@ -1,21 +1,13 @@
 // malloc and free by hand: what the same program costs without a collector. The heap's limit is not
 // kept, and there is nothing weak: the program knows when an object dies.
+#include "backends/no_ephemerons.h"
+#include "backends/plain.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define BACKEND_BY_HAND 1
-#define BACKEND_EPHEMERONS NO_EPHEMERONS
 #define BACKEND_FINALIZERS 0
-
-#define STORE(object, slot, value) (*(slot) = (value))
-#define INIT(object, slot, value) (*(slot) = (value))
-#define ROOT_STORE(index, value) (roots[index] = (value))
-
-static inline void mutator_wait_begin(void) {}
-
-static inline void mutator_wait_end(void) {}
-
-static inline void mutator_poll(void) {}
 
 static inline void *object_made(void *object, size_t size)
 {
@@ -58,24 +50,6 @@ static inline struct bytes *bytes_new(size_t size)
 static inline void object_free(void *object)
 {
     free(object);
-}
-
-static inline struct ephemeron *ephemeron_new(struct node *key, struct node *value)
-{
-    (void)key, (void)value;
-    return NULL;
-}
-
-static inline struct node *ephemeron_key(struct ephemeron *ephemeron)
-{
-    (void)ephemeron;
-    return NULL;
-}
-
-static inline struct node *ephemeron_value(struct ephemeron *ephemeron)
-{
-    (void)ephemeron;
-    return NULL;
 }
 
 static inline void finalizer_add(struct node *object, finalizer *function)

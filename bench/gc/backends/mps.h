@@ -1,29 +1,20 @@
 // The Memory Pool System: AMC pools, the references exact, stacks ambiguous roots, write barriers by
 // mprotect as the arena sees fit. Objects are 16-byte aligned so that whatever is left of a segment can
 // hold a padding object.
+#include "backends/no_ephemerons.h"
+#include "backends/plain.h"
 #include "backends/tagged.h"
 
 #include <mps.h>
 #include <string.h>
 
 #define BACKEND_BY_HAND 0
-#define BACKEND_EPHEMERONS NO_EPHEMERONS
 #define BACKEND_FINALIZERS 1
-
-#define STORE(object, slot, value) (*(slot) = (value))
-#define INIT(object, slot, value) (*(slot) = (value))
-#define ROOT_STORE(index, value) (roots[index] = (value))
 
 extern _Thread_local mps_ap_t mps_scanned, mps_leaf; // the thread's allocation points
 
 // Memory was refused: a full collection and another try; in the end heap_exhausted().
 void mps_refused(mps_res_t result, size_t size, unsigned *tries);
-
-static inline void mutator_wait_begin(void) {}
-
-static inline void mutator_wait_end(void) {}
-
-static inline void mutator_poll(void) {}
 
 static inline void *mps_make(mps_ap_t point, enum kind kind, size_t size)
 {
@@ -68,24 +59,6 @@ static inline struct bytes *bytes_new(size_t size)
 static inline void object_free(void *object)
 {
     (void)object;
-}
-
-static inline struct ephemeron *ephemeron_new(struct node *key, struct node *value)
-{
-    (void)key, (void)value;
-    return NULL;
-}
-
-static inline struct node *ephemeron_key(struct ephemeron *ephemeron)
-{
-    (void)ephemeron;
-    return NULL;
-}
-
-static inline struct node *ephemeron_value(struct ephemeron *ephemeron)
-{
-    (void)ephemeron;
-    return NULL;
 }
 
 void mps_finalizer_add(struct node *object, finalizer *function);

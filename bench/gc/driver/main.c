@@ -7,13 +7,9 @@
 #include "report.h"
 
 #include <getopt.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 
 struct options {
     bool quick, list;
@@ -47,17 +43,6 @@ _Noreturn static void usage(int status)
     exit(status);
 }
 
-static struct passes reps_parse(const char *text)
-{
-    char *end;
-    long reps = strtol(text, &end, 10);
-    if (*end || reps < 1 || reps > REPS_MAX) {
-        fprintf(stderr, "bench: --reps %s: want 1 to %d\n", text, REPS_MAX);
-        exit(2);
-    }
-    return (struct passes){(unsigned)reps, (unsigned)reps, 0};
-}
-
 static struct options options_parse(int count, char **arguments)
 {
     static const struct option known[] = {
@@ -67,8 +52,7 @@ static struct options options_parse(int count, char **arguments)
         {"scale", required_argument, NULL, 's'}, {"by-cpu", no_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},        {0},
     };
-    const char *quick = getenv("QUICK");
-    struct options options = {.quick = quick && *quick && strcmp(quick, "0") != 0};
+    struct options options = {.quick = quick_wanted()};
     for (int key; (key = getopt_long(count, arguments, "", known, NULL)) != -1;) switch (key) {
         case 'q': options.quick = true; break;
         case 'o': options.only = optarg; break;
@@ -89,15 +73,6 @@ static struct options options_parse(int count, char **arguments)
 
 // --- preparing -----------------------------------------------------------------------------------
 
-// The folder that this program lies in; the back ends lie below it.
-static void folder_find(void)
-{
-    ssize_t length = readlink("/proc/self/exe", bench.folder, sizeof bench.folder - 1);
-    if (length <= 0) exit(2);
-    bench.folder[length] = '\0';
-    *strrchr(bench.folder, '/') = '\0';
-}
-
 static void row_name(char *name, size_t room, const struct row *row)
 {
     snprintf(name, room, "%s/%u/%u", row->name, row->threads, row->heap_mib);
@@ -105,12 +80,8 @@ static void row_name(char *name, size_t room, const struct row *row)
 
 static void rows_keep(const char *only)
 {
-    regex_t pattern;
+    regex_t pattern = only_parse(only);
     char name[64];
-    if (regcomp(&pattern, only, REG_EXTENDED | REG_NOSUB)) {
-        fprintf(stderr, "bench: --only %s: not a regular expression\n", only);
-        exit(2);
-    }
     unsigned kept = 0;
     for (unsigned row = 0; row < bench.row_count; row++) {
         row_name(name, sizeof name, &bench.rows[row]);
@@ -131,25 +102,12 @@ static void rows_list(void)
 
 // --- running -------------------------------------------------------------------------------------
 
-static void machine_print(const struct options *options, double seconds)
-{
-    struct utsname system;
-    char day[32];
-    time_t now = time(NULL);
-    uname(&system);
-    strftime(day, sizeof day, "%Y-%m-%d %H:%M", localtime(&now));
-    printf("%s, Linux %s %s, %ld cores; %s run, scale %g, %u to %u passes per row, %.0f s\n", day,
-           system.release, system.machine, sysconf(_SC_NPROCESSORS_ONLN),
-           options->quick ? "quick" : "full", bench.scale, options->passes.least,
-           options->passes.most, seconds);
-}
-
 int main(int count, char **arguments)
 {
     struct options options = options_parse(count, arguments);
     char json[600];
     time_t from = time(NULL);
-    folder_find();
+    folder_find(bench.folder, sizeof bench.folder);
     bench_add_workloads(&bench, options.quick);
     if (options.only) rows_keep(options.only);
     if (options.list) {
@@ -165,7 +123,7 @@ int main(int count, char **arguments)
         perror(options.json ? options.json : json);
         return 1;
     }
-    machine_print(&options, difftime(time(NULL), from));
+    machine_print(options.quick, bench.scale, options.passes, difftime(time(NULL), from));
     table_print(&bench);
     goals_print(&bench);
     return 0;

@@ -4,6 +4,7 @@
 
 #include "collector.h"
 #include "common/median.h"
+#include "common/run.h"
 
 #include <stdint.h>
 
@@ -56,13 +57,6 @@ struct bench {
 
 // The rows of workloads.def: quick ones at twice the live size; or all, at 1.5, 2 and 3 times.
 void bench_add_workloads(struct bench *bench, bool quick);
-
-// How often a row is measured: at least `least` times over all collectors, then again until `most` or
-// until the row has taken `enough_s`.
-struct passes {
-    unsigned least, most;
-    double enough_s;
-};
 
 // Runs one row on every collector in turn, pass after pass, and keeps the medians.
 void row_run(struct bench *bench, unsigned row, struct passes passes);

@@ -28,12 +28,15 @@ static void row_head_print(const struct row *row)
     printf("%-13s %4u %5u", row->name, row->threads, row->heap_mib);
 }
 
-// What stands where there is no number.
-static const char *absence(const struct sample *median)
+// What stands where there is no number; false: there is one.
+static bool absence_print(const struct sample *median)
 {
-    if (median->skipped || median->cannot) return "-";
-    if (strstr(median->why, "no end")) return "no end";
-    return strstr(median->why, "memory") ? "memory" : "error";
+    const char *what = strstr(median->why, "memory") ? "memory" : "error";
+    if (strstr(median->why, "no end")) what = "no end";
+    if (median->skipped || median->cannot) what = "-";
+    bool absent = median->why[0] || median->skipped;
+    if (absent) printf(" %11s", what);
+    return absent;
 }
 
 // --- ratios --------------------------------------------------------------------------------------
@@ -55,11 +58,7 @@ static void ratios_print(const struct bench *bench, unsigned row)
     else
         printf(" %9s", "-");
     for (unsigned i = 0; i < bench->collectors.count; i++) {
-        const struct sample *median = &bench->results[row][i].median;
-        if (median->why[0] || median->skipped) {
-            printf(" %11s", absence(median));
-            continue;
-        }
+        if (absence_print(&bench->results[row][i].median)) continue;
         putchar(' ');
         ratio_print(result_value(bench, row, i, TIME), time);
         putchar('/');
@@ -99,11 +98,7 @@ static void gaps_print(const struct bench *bench, unsigned row, enum metric firs
     row_head_print(&bench->rows[row]);
     printf(" %9s", "");
     for (unsigned i = 0; i < bench->collectors.count; i++) {
-        const struct sample *median = &bench->results[row][i].median;
-        if (median->why[0] || median->skipped) {
-            printf(" %11s", absence(median));
-            continue;
-        }
+        if (absence_print(&bench->results[row][i].median)) continue;
         putchar(' ');
         us_print(result_value(bench, row, i, first));
         putchar('/');

@@ -9,7 +9,8 @@
 //  - Every object begins with a word `head`, which belongs to the back end: MPS and Whippet keep there
 //    what the object is and where it went. For the others it is a word that the program has and does
 //    not use. So a node is 32 bytes for everybody, and equal limits are equal.
-//  - References in objects are to the start of objects, and objects are reached from roots[], from
+//  - References in objects are to the start of objects (or words whose low three bits are not all 0:
+//    the interpreter's numbers, which everybody passes over), and objects are reached from roots[], from
 //    other objects and from the stack. Nobody has to register local variables: stacks are searched
 //    conservatively by everybody (in MPS an ambiguous root, in Whippet the stack-conservative kinds).
 //  - Every store of a reference goes through STORE (or INIT, for an object made since which nothing

@@ -9,14 +9,10 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifndef BENCH_SOURCES
 #error "define BENCH_SOURCES as the path of bench/malloc"
@@ -52,17 +48,6 @@ _Noreturn static void usage(int status)
     exit(status);
 }
 
-static struct passes reps_parse(const char *text)
-{
-    char *end;
-    long reps = strtol(text, &end, 10);
-    if (*end || reps < 1 || reps > REPS_MAX) {
-        fprintf(stderr, "bench: --reps %s: want 1 to %d\n", text, REPS_MAX);
-        exit(2);
-    }
-    return (struct passes){(unsigned)reps, (unsigned)reps, 0};
-}
-
 static struct options options_parse(int count, char **arguments)
 {
     static const struct option known[] = {
@@ -72,8 +57,7 @@ static struct options options_parse(int count, char **arguments)
         {"by-cpu", no_argument, NULL, 'c'},     {"list-allocators", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},       {0},
     };
-    const char *quick = getenv("QUICK");
-    struct options options = {.quick = quick && *quick && strcmp(quick, "0") != 0};
+    struct options options = {.quick = quick_wanted()};
     for (int key; (key = getopt_long(count, arguments, "", known, NULL)) != -1;) switch (key) {
         case 'q': options.quick = true; break;
         case 'o': options.only = optarg; break;
@@ -93,16 +77,11 @@ static struct options options_parse(int count, char **arguments)
 // --- preparing -----------------------------------------------------------------------------------
 
 // The folder that this program lies in; the others that it runs lie beside it.
-static void folders_find(bool quick)
+static void folders_prepare(bool quick)
 {
-    char self[sizeof bench.folder];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 32);
-    if (length <= 0) exit(2);
-    self[length] = '\0';
-    *strrchr(self, '/') = '\0';
-    memcpy(bench.folder, self, sizeof self);
+    folder_find(bench.folder, sizeof bench.folder - 32);
     snprintf(bench.scripts, sizeof bench.scripts, "%s/programs", BENCH_SOURCES);
-    int whole = snprintf(bench.scratch, sizeof bench.scratch, "%s/inputs", self);
+    int whole = snprintf(bench.scratch, sizeof bench.scratch, "%s/inputs", bench.folder);
     mkdir(bench.scratch, 0755);
     snprintf(bench.scratch + whole, sizeof bench.scratch - (size_t)whole,
              quick ? "/quick" : "/full");
@@ -114,11 +93,7 @@ static void folders_find(bool quick)
 
 static void rows_keep(const char *only)
 {
-    regex_t pattern;
-    if (regcomp(&pattern, only, REG_EXTENDED | REG_NOSUB)) {
-        fprintf(stderr, "bench: --only %s: not a regular expression\n", only);
-        exit(2);
-    }
+    regex_t pattern = only_parse(only);
     unsigned kept = 0;
     for (unsigned row = 0; row < bench.row_count; row++) {
         char name[64];
@@ -140,7 +115,7 @@ static bool bench_prepare(const struct options *options)
     char library[600];
     const char *peers = getenv("PEERS");
     bench.scale = options->quick ? quick_scale : 1;
-    folders_find(options->quick);
+    folders_prepare(options->quick);
     bench_add_workloads(&bench);
     bench_add_programs(&bench);
     if (options->only) rows_keep(options->only);
@@ -158,19 +133,6 @@ static void allocators_list(void)
         printf("  %-10s %s\n", bench.allocators.list[i].name, bench.allocators.list[i].path);
 }
 
-static void machine_print(const struct options *options, double seconds)
-{
-    struct utsname system;
-    char day[32];
-    time_t now = time(NULL);
-    uname(&system);
-    strftime(day, sizeof day, "%Y-%m-%d %H:%M", localtime(&now));
-    printf("%s, Linux %s %s, %ld cores; %s run, %u to %u passes per row, %.0f s\n", day,
-           system.release, system.machine, sysconf(_SC_NPROCESSORS_ONLN),
-           options->quick ? "quick" : "full", options->passes.least, options->passes.most, seconds);
-    allocators_list();
-}
-
 int main(int count, char **arguments)
 {
     struct options options = options_parse(count, arguments);
@@ -186,7 +148,8 @@ int main(int count, char **arguments)
         perror(options.json ? options.json : json);
         return 1;
     }
-    machine_print(&options, difftime(time(NULL), from));
+    machine_print(options.quick, bench.scale, options.passes, difftime(time(NULL), from));
+    allocators_list();
     table_print(&bench);
     goals_print(&bench);
     return 0;

@@ -4,6 +4,7 @@
 
 #include "allocator.h"
 #include "common/median.h"
+#include "common/run.h"
 
 #include <stdint.h>
 
@@ -60,13 +61,6 @@ struct bench {
 void bench_add_workloads(struct bench *bench);
 void bench_add_programs(struct bench *bench);
 void bench_add(struct bench *bench, struct row row);
-
-// How often a row is measured: at least `least` times over all allocators, then again until `most`
-// or until the row has taken `enough_s`: short rows waver most and are cheap to repeat.
-struct passes {
-    unsigned least, most;
-    double enough_s;
-};
 
 // Runs one row on every allocator in turn, pass after pass, and keeps the medians.
 void row_run(struct bench *bench, unsigned row, struct passes passes);
