@@ -327,7 +327,7 @@ struct gc_heap {
     bool sweep_goes_on;   /* until the last of them is swept */
     uint64_t swept_bytes; /* free in those that have been */
     uint32_t free_first;  /* blocks without objects, by `next` */
-    size_t free_count;
+    _Atomic size_t free_count;
     uint32_t partial_first; /* swept, with holes, nobody's */
     uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector

@@ -396,7 +396,8 @@ static struct {
     _Atomic uint32_t job;  /* rises with each job */
     _Atomic uint32_t left; /* helpers that have not finished it */
     struct gc_heap *heap;
-    unsigned count, wanted;
+    _Atomic unsigned count; /* looked at without the lock, too */
+    unsigned wanted;
     bool refused;
 } helpers;
 
@@ -552,7 +553,7 @@ static unsigned markers_wanted(const struct gc_heap *heap)
 void marking_prepare(struct gc_heap *heap)
 {
     unsigned wanted = markers_wanted(heap) - 1;
-    if (LIKELY(__atomic_load_n(&helpers.count, __ATOMIC_RELAXED) >= wanted)) return;
+    if (LIKELY(LOAD(&helpers.count) >= wanted)) return;
     world_take();
     helpers_start(wanted);
     world_give();

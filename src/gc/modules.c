@@ -65,13 +65,17 @@ static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
     struct hold *hold = data;
     (void)info;
     (void)size;
+    fh_gc_blocking_end();
     hold->function(hold->data);
     return 1;
 }
 
+/* Who waits for the lock is SAFE meanwhile: it holds up nobody who has it, even where signals are kept back from
+ * threads that wait in libc (the thread sanitizer). */
 void modules_hold(modules_fn *function, void *data)
 {
     struct hold hold = {function, data};
+    fh_gc_blocking_begin();
     modules_enter();
     dl_iterate_phdr(hold_call, &hold);
     modules_leave();
