@@ -95,7 +95,7 @@ static NO_SANITIZE void look_into_range(struct fh_gc_visitor *visitor, const uin
                                         size_t words)
 {
     enum { AHEAD = 32 };
-    uintptr_t word[AHEAD + SEARCH_WORDS];
+    uintptr_t word[AHEAD + SEARCH_WORDS] = {0};
     struct search search = search_begin();
     size_t count = 0;
     for (size_t i = 0; i < words;) {
