@@ -25,13 +25,18 @@
 #include "gc/search.h"
 #include "os/os.h"
 
-/* Markers other than the collector's own are borrowed by threads that assist. */
+/* Markers other than the collector's own are borrowed by threads that help, while marking goes on: the phase is
+ * looked at after the borrowing, in one order with it (partners: cycle_settle, marking_is_drained), so that no
+ * round ends with a marker in use, and nobody touches one that the next cycle makes ready. */
 static struct marker *marker_borrow(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     for (unsigned i = 1; i < MARKERS; i++) {
         uint32_t bit = 1u << i, before = atomic_fetch_or(&marking->borrowed, bit);
-        if (!(before & bit)) return &marking->marker[i];
+        if (before & bit) continue;
+        if (atomic_load(&heap->phase) == PHASE_MARKING) return &marking->marker[i];
+        atomic_fetch_and(&marking->borrowed, ~bit);
+        return NULL;
     }
     return NULL;
 }
@@ -467,14 +472,12 @@ void world_take_idle(struct gc_heap *heap)
     }
 }
 
-/* Takes part in the marking, as a thread that assists does, until nothing is left or the phase ends: a marker
- * that is borrowed keeps a round from ending, and one that is borrowed later sees the phase. */
+/* Takes part in the marking, as a thread that assists does, until nothing is left or the phase ends. */
 static bool background_mark(struct gc_heap *heap)
 {
     enum { QUANTUM = 4096 };
     struct marker *marker = marker_borrow(heap);
     bool worked = false;
-    /* In one order with the borrowing; partner: cycle_settle, marking_is_drained. */
     while (marker && atomic_load(&heap->phase) == PHASE_MARKING && marker_assist(marker, QUANTUM))
         worked = true;
     if (marker) marker_return(heap, marker);
@@ -546,8 +549,7 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     thread_enter(thread);
     bool worked = false;
     struct marker *marker = marker_borrow(heap);
-    /* Looked at again: while this thread is busy and the phase is MARKING, no round can end. */
-    if (marker && mutator_of(thread, heap)->black && LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING) {
+    if (marker && mutator_of(thread, heap)->black) {
         uint64_t start = os_time_ns();
         pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
@@ -594,7 +596,8 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
 static void stack_keep(struct gc_thread *thread)
 {
     for (unsigned h = 0; h < FH_GC_HEAPS; h++)
-        if (gc_heaps[h].exists && context_of(thread, &gc_heaps[h])->barrier == FH_GC_BARRIER_SNOOP)
+        if (gc_heaps[h].exists && __atomic_load_n(&context_of(thread, &gc_heaps[h])->barrier,
+                                                  __ATOMIC_RELAXED) == FH_GC_BARRIER_SNOOP)
             values_keep(&gc_heaps[h], thread, true);
 }
 

@@ -348,7 +348,7 @@ struct gc_heap {
     /* Bytes allocated after which a minor collection is due; 0: all the room. */
     _Atomic size_t nursery;
     unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
-    uint64_t full_ns;               /* processor time that the last full collection took */
+    _Atomic uint64_t full_ns;       /* processor time that the last full collection took */
     size_t nursery_live;            /* heap->live at the last collection */
     _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
     uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */

@@ -81,7 +81,7 @@ FH_RACY void meta_store(uint8_t *meta, uint8_t byte)
 
 FH_RACY uintptr_t word_load(const void *at)
 {
-    return *(const volatile uintptr_t *)at;
+    return *(const volatile uintptr_t *)at; /* NOLINT(*NullDereference): 0 is no slot */
 }
 
 FH_RACY uint64_t meta_load8(const uint8_t *meta)
