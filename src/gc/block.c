@@ -173,18 +173,21 @@ static bool block_is_unswept(const struct gc_heap *heap, const struct gc_block *
     return LOAD(&block->state) == BLOCK_FULL && LOAD(&block->cycle) != LOAD(&heap->cycle);
 }
 
-/* A block that its thread kept beyond the end of a cycle was passed over by the sweep. */
+/* A block that its thread kept beyond the end of a cycle was passed over by the sweep, and is swept here. Between
+ * cycles that needs no lock: none begins while this thread is busy. While one goes on, the lock keeps the mark. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 {
     uint64_t map[MAP_WORDS];
-    lock_take(&heap->lock);
+    size_t room = full ? 0 : HOLES_WORTH;
     block->busy_from = block->busy_to = 0;
-    if (LOAD(&block->cycle) != LOAD(&heap->cycle))
-        block_put_swept(heap, block, block_sweep(heap, block, map));
-    else if (full)
-        STORE(&block->state, BLOCK_FULL);
-    else
-        list_push(heap, &heap->partial_first, block, BLOCK_FULL);
+    lock_take(&heap->lock);
+    while (LOAD(&block->cycle) != LOAD(&heap->cycle)) {
+        bool idle = LOAD(&heap->phase) == PHASE_IDLE;
+        if (idle) lock_give(&heap->lock);
+        room = block_sweep(heap, block, map);
+        if (idle) lock_take(&heap->lock);
+    }
+    block_put_swept(heap, block, room);
     lock_give(&heap->lock);
 }
 
@@ -198,13 +201,13 @@ static struct gc_block *block_create(struct gc_heap *heap, bool *zero)
     if (span == NULL) return NULL;
     struct gc_block *block = (struct gc_block *)span;
     *zero = span->flags & FH_SPAN_ZERO;
-    uint32_t *entry = side_commit(span_index(span) + 1) ? vector_add(&heap->blocks) : NULL;
+    _Atomic uint32_t *entry = side_commit(span_index(span) + 1) ? vector_add(&heap->blocks) : NULL;
     if (entry == NULL) {
         span_free(span);
         return NULL;
     }
     gc_local.refused = false;
-    *entry = gc_block_index(block);
+    STORE(entry, gc_block_index(block)); /* slots_arm reads it without the lock */
     block->position = (uint32_t)(heap->blocks.count - 1);
     block->busy_from = block->busy_to = 0;
     block->live = 0;
@@ -253,26 +256,37 @@ static void block_destroy(struct gc_block *block)
     span_free((struct span *)block);
 }
 
-/* The next block that waits to be swept, swept: its state keeps others away meanwhile, and a cycle cannot
- * begin while somebody is at it (a thread that sweeps is busy). Gives up heap->lock for it. */
-static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS], size_t *room)
+/* The next blocks that wait to be swept, up to `most`: their state keeps others away, and a cycle cannot begin
+ * while somebody is at them (a thread that sweeps is busy). Holds: heap->lock. */
+static unsigned sweep_claim(struct gc_heap *heap, struct gc_block *claimed[], unsigned most)
 {
-    while (heap->sweep_next < heap->sweep_end) {
+    unsigned count = 0;
+    while (count < most && heap->sweep_next < heap->sweep_end) {
         uint32_t index = *(uint32_t *)vector_at(&heap->blocks, heap->sweep_next++);
         struct gc_block *block = index ? gc_block_at(index) : NULL;
         if (block == NULL || !block_is_unswept(heap, block)) continue;
         STORE(&block->state, BLOCK_CURRENT);
-        atomic_fetch_add(&heap->sweeping, 1); /* the collector's thread does not stand for a walk */
-        lock_give(&heap->lock);
-        *room = block_sweep(heap, block, map);
-        lock_take(&heap->lock);
-        atomic_fetch_sub(&heap->sweeping, 1);
-        heap->swept_bytes += *room << GC_SHIFT;
-        return block;
+        claimed[count++] = block;
     }
-    if (heap->sweep_goes_on) gc_event(heap, FH_GC_EVENT_SWEPT, heap->swept_bytes);
+    /* The collector's thread does not stand for a walk. */
+    atomic_fetch_add(&heap->sweeping, count);
+    if (count || !heap->sweep_goes_on) return count;
+    gc_event(heap, FH_GC_EVENT_SWEPT, heap->swept_bytes);
     heap->sweep_goes_on = false;
-    return NULL;
+    return 0;
+}
+
+/* Holds heap->lock, and gives it up meanwhile. */
+static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS], size_t *room)
+{
+    struct gc_block *block;
+    if (sweep_claim(heap, &block, 1) == 0) return NULL;
+    lock_give(&heap->lock);
+    *room = block_sweep(heap, block, map);
+    lock_take(&heap->lock);
+    atomic_fetch_sub(&heap->sweeping, 1);
+    heap->swept_bytes += *room << GC_SHIFT;
+    return block;
 }
 
 /* Sweeps up to `most` blocks for one with room. The first is soon swept: two looks at the clock would cost as
@@ -302,17 +316,25 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
 
 static const uint64_t map_empty[MAP_WORDS];
 
-/* False: memory for it was refused. Then it is as if all in the block were younger than the snapshot, and alive;
- * which is right for an empty one, and else what its objects refer to has to be found by a repair. */
+/* The map is what is in the block now, into memory for it that may have been refused. Then it is as if all in the
+ * block were younger than the snapshot, and alive; which is right for an empty one, and else what its objects refer
+ * to has to be found by a repair. */
+static void snapshot_set(struct gc_block *block, uint64_t *snapshot, const uint64_t map[MAP_WORDS])
+{
+    for (size_t word = 0; snapshot && word < MAP_WORDS; word++)
+        snapshot[word] = map[word] & ~group_range(word * 64, block->busy_from, block->busy_to);
+    STORE_RELEASE(&block->snapshot, snapshot ? snapshot : map_empty); /* partner: object_is_new */
+}
+
+/* False: memory for it was refused. Holds: heap->lock. */
 bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block)
 {
+    uint64_t map[MAP_WORDS];
     if (LOAD(&block->snapshot)) return true; /* its first in this cycle counts */
-    uint64_t *map = vector_add(&heap->snapshots);
-    if (map) block_map(block, 0, NULL, map);
-    for (size_t word = 0; map && word < MAP_WORDS; word++)
-        map[word] &= ~group_range(word * 64, block->busy_from, block->busy_to);
-    STORE_RELEASE(&block->snapshot, map ? map : map_empty); /* partner: object_is_new */
-    return map != NULL;
+    uint64_t *snapshot = vector_add(&heap->snapshots);
+    block_map(block, 0, NULL, map);
+    snapshot_set(block, snapshot, map);
+    return snapshot != NULL;
 }
 
 /* Whether a thread may take a block that is not empty. */
@@ -321,29 +343,32 @@ static bool snapshot_has_room(struct gc_heap *heap, const struct mutator *mutato
     return !mutator->black || vector_reserve(&heap->snapshots, heap->snapshots.count + 1);
 }
 
-static struct gc_block *block_take_partial(struct gc_heap *heap, uint64_t map[MAP_WORDS])
+static struct gc_block *block_take_partial(struct gc_heap *heap)
 {
     struct gc_block *block = list_pop(heap, &heap->partial_first);
-    if (block == NULL) block = list_pop(heap, &heap->poor_first);
-    if (block) block_map(block, 0, NULL, map);
-    return block;
+    return block ? block : list_pop(heap, &heap->poor_first);
 }
 
-/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else. */
-static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero,
+/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else. The map is that of
+ * a block that was swept or is empty; one that is `partial` has to be mapped. */
+static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero, bool *partial,
                                         uint64_t map[MAP_WORDS])
 {
     enum { A_FEW = 6 };
     enum fh_gc_why why;
     *zero = false;
-    struct gc_block *block = empty ? NULL : block_take_partial(heap, map);
+    struct gc_block *block = empty ? NULL : block_take_partial(heap);
+    *partial = block != NULL;
     if (block) return block;
     if (empty) block = list_pop(heap, &heap->free_first);
     if (!block && (block = sweep_for_room(heap, empty, A_FEW, map))) return block;
     if (!block) block = list_pop(heap, &heap->free_first);
     if (!block && size_allows(heap, 1, &why)) block = block_create(heap, zero);
     if (!block && (block = sweep_for_room(heap, empty, UINT32_MAX, map))) return block;
-    if (!block && !empty && (block = block_take_partial(heap, map))) return block;
+    if (!block && !empty && (block = block_take_partial(heap))) {
+        *partial = true;
+        return block;
+    }
     if (!block) block = list_pop(heap, &heap->free_first);
     if (block) memset(map, 0, MAP_WORDS * sizeof *map);
     return block;
@@ -359,28 +384,38 @@ static void heap_lock(struct gc_heap *heap)
     pause_end_above(self, PAUSE_LEAST_NS);
 }
 
-/* Holds: heap->lock. */
-static void block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block)
+/* Returns whether the block is to have a snapshot, and where. Holds: heap->lock. */
+static bool block_begin(struct gc_heap *heap, const struct mutator *mutator, struct gc_block *block,
+                        uint64_t **snapshot)
 {
     STORE(&block->state, BLOCK_CURRENT);
     /* A free block was empty at all the ends of cycles that it has missed. */
     STORE(&block->cycle, LOAD(&heap->cycle));
-    if (mutator->black) block_note_snapshot(heap, block);
     uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
     if (young) *young = gc_block_index(block);
     if (heap->logs && !young) STORE(&heap->remembered_lost, true);
+    if (!mutator->black || LOAD(&block->snapshot))
+        return false; /* its first in this cycle counts */
+    *snapshot = vector_add(&heap->snapshots);
+    return true;
 }
 
+/* The lock is not held while the block is mapped. Nobody else uses it, and before its snapshot is set it has no object
+ * that is new. */
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS])
 {
+    bool partial, noted = false;
+    uint64_t *snapshot = NULL;
     size_pace(heap, gc_local.thread);
     if (size_minor_is_due(heap)) return NULL;
     heap_lock(heap);
     empty = empty || !snapshot_has_room(heap, mutator);
-    struct gc_block *block = block_find_room(heap, empty, zero, map);
-    if (block) block_begin(heap, mutator, block);
+    struct gc_block *block = block_find_room(heap, empty, zero, &partial, map);
+    if (block) noted = block_begin(heap, mutator, block, &snapshot);
     lock_give(&heap->lock);
+    if (block && partial) block_map(block, 0, NULL, map);
+    if (noted) snapshot_set(block, snapshot, map);
     return block;
 }
 
@@ -444,37 +479,52 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
     heap->partial_first = rest;
     link = &heap->poor_first;
     if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
-    if (block) block_begin(heap, mutator, block);
+    uint64_t *snapshot = NULL, map[MAP_WORDS];
+    bool noted = block && block_begin(heap, mutator, block, &snapshot);
     lock_give(&heap->lock);
+    if (noted) block_map(block, 0, NULL, map);
+    if (noted) snapshot_set(block, snapshot, map);
     pause_end_above(self, PAUSE_LEAST_NS);
     return block;
 }
 
 /* ---- the heap's ------------------------------------------------------------------------------------------ */
 
+/* By batches, so that the lock is taken twice for each, and held for a moment: who is put off the processor with it
+ * makes all that allocate wait. False: none is left. */
 bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
 {
-    uint64_t map[MAP_WORDS];
-    size_t room;
-    struct gc_block *block = NULL;
+    uint64_t map[MAP_WORDS], start = os_time_ns();
+    struct gc_block *block[SWEEP_BATCH];
+    size_t room[SWEEP_BATCH];
+    ASSERT(blocks <= SWEEP_BATCH);
     lock_take(&heap->lock);
-    uint64_t start = os_time_ns();
-    for (; blocks > 0 && (block = sweep_next(heap, map, &room)); blocks--)
-        block_put_swept(heap, block, room);
+    unsigned count = sweep_claim(heap, block, blocks);
+    lock_give(&heap->lock);
+    for (unsigned i = 0; i < count; i++) room[i] = block_sweep(heap, block[i], map);
+    if (count == 0) return false;
+    lock_take(&heap->lock);
+    for (unsigned i = 0; i < count; i++) {
+        block_put_swept(heap, block[i], room[i]);
+        heap->swept_bytes += room[i] << GC_SHIFT;
+    }
+    atomic_fetch_sub(&heap->sweeping, count);
     heap->stats.sweep_ns += os_time_ns() - start;
     lock_give(&heap->lock);
-    return block != NULL;
+    return true;
 }
 
 void heap_sweep_all(struct gc_heap *heap)
 {
-    while (heap_sweep_some(heap, 8)) {
+    while (heap_sweep_some(heap, SWEEP_BATCH)) {
     }
 }
 
-/* Given back blocks leave the list. */
+/* Blocks that were given back leave the list, if they are an eighth of it: all others' numbers are rewritten, while
+ * who allocates may wait for the lock. */
 static void blocks_compact(struct gc_heap *heap)
 {
+    if (heap->blocks.count - heap->block_count <= heap->blocks.count / 8) return;
     uint32_t *index = (uint32_t *)heap->blocks.base;
     size_t count = 0;
     for (size_t i = 0; i < heap->blocks.count; i++) {
@@ -518,8 +568,6 @@ void heap_unsweep(struct gc_heap *heap, bool young)
     } else {
         atomic_fetch_add(&heap->cycle, 1);
         heap->partial_first = heap->poor_first = 0;
-        for (uint32_t index = heap->free_first; index; index = gc_block_at(index)->next)
-            STORE(&gc_block_at(index)->cycle, LOAD(&heap->cycle));
     }
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
@@ -547,7 +595,7 @@ static bool block_yield(struct gc_heap *heap)
     struct gc_block *block = list_pop(heap, &heap->free_first);
     if (block) {
         heap->block_count--;
-        *(uint32_t *)vector_at(&heap->blocks, block->position) = 0;
+        STORE((_Atomic uint32_t *)vector_at(&heap->blocks, block->position), 0);
     }
     lock_give(&heap->lock);
     if (block) block_destroy(block);
@@ -579,7 +627,7 @@ bool heap_yield(struct gc_heap *heap, size_t slices)
     while (!size_allows(heap, slices, &why)) {
         if (block_yield(heap)) continue;
         if (!more) return false;
-        more = heap_sweep_some(heap, 16);
+        more = heap_sweep_some(heap, SWEEP_BATCH);
     }
     return true;
 }

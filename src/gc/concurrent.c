@@ -197,21 +197,18 @@ static void barriers_set(struct gc_heap *heap, enum fh_gc_barrier barrier)
         __atomic_store_n(&context_of(t, heap)->barrier, barrier, __ATOMIC_RELAXED);
 }
 
-/* Every slot of an object of the snapshot. */
+/* Every slot of an object of the snapshot. Without the lock: a block that goes away meanwhile has slots armed that
+ * nobody has, or that its next owner remembers in vain; in one that is new, its thread has armed them. */
 static void slots_arm(struct gc_heap *heap)
 {
     lock_take(&heap->lock);
-    for (size_t i = 0; i < heap->blocks.count; i++) {
-        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
-        if (index == 0) continue;
-        log_fill(gc_block_start(gc_block_at(index)), BLOCK_SIZE, true);
-        if (i % 64 != 63) continue;
-        lock_give(&heap->lock);
-        lock_take(&heap->lock);
-    }
-    size_t large = heap->large.count;
+    size_t blocks = heap->blocks.count, large = heap->large.count;
     lock_give(&heap->lock);
-    /* Large objects are only added meanwhile; a new one's slots are armed by who makes it. */
+    for (size_t i = 0; i < blocks; i++) {
+        uint32_t index = LOAD((_Atomic uint32_t *)vector_at(&heap->blocks, i));
+        if (index) log_fill(gc_block_start(gc_block_at(index)), BLOCK_SIZE, true);
+    }
+    /* Large objects are only added meanwhile. */
     for (size_t i = 0; i < large; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
         log_fill(gc_block_start(block), LOAD(&block->bytes), true);
@@ -499,9 +496,11 @@ static void *background_main(void *argument)
     }
 }
 
+/* With as many again as there are processors, marking gets two thirds of them while the program keeps them busy: a
+ * cycle that is soon over begins later, keeps less garbage, and makes threads help less. */
 static void background_start(struct gc_heap *heap)
 {
-    unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
+    unsigned wanted = heap->options.markers ? heap->options.markers : 2 * os_processors();
     wanted = (unsigned)base_min(wanted - 1, BACKGROUND_MARKERS);
     heap->background_count = 0;
     while (heap->background_count < wanted &&

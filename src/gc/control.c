@@ -4,9 +4,9 @@
 /* A piece of what waits to be done; false if nothing does. */
 static bool step_once(struct gc_heap *heap, struct gc_thread *thread)
 {
-    enum { BLOCKS = 16, OBJECTS = 2000 };
+    enum { OBJECTS = 2000 };
     thread_enter(thread);
-    bool more = heap_sweep_some(heap, BLOCKS);
+    bool more = heap_sweep_some(heap, SWEEP_BATCH);
     thread_leave(thread);
     return more || cycle_assist(heap, thread, OBJECTS);
 }

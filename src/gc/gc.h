@@ -492,7 +492,8 @@ void heap_reserve_free(struct gc_heap *heap, size_t blocks);
 /* Sweeps what nobody has swept yet. */
 void heap_sweep_all(struct gc_heap *heap);
 
-/* The same for some blocks; false when there are no more. */
+/* The same for some blocks, SWEEP_BATCH at most; false when there are no more. */
+#define SWEEP_BATCH 16
 bool heap_sweep_some(struct gc_heap *heap, unsigned blocks);
 
 /* Marking has ended: all blocks but free ones wait to be swept (of young ones only, if `young`). Threads
