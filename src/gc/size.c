@@ -153,7 +153,7 @@ static size_t size_start(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->live, heap->target);
     size_t need = room / 3;
-    if (heap->cycle_allocated) need = heap->cycle_allocated / 4 * 5 + room / 10;
+    if (heap->cycle_allocated) need = heap->cycle_allocated / 8 * 9 + room / 16;
     return heap->target - base_max(base_min(need, room / 4 * 3), room / 8);
 }
 
