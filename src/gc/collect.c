@@ -70,7 +70,7 @@ static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
     if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
-    return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
+    return LOAD(&heap->allocated) - heap->allocated_before < room / 2;
 }
 
 /* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
