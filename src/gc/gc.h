@@ -47,7 +47,7 @@
 #define HOLES_WORTH 64
 
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
-#define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define MEDIUM_MIN 256        /* from here on an object that does not fit goes to other holes */
 #define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
