@@ -146,12 +146,15 @@ enum fh_gc_type_flags {
 
 /* Reports the references of an object by the fh_gc_visit functions. May run at any time in any thread,
  * concurrently with the program under FH_GC_CONCURRENT; must not allocate, lock or block; and the
- * object may be one that was only just zeroed. `size` is at least the size that was asked for. */
+ * object may be one that was only just zeroed. `size` is at least the size that was asked for. Its objects
+ * may need it for ever, so dlclose does not unload its module any more, once the type is registered; the same holds
+ * for finalizers. */
 typedef void fh_gc_trace_fn(void *object, size_t size, struct fh_gc_visitor *visitor);
 
 /* Where an object's references are: `fields` in its first `size` bytes; behind these, if `element` is
  * not 0, as many elements of that size as fit, each with `element_fields`. An instance lives as long
- * as the process (until it is unloaded; types of equal name and layout are one type). */
+ * as its module, which dlclose may unload while objects of the type live on: the collector keeps copies. Types of
+ * equal name and layout are one type: compare ids, not addresses. */
 struct fh_gc_type {
     const char *name;
     uint32_t size;

@@ -120,7 +120,7 @@ struct type {
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
     fh_gc_trace_fn *trace;
-    struct fh_gc_type *public;
+    struct fh_gc_type *public; /* ours: the program's may be unloaded */
 } __attribute__((aligned(64)));
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };

@@ -163,6 +163,9 @@ void modules_visit(struct fh_gc_visitor *visitor);
 /* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is false. */
 void modules_enter(void);
 void modules_leave(void);
+/* The module that this code is in stays, whatever dlclose says. Not busy; takes the linker's lock. */
+void modules_keep(const void *code);
+
 bool modules_fork_prepare(void);
 void modules_fork_end(void);
 

@@ -10,9 +10,13 @@
  * it. In a child of fork the linker's lock would stay with a thread that is not there; so nobody has it across a
  * fork (the gate).
  *
+ * Code that objects need as long as they live, trace functions and finalizers, must not go: its module is told to
+ * stay (modules_keep).
+ *
  * Rejected: a list of segments read before threads stand (a module may go in between); process_vm_readv, which
  * fails instead of faulting (a copy of all static data, and refused by sandboxes).
  */
+#include <dlfcn.h>
 #include <link.h>
 
 #include "gc/mark.h"
@@ -122,4 +126,44 @@ void modules_visit(struct fh_gc_visitor *visitor)
 {
     struct part part = {visitor, 0, 0, 0};
     while (part.start != UINTPTR_MAX) modules_hold(part_visit, &part);
+}
+
+/* ---- code that stays ----------------------------------------------------------------------------------------- */
+
+/* Not there in a static program, which unloads nothing; dlopen by its name, since linkers warn of it there. */
+#pragma weak dladdr1
+#pragma weak dlclose
+#pragma weak dlsym
+
+typedef void *dlopen_fn(const char *path, int flags);
+
+static bool module_keep(const void *code, dlopen_fn *open)
+{
+    Dl_info info;
+    struct link_map *map;
+    if (!dladdr1(code, &info, (void **)&map, RTLD_DL_LINKMAP)) return true;
+    if (map->l_name[0] == 0) return true; /* the program's own */
+    void *handle = open(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    if (handle) dlclose(handle);
+    return handle;
+}
+
+/* What stays is remembered, by address: to ask the linker takes microseconds. */
+void modules_keep(const void *code)
+{
+    static const void *_Atomic known[256];
+    const void *_Atomic *place = &known[address_hash(code) % 256];
+    if (LOAD(place) == code || !dladdr1 || !dlclose || !dlsym) return;
+    int error = errno;
+    fh_gc_blocking_begin();
+    modules_enter();
+    dlopen_fn *open = (dlopen_fn *)(uintptr_t)dlsym(RTLD_DEFAULT, "dlopen");
+    bool kept = !open || module_keep(code, open);
+    modules_leave();
+    fh_gc_blocking_end();
+    errno = error;
+    if (!kept)
+        gc_say(
+            "a module with a trace function or finalizer cannot be kept: it must not be unloaded");
+    STORE(place, code);
 }

@@ -5,11 +5,15 @@
  * equal name and layout, from a header included twice or a library loaded again, share a number. A
  * number is never given back: an object may still carry it. When they run out a type keeps the number
  * of conservative objects, which is always right, if slower.
+ *
+ * A type that a program registers lies in the module that defines it, which may be unloaded while objects of the
+ * type live on, and another be loaded in its place. So the tables refer to copies of ours, names and fields
+ * included, and a type is known by its layout, not by its address. Code cannot be copied: modules_keep.
  */
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/gc.h"
+#include "gc/mark.h"
 
 struct type type_tables[TYPES_SMALL + TYPES];
 
@@ -99,6 +103,34 @@ static uint8_t type_scan_of(const struct fh_gc_type *type)
     return small && !elements ? SCAN_BITMAP : SCAN_FIELDS;
 }
 
+static struct vector type_text = {.item = sizeof(uint64_t)}; /* the copies */
+
+static void *text_copy(const void *from, size_t size)
+{
+    size_t words = (size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+    if (!vector_reserve(&type_text, type_text.count + words)) return NULL;
+    void *to = vector_at(&type_text, type_text.count);
+    type_text.count += words;
+    if (size) memcpy(to, from, size);
+    return to;
+}
+
+/* All of the type that is looked at later; NULL when memory is out. */
+static struct fh_gc_type *type_copy(const struct fh_gc_type *type)
+{
+    const char *name = type->name ? type->name : "?";
+    size_t before = type_text.count;
+    struct fh_gc_type copy = *type;
+    copy.name = text_copy(name, strlen(name) + 1);
+    copy.fields = text_copy(type->fields, type->field_count * sizeof *type->fields);
+    copy.element_fields =
+        text_copy(type->element_fields, type->element_field_count * sizeof *type->element_fields);
+    struct fh_gc_type *made = text_copy(&copy, sizeof copy);
+    if (made && copy.name && copy.fields && copy.element_fields) return made;
+    type_text.count = before;
+    return NULL;
+}
+
 static void type_fill(struct type *entry, struct fh_gc_type *type)
 {
     *entry = (struct type){.public = type,
@@ -138,11 +170,31 @@ static unsigned type_search(const struct type *table, unsigned count, const stru
 
 /* The type's number in one of the tables, 0 if there are no more. */
 static unsigned type_number(struct type *table, unsigned *count, unsigned most,
-                            struct fh_gc_type *type)
+                            const struct fh_gc_type *type)
 {
     unsigned n = type_search(table, *count, type);
-    if (n == 0 && *count < most) type_fill(&table[n = (*count)++], type);
+    if (n || *count == most) return n;
+    struct fh_gc_type *copy = type_copy(type);
+    if (copy) type_fill(&table[n = (*count)++], copy);
     return n;
+}
+
+/* The copy tells who asks for an object's type the same as the program's own. */
+static void type_number_note(struct type *table, unsigned n, const struct fh_gc_type *type)
+{
+    if (n < TYPE_FIRST) return;
+    table[n].public->stamp = type->stamp;
+    table[n].public->id = type->id;
+}
+
+/* Whether the numbers that a type says it has are its own: it may be in memory where another one was. */
+static bool type_is_known(const struct fh_gc_type *type)
+{
+    unsigned in_small = type->id >> 16 & (TYPES_SMALL - 1), in_table = type->id & (TYPES - 1);
+    const struct type *entry =
+        in_table == TYPE_WORDS ? &type_small[in_small] : &type_table[in_table];
+    const struct fh_gc_type *public = entry->public;
+    return type->id && public && public->id == type->id && type_equal(public, type);
 }
 
 void types_init(void)
@@ -160,14 +212,10 @@ void types_init(void)
 }
 
 /* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
- * it has a number in both tables, that of the small ones in the upper half of `id`. */
-GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
+ * it has a number in both tables, that of the small ones in the upper half of `id`. True if one was missing. Holds:
+ * the lock. */
+static bool type_numbers_give(struct fh_gc_type *type)
 {
-    if (__atomic_load_n(&type->id, __ATOMIC_ACQUIRE)) return 0;
-    int error = type_check(type);
-    if (error) return error;
-    lock_take(&type_lock);
-    types_init();
     bool small = type->size <= GC_GRANULE, large = type->element || type->size > GC_GRANULE;
     unsigned in_small = 0, in_table = 0;
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
@@ -178,6 +226,19 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     if (in_table == 0) in_table = TYPE_WORDS;
     type->stamp = FH_GC_STAMP(small ? in_small : in_table, type->size);
     __atomic_store_n(&type->id, in_small << 16 | in_table, __ATOMIC_RELEASE);
+    type_number_note(type_small, in_small, type);
+    type_number_note(type_table, in_table, type);
+    return none;
+}
+
+GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
+{
+    int error = type_check(type);
+    if (error) return error;
+    if (type->trace) modules_keep((const void *)(uintptr_t)type->trace);
+    lock_take(&type_lock);
+    types_init();
+    bool known = type_is_known(type), none = !known && type_numbers_give(type);
     lock_give(&type_lock);
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;

@@ -371,6 +371,7 @@ GC_PUBLIC int fh_gc_finalizer_add(struct fh_gc_heap *public, void *object,
     struct gc_heap *heap = heap_of(public);
     if (function == NULL || fh_gc_base(public, object) != object || object == NULL) return -EINVAL;
     struct gc_thread *thread = thread_self();
+    modules_keep((const void *)(uintptr_t)function);
     thread_enter(thread);
     lock_take(&heap->lock);
     struct gc_weakness *weakness = &heap->weakness;
