@@ -113,10 +113,12 @@ struct fh_gc_options {
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
      * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
     bool exact_stacks;
-    bool no_moving;        /* objects stay where they are: see FH_GC_COMPACT */
-    bool finalizer_thread; /* finalizers run on a thread of the heap, else in fh_gc_finalize() */
-    uint32_t debug;        /* enum fh_gc_debug, or-ed */
-    uint32_t stress;       /* collect at every n-th allocation; 0 never */
+    bool no_moving; /* objects stay where they are: see FH_GC_COMPACT */
+    /* Finalizers run on a thread of the heap, else in fh_gc_finalize(). A child of fork has its own from the next
+     * collection on. */
+    bool finalizer_thread;
+    uint32_t debug;  /* enum fh_gc_debug, or-ed */
+    uint32_t stress; /* collect at every n-th allocation; 0 never */
     fh_gc_limit_fn *on_limit;
     void *on_limit_data;
 };
@@ -127,7 +129,8 @@ struct fh_gc_options {
 struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *options);
 
 /* Frees the whole heap at once: every object, root, handle, weak reference. Pending finalizers are not
- * run. No other thread may be in a call on this heap. NULL is ignored. */
+ * run; one that runs just now, on the heap's thread, is waited for. No other thread may be in a call on this heap,
+ * and none may use it afterwards. NULL is ignored. */
 void fh_gc_destroy(struct fh_gc_heap *heap);
 
 /* ---- types -------------------------------------------------------------------------------- */

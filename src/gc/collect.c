@@ -216,6 +216,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    finalizer_find(heap);
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));

@@ -407,6 +407,7 @@ void collector_fork_child(struct gc_heap *heap)
 bool collector_find(struct gc_heap *heap)
 {
     if (LIKELY(!LOAD(&heap->collector_lost))) return heap->has_collector;
+    finalizer_find(heap);
     world_take();
     if (LOAD(&heap->collector_lost)) collector_start(heap);
     STORE_RELEASE(&heap->collector_lost, false);

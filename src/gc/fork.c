@@ -7,9 +7,11 @@
 #include "gc/mark.h"
 #include "os/os.h"
 
+/* Heaps that are gone have left threads behind, helpers and attached ones. */
 void gc_fork_prepare(void)
 {
-    if (gc_heap_count == 0) return;
+    gc_local.forking = threads_ever();
+    if (!gc_local.forking) return;
     for (;;) {
         world_take_idle(NULL);
         if (modules_fork_prepare()) break;
@@ -61,14 +63,14 @@ static void locks_give(void)
 
 void gc_fork_parent(void)
 {
-    if (gc_heap_count == 0) return;
+    if (!gc_local.forking) return;
     locks_give();
     world_give();
 }
 
 void gc_fork_child(void)
 {
-    if (gc_heap_count == 0) return;
+    if (!gc_local.forking) return;
     locks_give();
     helpers_fork_child();
     threads_fork_child();
@@ -76,6 +78,7 @@ void gc_fork_child(void)
         if (!gc_heaps[h].exists) continue;
         blocks_fork_child(&gc_heaps[h]);
         collector_fork_child(&gc_heaps[h]);
+        finalizer_fork_child(&gc_heaps[h]);
     }
     world_give();
 }

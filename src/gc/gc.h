@@ -215,6 +215,7 @@ struct gc_local {
     bool tracing;  /* in a trace function */
     bool detached; /* by call */
     bool refused;  /* its last allocation failed because the arena or the kernel had no more */
+    bool forking;  /* and holds all locks meanwhile */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -391,7 +392,7 @@ struct gc_heap {
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
     bool has_finalizer;
-    _Atomic bool finalizer_quit;
+    _Atomic bool finalizer_quit, finalizer_lost; /* in a fork */
 };
 
 /* Of a concurrent cycle; concurrent.c draws it. */
@@ -424,6 +425,9 @@ void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap);
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
 
 size_t gc_thread_count(void);
+
+/* Whether a thread was ever attached. */
+bool threads_ever(void);
 
 void block_mend(struct gc_block *block);
 void side_fork_prepare(void);
@@ -656,6 +660,8 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 /* The thread that runs finalizers. */
 bool finalizer_start(struct gc_heap *heap);
 void finalizer_stop(struct gc_heap *heap);
+void finalizer_find(struct gc_heap *heap);
+void finalizer_fork_child(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);

@@ -506,6 +506,11 @@ void threads_fork_child(void)
     STORE(&self->wanted, 0);
 }
 
+bool threads_ever(void)
+{
+    return LOAD_ACQUIRE(&handler_state) != 0;
+}
+
 size_t gc_thread_count(void)
 {
     return thread_count;

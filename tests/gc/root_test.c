@@ -302,6 +302,28 @@ static void test_root__fork(void **state)
     each_policy(forks);
 }
 
+/* Marking had helpers, which the child has not. */
+static void test_root__fork_between_heaps(void **state)
+{
+    (void)state;
+    if (KIT_THREAD_SANITIZER) skip();
+    heap = heap_with(FH_GC_MARK);
+    collect(heap);
+    fh_gc_destroy(heap);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        heap = heap_with(FH_GC_MARK);
+        struct node *kept = list_new(heap, 3000);
+        collect(heap);
+        list_check(kept, 3000);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 /* ---- depth --------------------------------------------------------------------------------------------------------- */
 
 static void deep(void)
@@ -332,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_root__detached_thread),
         cmocka_unit_test(test_root__first_store_attaches),
         cmocka_unit_test(test_root__fork),
+        cmocka_unit_test(test_root__fork_between_heaps),
         cmocka_unit_test(test_root__a_list_of_millions_needs_no_stack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
