@@ -39,7 +39,7 @@
  * errno; other calls return 0 or a negative errno. What a program must not do ends in a line on
  * stderr and abort. The collector interrupts threads by a signal (FH_GC_SIGNAL) that must not stay
  * blocked; a thread that waits long in the kernel and does not want to be interrupted says so by
- * fh_gc_blocking().
+ * fh_gc_blocking(). After five seconds of waiting for a thread that does not answer, a line on stderr names it.
  */
 #ifndef FREEHOLD_GC_H
 #define FREEHOLD_GC_H
@@ -313,7 +313,7 @@ int fh_gc_thread_detach(void);
 
 /* Calls function(data) while the thread holds up no collection and gets no signal: for system calls
  * that wait. Inside, the thread must not touch objects or call the collector; its stack as of the call
- * keeps what it refers to. */
+ * keeps what it refers to. They nest. */
 void *fh_gc_blocking(void *(*function)(void *data), void *data);
 /* The two halves of it, for callers whose references are all in the frames above. */
 void fh_gc_blocking_begin(void);
@@ -330,7 +330,7 @@ void fh_gc_stack_switch(void);
 
 /* ---- roots -------------------------------------------------------------------------------- */
 
-/* Exact: `count` pointer variables from `slots` on, anywhere outside of the heap. */
+/* Exact: `count` pointer variables from `slots` on, anywhere outside of the heap (-EINVAL inside). */
 int fh_gc_root_add(struct fh_gc_heap *heap, void *slots, size_t count);
 /* Ambiguous: every aligned word of a range: a block of malloc, a region, the stack of a coroutine (before it
  * is first switched to; see fh_gc_stack_switch). */
@@ -436,7 +436,7 @@ enum fh_gc_kind {
  * refer to, pinned ones, ones above 64 KiB, ones allocated at a multiple of more than 16. Under
  * `exact_stacks` local variables in frames follow. */
 
-/* Collects now, even if parked. */
+/* Collects now, even if parked. -EINVAL: no such kind. */
 int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
 
 /* Does up to about `budget_us` microseconds of what the collector has to do: marking in progress,
@@ -444,7 +444,7 @@ int fh_gc_collect(struct fh_gc_heap *heap, enum fh_gc_kind kind);
  * the last full one took less processor time than is left of the budget. True if there is more to do. */
 bool fh_gc_step(struct fh_gc_heap *heap, uint64_t budget_us);
 
-/* No collection starts by itself between clamp or park and release; they nest. Allocation goes on up to the
+/* No collection starts by itself between clamp or park and release; they nest, and none may be missing. Allocation goes on up to the
  * limit. Park waits for a collection in progress to end; clamp lets it go on. */
 void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
@@ -626,7 +626,8 @@ struct fh_gc_event {
 size_t fh_gc_events(struct fh_gc_heap *heap, struct fh_gc_event *events, size_t most,
                     uint64_t *position);
 
-/* Called for each event, some while the program is stopped: it must not allocate or lock. NULL ends. */
+/* Called for each event, some while the program is stopped: it must not lock, and not call anything here. NULL
+ * ends. */
 typedef void fh_gc_listener_fn(const struct fh_gc_event *event, void *data);
 void fh_gc_listen(struct fh_gc_heap *heap, fh_gc_listener_fn *listener, void *data);
 

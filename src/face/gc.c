@@ -32,7 +32,7 @@ PUBLIC struct fh_gc_heap *fh_gc_create(const struct fh_gc_options *wanted)
 
 PUBLIC void fh_gc_destroy(struct fh_gc_heap *heap)
 {
-    if (heap) gc_heap_destroy(heap_of(heap));
+    if (heap) gc_heap_destroy((struct gc_heap *)heap);
 }
 
 static void json_number(struct text *t, const char *name, uint64_t value)

@@ -343,7 +343,7 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
 {
     struct gc_thread *thread = thread_self();
     if (UNLIKELY(size > arena.size)) return allocate_failed();
-    thread_check(thread);
+    call_check();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
     void *p = allocate_once(heap, thread, size, id, alignment);
     return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);

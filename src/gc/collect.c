@@ -216,6 +216,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    call_check();
     finalizer_find(heap);
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
@@ -247,6 +248,7 @@ static void heap_give_back(struct gc_heap *heap)
 GC_PUBLIC int fh_gc_collect(struct fh_gc_heap *public, enum fh_gc_kind kind)
 {
     struct gc_heap *heap = heap_of(public);
+    if ((unsigned)kind > FH_GC_COMPACT) return -EINVAL;
     gc_collect(heap, kind, FH_GC_WHY_CALL, collect_count(heap, kind));
     if (kind == FH_GC_COMPACT) heap_give_back(heap);
     return 0;

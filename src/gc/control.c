@@ -45,7 +45,9 @@ GC_PUBLIC void fh_gc_release(struct fh_gc_heap *public)
 {
     struct gc_heap *heap = heap_of(public);
     world_take();
-    if (heap->parked) heap->parked--;
+    if (heap->parked == 0)
+        program_misused("fh_gc_release without fh_gc_clamp or fh_gc_park; stopping");
+    heap->parked--;
     world_give();
 }
 
@@ -71,9 +73,11 @@ GC_PUBLIC void fh_gc_ramp_begin(struct fh_gc_heap *public)
 
 GC_PUBLIC void fh_gc_ramp_end(struct fh_gc_heap *public)
 {
+    struct gc_heap *heap = heap_of(public);
     world_take();
-    if (heap_of(public)->ramps) heap_of(public)->ramps--;
-    size_after_collection(heap_of(public));
+    if (heap->ramps == 0) program_misused("fh_gc_ramp_end without fh_gc_ramp_begin; stopping");
+    heap->ramps--;
+    size_after_collection(heap);
     world_give();
 }
 

@@ -6,6 +6,20 @@
 #include "event/ring.h"
 #include "gc/gc.h"
 
+/* What it must not do is noticed. */
+static void listener_call(fh_gc_listener_fn *listener, const struct fh_gc_event *event, void *data)
+{
+    struct gc_thread *self = gc_local.thread;
+    uintptr_t limits[FH_GC_HEAPS];
+    if (self) thread_enter(self); /* nobody changes its contexts */
+    contexts_close(limits);
+    gc_local.listening = true;
+    listener(event, data);
+    gc_local.listening = false;
+    contexts_open(limits);
+    if (self) thread_leave(self);
+}
+
 void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value)
 {
     struct event event = {(uint8_t)kind,           heap->number, (uint16_t)detail,
@@ -14,7 +28,7 @@ void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned deta
     fh_gc_listener_fn *listener = LOAD_ACQUIRE(&heap->listener);
     if (listener == NULL) return;
     struct fh_gc_event public = {event.kind, event.detail, event.number, event.time_ns, value};
-    listener(&public, heap->listener_data);
+    listener_call(listener, &public, heap->listener_data);
 }
 
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value)

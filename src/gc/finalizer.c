@@ -54,10 +54,8 @@ void finalizer_stop(struct gc_heap *heap)
     if (!heap->has_finalizer) return;
     heap->has_finalizer = false;
     if (LOAD(&heap->finalizer_lost)) return;
-    if (pthread_equal(heap->finalizer, pthread_self())) {
-        gc_say("a heap is destroyed by one of its finalizers; stopping");
-        base_abort();
-    }
+    if (pthread_equal(heap->finalizer, pthread_self()))
+        program_misused("a heap is destroyed by one of its finalizers; stopping");
     STORE_RELEASE(&heap->finalizer_quit, true);
     atomic_fetch_add(&heap->finalizer_bell, 1);
     os_wake(&heap->finalizer_bell);

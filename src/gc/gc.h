@@ -212,10 +212,12 @@ struct gc_thread {
 struct gc_local {
     struct fh_gc_context contexts[FH_GC_HEAPS];
     struct gc_thread *thread;
-    bool tracing;  /* in a trace function */
-    bool detached; /* by call */
-    bool refused;  /* its last allocation failed because the arena or the kernel had no more */
-    bool forking;  /* and holds all locks meanwhile */
+    bool tracing;      /* in a trace function, or while the heap is looked at */
+    bool listening;    /* in a listener */
+    unsigned blocking; /* depth of fh_gc_blocking */
+    bool detached;     /* by call */
+    bool refused;      /* its last allocation failed because the arena or the kernel had no more */
+    bool forking;      /* and holds all locks meanwhile */
 };
 
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
@@ -245,6 +247,14 @@ FH_INLINE void thread_enter(struct gc_thread *thread)
 }
 
 void thread_safepoint(struct gc_thread *thread);
+
+/* The thread is SAFE from here to there: for calls that wait. False: it is busy, and stays as it is. */
+bool thread_wait_begin(void);
+void thread_wait_over(void);
+
+/* The inline path finds no room from here to there, so that allocations come to where they are refused. */
+void contexts_close(uintptr_t limits[FH_GC_HEAPS]);
+void contexts_open(const uintptr_t limits[FH_GC_HEAPS]);
 
 FH_INLINE void thread_leave(struct gc_thread *thread)
 {
@@ -401,9 +411,14 @@ enum gc_phase { PHASE_IDLE, PHASE_ARMED, PHASE_MARKING, PHASE_SETTLING, PHASE_WE
 extern struct gc_heap gc_heaps[FH_GC_HEAPS];
 extern uint32_t gc_heap_count;
 
+_Noreturn void heap_misused(void);
+
+/* Of a heap that there is. */
 FH_INLINE struct gc_heap *heap_of(struct fh_gc_heap *public)
 {
-    return (struct gc_heap *)public;
+    struct gc_heap *heap = (struct gc_heap *)public;
+    if (UNLIKELY(heap == NULL || !heap->exists)) heap_misused();
+    return heap;
 }
 
 FH_INLINE struct fh_gc_context *context_of(const struct gc_thread *thread,
@@ -445,8 +460,11 @@ void gc_fork_prepare(void);
 void gc_fork_parent(void);
 void gc_fork_child(void);
 
-/* Ends the program if the caller may not allocate where it is. */
-void thread_check(struct gc_thread *thread);
+/* Ends the program if the caller may not allocate, collect or walk where it is. */
+void call_check(void);
+
+/* Says what a program has done that it must not, and ends it. */
+_Noreturn FH_COLD void program_misused(const char *what);
 
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
 struct gc_thread *thread_self(void);

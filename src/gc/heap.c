@@ -112,11 +112,9 @@ struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error)
 
 void gc_heap_destroy(struct gc_heap *heap)
 {
-    if (!heap->exists) {
-        gc_say("a heap is destroyed twice; stopping");
-        base_abort();
-    }
+    if (!heap->exists) program_misused("a heap is destroyed twice; stopping");
     struct gc_thread *self = thread_self();
+    call_check();
     finalizer_stop(heap);
     collector_stop(heap);
     self->busy++;

@@ -790,7 +790,13 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta)
     switch ((enum type_scan)type->scan) {
     case SCAN_NOTHING: return;
     case SCAN_WORDS: visitor->range(visitor, (uintptr_t *)p, (end - p) / sizeof(void *)); return;
-    case SCAN_TRACE: type->trace((void *)p, end - p, visitor); return;
+    case SCAN_TRACE: {
+        bool before = gc_local.tracing;
+        gc_local.tracing = true;
+        type->trace((void *)p, end - p, visitor);
+        gc_local.tracing = before;
+        return;
+    }
     case SCAN_EPHEMERON: return;
     case SCAN_BITMAP:
     case SCAN_FIELDS:

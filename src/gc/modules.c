@@ -69,7 +69,7 @@ static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
     struct hold *hold = data;
     (void)info;
     (void)size;
-    fh_gc_blocking_end();
+    thread_wait_over();
     hold->function(hold->data);
     return 1;
 }
@@ -79,7 +79,7 @@ static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
 void modules_hold(modules_fn *function, void *data)
 {
     struct hold hold = {function, data};
-    fh_gc_blocking_begin();
+    thread_wait_begin();
     modules_enter();
     dl_iterate_phdr(hold_call, &hold);
     modules_leave();
@@ -155,12 +155,12 @@ void modules_keep(const void *code)
     const void *_Atomic *place = &known[address_hash(code) % 256];
     if (LOAD(place) == code || !dladdr1 || !dlclose || !dlsym) return;
     int error = errno;
-    fh_gc_blocking_begin();
+    bool waits = thread_wait_begin();
     modules_enter();
     dlopen_fn *open = (dlopen_fn *)(uintptr_t)dlsym(RTLD_DEFAULT, "dlopen");
     bool kept = !open || module_keep(code, open);
     modules_leave();
-    fh_gc_blocking_end();
+    if (waits) thread_wait_over();
     errno = error;
     if (!kept)
         gc_say(

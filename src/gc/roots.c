@@ -198,8 +198,17 @@ static int root_add(struct gc_heap *heap, struct root_range root)
     return entry ? 0 : -ENOMEM;
 }
 
+/* Whether p is in the memory of the heap's blocks and large objects. */
+static bool heap_holds(const struct gc_heap *heap, const void *p)
+{
+    struct gc_block *block = side_holds((uintptr_t)p) ? (struct gc_block *)span_find(p) : NULL;
+    uint8_t kind = block ? LOAD(&block->kind) : 0;
+    return (kind == FH_SPAN_GC_BLOCK || kind == FH_SPAN_GC_LARGE) && LOAD(&block->owner) == heap;
+}
+
 GC_PUBLIC int fh_gc_root_add(struct fh_gc_heap *heap, void *slots, size_t count)
 {
+    if (heap_holds(heap_of(heap), slots)) return -EINVAL;
     if (slots == NULL || (uintptr_t)slots % sizeof(void *) || count > SIZE_MAX / sizeof(void *))
         return -EINVAL;
     return root_add(heap_of(heap), (struct root_range){.start = (uintptr_t)slots,
@@ -277,10 +286,7 @@ GC_PUBLIC void fh_gc_handle_free(struct fh_gc_handle *handle)
 {
     if (handle == NULL) return;
     struct gc_heap *heap = handle->heap;
-    if (heap == NULL) {
-        gc_say("a handle is freed twice; stopping");
-        base_abort();
-    }
+    if (heap == NULL) program_misused("a handle is freed twice; stopping");
     struct gc_thread *thread = thread_self();
     fh_gc_store(&heap->public, &handle->object, NULL);
     thread_enter(thread);

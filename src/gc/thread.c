@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/format.h"
 #include "base/syscall.h"
 #include "gc/mark.h"
 #include "os/os.h"
@@ -197,7 +198,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 void thread_wait(_Atomic uint32_t *word, uint32_t value)
 {
     struct gc_thread *self = gc_local.thread;
-    if (self == NULL) {
+    if (self == NULL || LOAD(&self->state) != THREAD_RUNS) {
         os_wait_long(word, value);
         return;
     }
@@ -223,8 +224,10 @@ void thread_wait_end(pthread_t other)
 void world_take(void)
 {
     struct gc_thread *self = gc_local.thread;
+    if (UNLIKELY(gc_local.tracing || gc_local.listening)) call_check();
     if (lock_try(&world_lock)) return;
-    if (self == NULL) {
+    /* Who forks inside fh_gc_blocking is SAFE already. */
+    if (self == NULL || LOAD(&self->state) != THREAD_RUNS) {
         lock_take(&world_lock);
         return;
     }
@@ -250,6 +253,27 @@ static bool thread_hold(struct gc_thread *thread)
            atomic_compare_exchange_strong(&thread->state, &safe, THREAD_HELD);
 }
 
+/* Threads have been waited for since `start`: if that is long, says for whom, once. */
+static void wait_tell(const struct gc_thread *self, uint64_t start, bool *said)
+{
+    enum { LONG_S = 5 };
+    if (*said || os_time_ns() - start < LONG_S * 1000000000ull) return;
+    const struct gc_thread *t = gc_threads;
+    while (t && (t == self || LOAD(&t->state) != THREAD_RUNS || !LOAD(&t->wanted))) t = t->next;
+    if (t == NULL) return;
+    *said = true;
+    char line[300];
+    struct text text = TEXT(line);
+    text_str(&text, "a collection waits for thread ");
+    text_dec(&text, t->id);
+    text_str(
+        &text,
+        ", which has not answered FH_GC_SIGNAL (SIGURG) for 5 s: it blocks the signal and comes "
+        "to no safepoint, or is stopped; all who need the collector wait with it");
+    text_char(&text, 0);
+    gc_say(line);
+}
+
 static bool world_stands(struct gc_thread *self)
 {
     bool all = true;
@@ -273,7 +297,8 @@ void world_stop(struct gc_heap *heap)
                      WANTED_STOP); /* before the look at its state; partner: safe_publish */
         if (!thread_hold(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
     }
-    for (;;) {
+    bool said = false;
+    for (uint64_t start = os_time_ns();; wait_tell(self, start, &said)) {
         uint32_t bell = LOAD_ACQUIRE(&safe_bell);
         if (world_stands(self)) return;
         /* A signal may have come while the thread was busy for the last instruction: ask again. */
@@ -310,7 +335,8 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
         atomic_store(&t->wanted, WANTED_ACTION);
         if (!action_for(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
     }
-    for (;;) {
+    bool said = false;
+    for (uint64_t start = os_time_ns();; wait_tell(NULL, start, &said)) {
         uint32_t bell = LOAD_ACQUIRE(&safe_bell);
         bool all = true;
         for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(t);
@@ -420,29 +446,48 @@ struct gc_thread *thread_attach(void)
     return thread;
 }
 
-static FH_COLD void thread_misused(const char *what)
+_Noreturn FH_COLD void program_misused(const char *what)
 {
     gc_say(what);
     base_abort();
 }
 
-void thread_check(struct gc_thread *thread)
+_Noreturn FH_COLD void heap_misused(void)
+{
+    program_misused("a heap is used that was destroyed, or never made; stopping");
+}
+
+void call_check(void)
 {
     if (UNLIKELY(gc_local.tracing))
-        thread_misused("an allocation while objects are traced or walked; stopping");
-    if (UNLIKELY(LOAD(&thread->state) != THREAD_RUNS))
-        thread_misused("an allocation inside fh_gc_blocking; stopping");
+        program_misused("a call of the collector while objects are traced or walked; stopping");
+    if (UNLIKELY(gc_local.listening))
+        program_misused("a call of the collector in a listener; stopping");
+    if (UNLIKELY(gc_local.blocking))
+        program_misused("a call of the collector inside fh_gc_blocking; stopping");
+}
+
+void contexts_close(uintptr_t limits[FH_GC_HEAPS])
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
+        limits[h] = gc_local.contexts[h].limit;
+        gc_local.contexts[h].limit = 0;
+    }
+}
+
+void contexts_open(const uintptr_t limits[FH_GC_HEAPS])
+{
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++) gc_local.contexts[h].limit = limits[h];
 }
 
 struct gc_thread *thread_self(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (LIKELY(thread)) return thread;
-    if (gc_local.detached) thread_misused("a detached thread uses a heap; stopping");
+    if (gc_local.detached) program_misused("a detached thread uses a heap; stopping");
     thread = thread_attach();
     if (thread) return thread;
-    gc_say("no memory for the record of a thread; stopping");
-    base_abort();
+    program_misused("no memory for the record of a thread; stopping");
 }
 
 GC_PUBLIC int fh_gc_thread_attach(void)
@@ -483,7 +528,8 @@ static void gc_thread_end(void *unused)
     struct gc_thread *thread = gc_local.thread;
     (void)unused;
     /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
-    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) thread_wait_over();
+    gc_local.blocking = 0;
     thread_detach(); /* what other destructors do may attach it once more */
 }
 
@@ -524,22 +570,41 @@ GC_PUBLIC void fh_gc_safepoint(void)
     if (thread && thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
-/* The caller's frames stay where they are; what is below them is not looked at. */
-GC_PUBLIC FH_NOINLINE void fh_gc_blocking_begin(void)
+/* Inline, since safe_enter saves the registers that it and its caller have pushed, and no more. */
+FH_INLINE bool wait_begin(void)
 {
     struct gc_thread *thread = gc_local.thread;
-    if (thread == NULL || thread->busy) return;
+    if (thread == NULL || thread->busy) return false;
     thread->busy = 1; /* no signal handler of ours while SAFE */
     safe_enter(thread);
+    return true;
 }
 
-GC_PUBLIC void fh_gc_blocking_end(void)
+void thread_wait_over(void)
 {
     struct gc_thread *thread = gc_local.thread;
     if (thread == NULL || LOAD(&thread->state) == THREAD_RUNS) return;
     safe_leave(thread);
     thread->busy = 0;
     fh_gc_safepoint();
+}
+
+/* The caller's frames stay where they are; what is below them is not looked at. */
+FH_NOINLINE bool thread_wait_begin(void)
+{
+    return wait_begin();
+}
+
+GC_PUBLIC FH_NOINLINE void fh_gc_blocking_begin(void)
+{
+    if (gc_local.blocking++ == 0) (void)wait_begin();
+}
+
+GC_PUBLIC void fh_gc_blocking_end(void)
+{
+    if (gc_local.blocking == 0)
+        program_misused("fh_gc_blocking_end without fh_gc_blocking_begin; stopping");
+    if (--gc_local.blocking == 0) thread_wait_over();
 }
 
 GC_PUBLIC void *fh_gc_blocking(void *(*function)(void *data), void *data)

@@ -14,10 +14,11 @@ struct still {
     still_fn *function;
     void *data;
     struct stack_top top;
+    uintptr_t limits[FH_GC_HEAPS];
 };
 
 /* Others stand, everything is swept: what has a state then is an object. */
-static void still_begin(const struct still *still)
+static void still_begin(struct still *still)
 {
     struct gc_heap *heap = still->heap;
     struct gc_thread *self = gc_local.thread;
@@ -31,10 +32,13 @@ static void still_begin(const struct still *still)
     if (LOAD(&heap->phase) == PHASE_IDLE)
         for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_sweep_blocks(heap, t);
     mutators_note_holes(heap);
+    contexts_close(still->limits);
 }
 
-static void still_end(struct gc_heap *heap)
+static void still_end(const struct still *still)
 {
+    struct gc_heap *heap = still->heap;
+    contexts_open(still->limits);
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
     gc_local.tracing = false;
     world_go();
@@ -47,13 +51,14 @@ static void still_holding(void *data)
     struct still *still = data;
     still_begin(still);
     still->function(still->heap, still->data);
-    still_end(still->heap);
+    still_end(still);
 }
 
 FH_NOINLINE void still_run(struct gc_heap *heap, still_fn *function, void *data)
 {
-    struct still still = {heap, function, data, {0}};
+    struct still still = {heap, function, data, {0}, {0}};
     thread_self();
+    call_check();
     STACK_TOP(&still.top);
     modules_hold(still_holding, &still);
 }
