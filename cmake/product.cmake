@@ -62,6 +62,7 @@ endif()
 
 # `make` builds the product and not the tests.
 add_custom_target(product
-    DEPENDS freehold_shared freehold_static $<TARGET_NAME_IF_EXISTS:freehold_cli>)
+    DEPENDS freehold_shared freehold_static $<TARGET_NAME_IF_EXISTS:freehold_cli>
+        $<TARGET_NAME_IF_EXISTS:lisp>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
 add_subdirectory(bench/gc EXCLUDE_FROM_ALL)
