@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "eval.h"
+#include "read.h"
 
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
@@ -452,6 +453,7 @@ value eval_form(value form)
 {
     struct context context = context_save();
     unsigned depth = lisp.depth;
+    lisp.where = place_of(form, lisp.where);
     lisp.depth = 0;
     lisp.procedure = NULL;
     struct code *code = link_program(expand(form, NULL, NULL));

@@ -143,6 +143,8 @@ static void interpreter_start(void)
 {
     settings.heap.no_static_data = true;
     lisp.heap = fh_gc_create(&settings.heap);
+    if (lisp.heap == NULL && errno == EINVAL)
+        refuse("cannot create the heap", "--heap is below 256K, or --markers above 1024");
     if (lisp.heap == NULL) refuse("cannot create the heap", strerror(errno));
     if (fh_gc_root_add(lisp.heap, &lisp.roots, sizeof lisp.roots / sizeof(value))) abort();
     value_start();

@@ -24,11 +24,13 @@ expect 0 '1
 -:2:1: car: not a pair: 5
 "x"' sh -c 'printf "(+ 0 1)\n(car 5)\n\"x\"" | "$1"' sh "$lisp"
 expect 0 '"out of memory"' "$lisp" --heap 8M -e '(guard (e (#t (error-object-message e))) (let loop ((l (quote ()))) (loop (cons 1 l))))'
+expect 1 '-:1:1: out of memory' "$lisp" --heap 8M -e '(let loop ((l (quote ()))) (loop (cons 1 l)))'
 expect 0 '"recursion too deep"' "$lisp" --stack 20M -e '(define (f) (+ 1 (f))) (guard (e (#t (error-object-message e))) (f))'
 for bad in '--policy none' '--heap 0' '--heap 5x' '--heap -1' '--stress x' '--heap 99999999999999999999' '--fixed' '--none'; do
     # shellcheck disable=SC2086 # an option and its argument
     "$lisp" $bad -e 1 >/dev/null 2>&1
     [ $? = 2 ] || { echo "lisp $bad is not refused" >&2; status=1; }
 done
+expect 2 'lisp: cannot create the heap: --heap is below 256K, or --markers above 1024' sh -c '"$1" --heap 1 -e 1 2>&1 | head -1; exit 2' sh "$lisp"
 "$lisp" --stats -e 1 2>&1 | grep -q '"collections"' || { echo '--stats says nothing' >&2; status=1; }
 exit $status
