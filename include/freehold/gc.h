@@ -185,7 +185,7 @@ void fh_gc_visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_
 /* Every aligned word of a range; what it refers to stays where it is. */
 void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *start, size_t size);
 
-/* FH_GC_TYPE(tag, fields...): objects of `struct tag`, whose references are in `fields`, which are
+/* FH_GC_TYPE(tag, fields...): objects of `struct tag`, whose references are in `fields`, up to 340, which are
  * pointers or arrays of pointers, possibly inside other structures (a.b). At file scope.
  * FH_GC_TYPE_OF(name, ctype, fields...): the same for any C type, under a name.
  * FH_GC_LEAF_TYPE(tag): no references.
@@ -217,10 +217,11 @@ void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *start, size_t 
     static struct fh_gc_type fh_gc_array_of_##tag __attribute__((unused)) = {                      \
         #tag "[]",  0, sizeof(struct tag),           NULL, NULL, 0, 0, NULL,                       \
         FH_GC_LEAF, 0, FH_GC_STAMP_CONSERVATIVE(32), 0};
-#define FH_GC_TRAILING(name, ctype, array, ...)                                                    \
+#define FH_GC_TRAILING(name, ctype, ...) FH_GC_TRAILING_(name, ctype, __VA_ARGS__, )
+#define FH_GC_TRAILING_(name, ctype, array, ...)                                                   \
     typedef ctype fh_gc_ctype_##name;                                                              \
     static const struct fh_gc_field fh_gc_fields_##name[] = {                                      \
-        FH_GC_EACH(ctype, __VA_ARGS__){offsetof(ctype, array), 0}};                                \
+        FH_GC_EACH_ENDED_(ctype, __VA_ARGS__){offsetof(ctype, array), 0}};                         \
     static const struct fh_gc_field fh_gc_element_##name[] = {{0, 1}};                             \
     FH_GC_DEFINE_(name, offsetof(ctype, array), sizeof(void *), fh_gc_fields_##name,               \
                   FH_GC_COUNT_(fh_gc_fields_##name), fh_gc_element_##name, 1, NULL, 0)
@@ -796,13 +797,17 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
 #define FH_GC_EXPAND1(...) FH_GC_EXPAND2(FH_GC_EXPAND2(FH_GC_EXPAND2(FH_GC_EXPAND2(__VA_ARGS__))))
 #define FH_GC_EXPAND2(...) FH_GC_EXPAND3(FH_GC_EXPAND3(FH_GC_EXPAND3(FH_GC_EXPAND3(__VA_ARGS__))))
 #define FH_GC_EXPAND3(...) FH_GC_EXPAND4(FH_GC_EXPAND4(FH_GC_EXPAND4(FH_GC_EXPAND4(__VA_ARGS__))))
-#define FH_GC_EXPAND4(...) __VA_ARGS__
-#define FH_GC_EACH(ctype, ...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_EACH_NEXT(ctype, __VA_ARGS__)))
+#define FH_GC_EXPAND4(...) FH_GC_EXPAND5(FH_GC_EXPAND5(FH_GC_EXPAND5(FH_GC_EXPAND5(__VA_ARGS__))))
+#define FH_GC_EXPAND5(...) __VA_ARGS__
+/* Lists end in an empty argument: to leave out that of `...` is an extension, of which compilers warn where the
+ * program uses the macro. */
+#define FH_GC_EACH(ctype, ...) __VA_OPT__(FH_GC_EACH_ENDED_(ctype, __VA_ARGS__, ))
+#define FH_GC_EACH_ENDED_(ctype, ...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_EACH_NEXT(ctype, __VA_ARGS__)))
 #define FH_GC_EACH_NEXT(ctype, field, ...)                                                         \
     {(uint32_t)offsetof(ctype, field), (uint32_t)(sizeof(((ctype *)0)->field) / sizeof(void *))},  \
         __VA_OPT__(FH_GC_EACH_AGAIN FH_GC_PARENTHESES(ctype, __VA_ARGS__))
 #define FH_GC_EACH_AGAIN() FH_GC_EACH_NEXT
-#define FH_GC_ADDRESSES(...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_ADDRESS_NEXT(__VA_ARGS__)))
+#define FH_GC_ADDRESSES(...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_ADDRESS_NEXT(__VA_ARGS__, )))
 #define FH_GC_ADDRESS_NEXT(variable, ...)                                                          \
     &variable, __VA_OPT__(FH_GC_ADDRESS_AGAIN FH_GC_PARENTHESES(__VA_ARGS__))
 #define FH_GC_ADDRESS_AGAIN() FH_GC_ADDRESS_NEXT
