@@ -34,11 +34,18 @@
  * references is to be pinned, or the heap made with no_moving. A field of an exact type that holds the
  * address of an object is taken for a reference, so numbers of any value do not belong there.
  *
+ * Where references are found: thread-local variables are searched with the stack, and so are values of
+ * pthread_setspecific, those of a thread's first 32 keys (with glibc; later ones are in memory that is no root). A
+ * reference that is on its way to a thread which is not attached yet, as the argument of pthread_create, or from one
+ * that has ended, as its return value, is in memory of libc: the giver keeps it as well, in a variable of its own or a
+ * root, until the taker has it in a variable and is attached.
+ *
  * Rules. Unless said otherwise functions may be called from any thread, not from signal handlers,
  * and not from trace functions or listeners. Sizes are in bytes. Allocation fails with NULL and
  * errno; other calls return 0 or a negative errno. What a program must not do ends in a line on
  * stderr and abort. The collector interrupts threads by a signal (FH_GC_SIGNAL) that must not stay
- * blocked; a thread that waits long in the kernel and does not want to be interrupted says so by
+ * blocked; it cuts sleep, poll and the like short (EINTR, or time left: SA_RESTART does not help these); a thread
+ * that waits long in the kernel and does not want to be interrupted says so by
  * fh_gc_blocking(). After five seconds of waiting for a thread that does not answer, a line on stderr names it.
  */
 #ifndef FREEHOLD_GC_H

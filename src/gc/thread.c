@@ -381,6 +381,33 @@ static int tls_add(struct dl_phdr_info *info, size_t size, void *data)
     return 0;
 }
 
+/* The values of pthread_setspecific: glibc has those of the first 32 keys in the thread's own record, pairs of a
+ * number and the value. That is at the thread pointer, above it on x86-64 and below it on aarch64; in the memory of
+ * the stack, which is searched to its end, but the main thread's is apart, behind its thread-local variables. Ours
+ * tells where they are. */
+static void specific_add(struct gc_thread *thread)
+{
+#ifdef __GLIBC__
+    enum { KEYS = 32, RECORD_WORDS = 256 };
+#ifdef __aarch64__
+    const intptr_t step = -1;
+#else
+    const intptr_t step = 1;
+#endif
+    const uintptr_t *at = __builtin_thread_pointer();
+    if (thread_key >= KEYS) return;
+    for (unsigned i = 0; i < RECORD_WORDS; i++, at += step) {
+        if (*at != (uintptr_t)thread) continue;
+        const uintptr_t *start = at - 1 - 2 * thread_key;
+        thread->tls_low = base_min(thread->tls_low, (uintptr_t)start);
+        thread->tls_high = base_max(thread->tls_high, (uintptr_t)(start + 2 * KEYS));
+        return;
+    }
+#else
+    (void)thread;
+#endif
+}
+
 static void thread_find_memory(struct gc_thread *thread)
 {
     if (!os_stack_bounds(&thread->stack_low, &thread->stack_high)) {
@@ -392,6 +419,7 @@ static void thread_find_memory(struct gc_thread *thread)
     modules_enter();
     dl_iterate_phdr(tls_add, thread);
     modules_leave();
+    specific_add(thread);
     bool inside = thread->tls_low >= thread->stack_low && thread->tls_high <= thread->stack_high;
     if (thread->tls_high == 0 || inside) thread->tls_low = thread->tls_high = 0;
 }
@@ -432,8 +460,8 @@ struct gc_thread *thread_attach(void)
     if (thread == NULL) return NULL;
     thread->id = os_thread_id();
     thread->contexts = gc_local.contexts;
-    thread_find_memory(thread); /* may allocate: outside of the lock */
     pthread_setspecific(thread_key, thread);
+    thread_find_memory(thread); /* may allocate: outside of the lock */
     world_take();
     thread->next = gc_threads;
     gc_threads = thread;

@@ -263,6 +263,43 @@ static void test_root__first_store_attaches(void **state)
     each_policy(first_store);
 }
 
+/* ---- values of pthread_setspecific ------------------------------------------------------------------------------ */
+
+static pthread_key_t keys[5];
+
+static __attribute__((noinline)) void specific_set(void)
+{
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        assert_int_equal(pthread_setspecific(keys[i], list_new(heap, 3000)), 0);
+}
+
+static void *specific_keep(void *unused)
+{
+    (void)unused;
+    specific_set();
+    collect(heap);
+    list_check(list_new(heap, 30000), 30000);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) list_check(pthread_getspecific(keys[i]), 3000);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) pthread_setspecific(keys[i], NULL);
+    return NULL;
+}
+
+static void specific(void)
+{
+    pthread_t thread;
+    specific_keep(NULL);
+    assert_int_equal(pthread_create(&thread, NULL, specific_keep, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+static void test_root__thread_specific_values(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(keys); i++) pthread_key_create(&keys[i], NULL);
+    each_policy(specific);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) pthread_key_delete(keys[i]);
+}
+
 /* ---- fork ------------------------------------------------------------------------------------------------------ */
 
 static void *thread_allocates_until(void *data)
@@ -353,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_root__threads_come_and_go),
         cmocka_unit_test(test_root__detached_thread),
         cmocka_unit_test(test_root__first_store_attaches),
+        cmocka_unit_test(test_root__thread_specific_values),
         cmocka_unit_test(test_root__fork),
         cmocka_unit_test(test_root__fork_between_heaps),
         cmocka_unit_test(test_root__a_list_of_millions_needs_no_stack),
