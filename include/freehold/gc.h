@@ -81,8 +81,9 @@ enum fh_gc_policy {
 };
 
 enum fh_gc_sizing {
-    FH_GC_GROW = 0,  /* collect when the heap has grown by growth_percent since the last time */
-    FH_GC_FIXED = 1, /* collect only when `limit` is reached */
+    FH_GC_GROW = 0, /* collect when the heap has grown by growth_percent since the last time */
+    FH_GC_FIXED =
+        1, /* collect fully only when `limit` is reached (FH_GC_CONCURRENT: soon will be) */
     FH_GC_ADAPTIVE =
         2, /* MemBalancer: grow with the square root of live size and allocation rate */
 };
@@ -444,7 +445,7 @@ void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
 void fh_gc_release(struct fh_gc_heap *heap);
 
-/* The limit, in bytes; 0 none. Lowering it below what is in use collects at the next allocation. */
+/* The limit, in bytes; 0 none. Lowering it below what the heap holds collects, and what is empty then goes back. */
 int fh_gc_limit_set(struct fh_gc_heap *heap, size_t limit);
 
 /* The program builds up structures that will stay: collect less often until the ramp ends. Nests. */
@@ -452,7 +453,7 @@ void fh_gc_ramp_begin(struct fh_gc_heap *heap);
 void fh_gc_ramp_end(struct fh_gc_heap *heap);
 
 /* Memory outside of the heap that its objects hold (buffers of malloc): counts towards the next
- * collection. Negative when it is freed. */
+ * full collection, which this call may begin. Negative when it is freed. */
 void fh_gc_external(struct fh_gc_heap *heap, ptrdiff_t bytes);
 
 /* Location dependency: hash objects by address, and learn when hashes have gone stale because objects

@@ -216,7 +216,8 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
+ * stands against it, goes on at once, unless threads allocate faster than the cycle gets on. After cycles in vain
+ * objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
@@ -231,7 +232,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     uint32_t number = cycle_request(heap, why, false);
     bool helped = cycle_assist(heap, thread, QUANTUM);
-    if (why != FH_GC_WHY_LIMIT) {
+    if (why != FH_GC_WHY_LIMIT && (size_may_outgrow(heap) || *tries >= CYCLES)) {
         size_grow(heap, slices);
         return true;
     }
@@ -265,19 +266,22 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
     enum fh_gc_why why = FH_GC_WHY_NONE;
     size_t slices = gc_large_slices(heap, size);
     uint32_t epoch = LOAD(&heap->epoch);
+    bool refused = gc_local.refused;
     if (size_minor_is_due(heap)) {
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
         return true;
     }
     if (size_allows(heap, slices, &why)) {
         /* Another thread has made room meanwhile; or it is the arena that is full. */
-        if (!gc_local.refused) return true;
+        if (!refused) return true;
         why = FH_GC_WHY_LIMIT;
     }
     bool again = false;
     if (heap->parked == 0)
         again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
                                      : make_room_stopped(heap, slices, why, tries);
+    /* The arena is full: of empty blocks, it may be. */
+    if (refused) heap_give_back(heap);
     if (again || !heap->options.on_limit) return again;
     pause_end(thread); /* the program's own work */
     again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);

@@ -144,9 +144,8 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     uint64_t allocated = LOAD(&heap->allocated);
     uint64_t between = start - heap->collected_ns + 1, within = end - start + 1;
     uint64_t rate = (allocated - heap->allocated_before) * 1000 / (between / 1000000 + 1);
-    uint64_t speed = heap->live * 1000 / (within / 1000000 + 1);
     heap->allocation_rate = (heap->allocation_rate + rate) / 2;
-    heap->mark_rate = (heap->mark_rate + speed) / 2;
+    heap->collect_us = (heap->collect_us + within / 1000) / 2;
     heap->allocated_before = allocated;
     heap->collected_ns = end;
 }
@@ -188,7 +187,9 @@ static void collect_now(const struct request *request)
     size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
-    if (plan.move) heap_trim(heap);
+    bool large = !plan.minor && size_is_too_large(heap);
+    if (large) heap_sweep_all(heap);
+    if (large || plan.move) heap_trim(heap);
     gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
@@ -233,8 +234,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
     pause_end(self);
 }
 
-/* All free blocks go back to the arena, from where the purger returns them to the kernel. */
-static void heap_give_back(struct gc_heap *heap)
+void heap_give_back(struct gc_heap *heap)
 {
     struct gc_thread *thread = thread_self();
     thread_enter(thread);

@@ -351,7 +351,9 @@ struct gc_heap {
     _Atomic uint64_t full_ns;       /* processor time that the last full collection took */
     size_t nursery_live;            /* heap->live at the last collection */
     _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
-    uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
+    uint64_t allocated_full;        /* heap->allocated at the last full collection */
+    uint64_t allocation_rate;       /* bytes a second, smoothed */
+    uint64_t collect_us;            /* how long a full collection takes, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
@@ -650,6 +652,9 @@ void ephemeron_forward(const struct compaction *c, void *ephemeron);
 /* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
 
+/* All free blocks go back to the arena, from where the purger returns them to the kernel. Not busy. */
+void heap_give_back(struct gc_heap *heap);
+
 /* How many collections of that kind, or a better one, there were. */
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
@@ -708,6 +713,15 @@ size_t size_in_use(const struct gc_heap *heap);
 
 /* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
  * is behind. */
+/* While a cycle goes on: the heap may grow on, as far again as it was to grow; then threads wait. */
+bool size_may_outgrow(const struct gc_heap *heap);
+
+/* Memory outside of the heap has brought what is in use over so many bytes. */
+bool size_is_external(const struct gc_heap *heap, size_t over);
+
+/* The heap holds a quarter more than its target, or more than its limit: after a spike. */
+bool size_is_too_large(const struct gc_heap *heap);
+
 void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */

@@ -674,7 +674,7 @@ void marker_give_all(struct marker *marker)
     lock_take(&marking->lock);
     while (marker->slices.count) {
         struct slice *slice = vector_add(&marking->slices);
-        if (slice == NULL) break; /* it stays here, for who borrows this marker next */
+        if (slice == NULL) break;
         *slice = *(struct slice *)vector_at(&marker->slices, --marker->slices.count);
     }
     struct chunk *chunk = marker->chunk, *fresh = NULL;
@@ -690,8 +690,9 @@ void marker_give_all(struct marker *marker)
         marker->chunk = fresh;
     }
     lock_give(&marking->lock);
-    /* No memory for a chunk in exchange: this marker works its own off. */
-    while (marker->chunk && marker->chunk->count && fixed) marker_work(marker, SIZE_MAX);
+    /* No memory to pass on what it has: this marker works that off, or leaves it to a repair. */
+    if (!fixed && marker->slices.count) STORE(&marking->overflow, 1);
+    while (fixed && (marker->chunk->count || marker->slices.count)) marker_work(marker, SIZE_MAX);
 }
 
 bool marker_assist(struct marker *marker, size_t objects)

@@ -5,8 +5,9 @@
  * target is what was live, and growth_percent more, at least `initial`. Under FH_GC_ADAPTIVE it follows
  * MemBalancer (Kirisame, Shenoy, Panchekha 2022): the room above what is live is the square root of what
  * is live times the rate of allocation over the speed of collecting, which is what makes a sum over many
- * heaps smallest; here with the constant that gives twice the live size at 64 MiB live, 1 GiB/s
- * allocated and 1 GiB/s marked.
+ * heaps smallest. What is live over the speed is the time of a collection, which is what is measured here: a
+ * speed would mean nothing in a heap that is nearly empty. The constant is the one that gives twice the live
+ * size at 64 MiB live, 1 GiB/s allocated and 1 GiB/s marked.
  *
  * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner: when what
  * is young would no longer fit the second-level cache. Memory that is used again while it is in the cache
@@ -137,9 +138,8 @@ static size_t size_room(struct gc_heap *heap, size_t live)
     size_t percent = heap->options.growth_percent ? heap->options.growth_percent : 100;
     if (heap->ramps) percent *= 2;
     if (heap->options.sizing != FH_GC_ADAPTIVE) return live / 100 * percent;
-    uint64_t mib = live / MIB + 1, rate = heap->allocation_rate / MIB + 1;
-    uint64_t speed = heap->mark_rate / MIB + 1;
-    return (size_t)root(mib * 64 * rate / speed * 256) * (MIB / 16);
+    uint64_t mib_us = (heap->allocation_rate / MIB + 1) * heap->collect_us;
+    return (size_t)root(mib_us * 64 / 1000000 * 256) * (MIB / 16);
 }
 
 static size_t size_bounded(const struct gc_heap *heap, size_t target)
@@ -174,8 +174,28 @@ void size_after_collection(struct gc_heap *heap)
     heap->target = size_bounded(heap, base_round_up(target, SLICE_SIZE));
     if (heap->target > before && before) gc_event(heap, FH_GC_EVENT_GROW, heap->target);
     heap->live_full = live;
+    heap->allocated_full = LOAD(&heap->allocated);
     heap->target_full = heap->target;
     heap->start = size_start(heap);
+}
+
+bool size_may_outgrow(const struct gc_heap *heap)
+{
+    enum { LEAST = 32 << 20 };
+    size_t room = heap->target_full - base_min(heap->live_full, heap->target_full);
+    return heap_bytes(heap) < heap->target_full + base_max(room, LEAST);
+}
+
+bool size_is_external(const struct gc_heap *heap, size_t over)
+{
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    return LOAD(&heap->parked) == 0 && size_external(heap) > room / 8 && size_in_use(heap) > over;
+}
+
+bool size_is_too_large(const struct gc_heap *heap)
+{
+    if (heap->limit && heap_bytes(heap) > heap->limit) return true;
+    return heap_bytes(heap) - base_min(heap->target, heap_bytes(heap)) > heap->target / 4;
 }
 
 void size_grow(struct gc_heap *heap, size_t slices)
