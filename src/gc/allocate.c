@@ -490,6 +490,7 @@ static void *allocate_typed(struct fh_gc_heap *public, struct fh_gc_type *type, 
         }
         id = type->id;
     }
+    if (UNLIKELY(size > type->size && type->element == 0)) type_note_size(id, size);
     return gc_allocate_aligned(heap_of(public), size, id, alignment);
 }
 

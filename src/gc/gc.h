@@ -113,14 +113,15 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 /* A type as the marker wants it. */
 struct type {
     uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
-    uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
+    uint32_t granules;       /* of each of its objects; 0: they differ, look for the end */
     uint8_t scan;            /* enum type_scan */
     bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
     fh_gc_trace_fn *trace;
-    struct fh_gc_type *public;
+    struct fh_gc_type *public; /* what programs are told: an instance of theirs, or the copy */
+    struct fh_gc_type *copy;   /* of it, its name and fields: these go when a library is unloaded */
 } __attribute__((aligned(64)));
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
@@ -133,6 +134,15 @@ extern struct type type_tables[TYPES_SMALL + TYPES];
 void types_init(void);
 
 /* Whether objects of this type never move. */
+/* An object of this type is about to be made, of more bytes than the type has. */
+void type_note_size(uint32_t id, size_t size);
+
+/* Of its objects; 0: they differ. */
+FH_INLINE uint32_t type_granules(const struct type *type)
+{
+    return __atomic_load_n(&type->granules, __ATOMIC_RELAXED);
+}
+
 bool type_stays(const struct type *type);
 
 /* Of an object whose first two bytes these are, the first one lowest. */

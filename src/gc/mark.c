@@ -176,8 +176,8 @@ static void marker_fields(struct marker *marker, uintptr_t at, const struct fh_g
 static void marker_elements(struct marker *marker, const struct type *type, uintptr_t at,
                             uintptr_t end)
 {
-    const struct fh_gc_type *public = type->public;
-    if (public->element_field_count == 0) return;
+    const struct fh_gc_type *copy = type->copy;
+    if (copy->element_field_count == 0) return;
     if (type->element == sizeof(void *)) {
         marker_words(marker, at, end);
         return;
@@ -186,7 +186,7 @@ static void marker_elements(struct marker *marker, const struct type *type, uint
         if (type->element <= 64 * sizeof(void *))
             marker_bitmap(marker, at, type->element_bitmap);
         else
-            marker_fields(marker, at, public->element_fields, public->element_field_count);
+            marker_fields(marker, at, copy->element_fields, copy->element_field_count);
     }
 }
 
@@ -224,7 +224,7 @@ static FH_NOINLINE void marker_scan(struct marker *marker, const struct type *ty
         gc_local.tracing = false;
         return;
     case SCAN_FIELDS:
-        marker_fields(marker, p, type->public->fields, type->public->field_count);
+        marker_fields(marker, p, type->copy->fields, type->copy->field_count);
         if (type->element && size > type->size) marker_long(marker, type, p + type->size, p + size);
     }
 }
@@ -268,7 +268,8 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     meta_store(meta, (uint8_t)((meta_load(meta) & ~META_STATE) | marker->mark));
     const struct type *type = type_at(meta);
     uintptr_t p = (uintptr_t)meta_address(meta);
-    size_t size = type->granules ? (size_t)type->granules << GC_SHIFT : object_size(meta);
+    size_t granules = type_granules(type);
+    size_t size = granules ? granules << GC_SHIFT : object_size(meta);
     tally(marker, 1, base_round_up(size, GC_GRANULE));
     if (size > OBJECT_MAX) marker->large_bytes += base_round_up(size, GC_GRANULE);
     marker_scan(marker, type, p, size);
@@ -328,7 +329,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
         if (state == mark && !marker->others) continue;
         const struct type *type = type_of_bytes(bytes);
-        size_t length = type->granules;
+        size_t length = type_granules(type);
         if (length == 0 && type->scan == SCAN_NOTHING) length = short_granules(meta);
         if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
                      type->scan > SCAN_BITMAP || length == 0)) {
@@ -794,9 +795,8 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta)
     case SCAN_EPHEMERON: return;
     case SCAN_BITMAP:
     case SCAN_FIELDS:
-        scan_fields(visitor, p, type->public->fields, type->public->field_count);
+        scan_fields(visitor, p, type->copy->fields, type->copy->field_count);
         for (p += type->size; type->element && p + type->element <= end; p += type->element)
-            scan_fields(visitor, p, type->public->element_fields,
-                        type->public->element_field_count);
+            scan_fields(visitor, p, type->copy->element_fields, type->copy->element_field_count);
     }
 }

@@ -119,7 +119,7 @@ static void path_write(struct chain *s, struct text *t)
         if (length > 64 && i == 62) text_str(t, "  ...\n");
         if (length > 64 && i < length - 1 && i > 62) continue;
         struct met *met = vector_at(&s->met, path[i % 64] - 1);
-        const struct fh_gc_type *type = type_at(meta_of((void *)met->object))->public;
+        const struct fh_gc_type *type = type_at(meta_of((void *)met->object))->copy;
         text_str(t, "  -> ");
         text_str(t, type && type->name ? type->name : "object");
         text_str(t, " at ");

@@ -1,6 +1,7 @@
 /*
  * A module that is loaded and unloaded while collections go on. What could break: the collector reads static
- * data that is not mapped any more; a deadlock over the linker's lock. Argument: the module.
+ * data that is not mapped any more, or a type that was declared there; a deadlock over the linker's lock. Argument:
+ * the module.
  */
 #include <freehold/gc.h>
 
@@ -57,6 +58,38 @@ static void loads(enum fh_gc_policy policy)
     fh_gc_destroy(heap);
 }
 
+/* Its objects outlive it. */
+static void *left_behind;
+
+static void unload(void)
+{
+    void *handle = dlopen(module, RTLD_NOW);
+    EXPECT(handle, "loaded: %s", dlerror());
+    void *(*make)(struct fh_gc_heap *, int) =
+        (void *(*)(struct fh_gc_heap *, int))dlsym(handle, "module_objects");
+    EXPECT(make, "its function is found");
+    left_behind = make(heap, 1000);
+    EXPECT(strcmp(fh_gc_type_of(heap, left_behind)->name, "visitor") == 0, "its own type");
+    dlclose(handle);
+}
+
+static void types_stay(void)
+{
+    static struct fh_gc_type another = {.name = "another", .size = 16, .flags = FH_GC_LEAF};
+    struct fh_gc_options options = {.debug = FH_GC_VERIFY | FH_GC_POISON};
+    char text[2000];
+    heap = fh_gc_create(&options);
+    for (int i = 0; i < 3; i++) {
+        unload();
+        fh_gc_collect(heap, FH_GC_FULL);
+        EXPECT(strcmp(fh_gc_type_of(heap, left_behind)->name, "visitor") == 0, "a copy of it");
+        EXPECT(fh_gc_why_alive(heap, *((void **)left_behind + 80), text, sizeof text) > 0, "why");
+        EXPECT(strstr(text, "visitor"), "its name is known: %s", text);
+    }
+    EXPECT(fh_gc_type_register(&another) == 0, "others are registered still");
+    fh_gc_destroy(heap);
+}
+
 int main(int argc, char **argv)
 {
     EXPECT(argc == 2, "an argument: the module");
@@ -64,5 +97,6 @@ int main(int argc, char **argv)
     loads(FH_GC_MARK);
     loads(FH_GC_GENERATIONAL);
     loads(FH_GC_CONCURRENT);
+    types_stay();
     return 0;
 }
