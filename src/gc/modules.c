@@ -114,7 +114,8 @@ static void part_visit(void *data)
     part->start = UINTPTR_MAX;
     dl_iterate_phdr(part_find, part);
     if (part->start == UINTPTR_MAX) return;
-    part->done = base_min(part->end, part->start + ROOTS_PART);
+    /* No word lies in two parts, and so in none: segments may begin anywhere. */
+    part->done = base_min(part->end, base_round_up(part->start + ROOTS_PART, sizeof(void *)));
     visit_words(part->visitor, part->start, part->done);
 }
 

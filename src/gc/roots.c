@@ -68,11 +68,13 @@ struct pin {
     size_t count;
 };
 
-/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. */
+/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. It ends between two
+ * words also where the root does not begin at a multiple of eight: a word that is in no part whole is lost. */
 static uintptr_t root_visit_part(const struct root_range *root, struct fh_gc_visitor *visitor,
                                  uintptr_t offset)
 {
-    uintptr_t end = base_min(root->size, offset + ROOTS_PART / 4);
+    uintptr_t part = base_round_up(root->start + offset + ROOTS_PART / 4, sizeof(void *));
+    uintptr_t end = base_min(root->size, part - root->start);
     if (root->trace)
         root->trace((void *)root->start, 0, visitor);
     else if (root->exact)

@@ -194,10 +194,16 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     errno = error;
 }
 
+/* It is not attached, or inside fh_gc_blocking, where it may fork: it holds nobody up, and stays as it is. */
+static bool thread_stands_apart(const struct gc_thread *self)
+{
+    return self == NULL || LOAD(&self->state) != THREAD_RUNS;
+}
+
 void thread_wait(_Atomic uint32_t *word, uint32_t value)
 {
     struct gc_thread *self = gc_local.thread;
-    if (self == NULL) {
+    if (thread_stands_apart(self)) {
         os_wait_long(word, value);
         return;
     }
@@ -224,7 +230,7 @@ void world_take(void)
 {
     struct gc_thread *self = gc_local.thread;
     if (lock_try(&world_lock)) return;
-    if (self == NULL) {
+    if (thread_stands_apart(self)) {
         lock_take(&world_lock);
         return;
     }
