@@ -198,6 +198,7 @@ static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size
                             uint32_t id, size_t alignment)
 {
     thread_enter(thread);
+    thread_has_stored(thread);
     void *p = alignment > GC_GRANULE
                   ? medium_allocate(heap, mutator_of(thread, heap), size, alignment)
                   : take(heap, thread, size);

@@ -221,6 +221,8 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
+    thread_check(self);
+    thread_has_stored(self);
     marking_prepare(heap);
     struct request request = {heap, kind, why, seen, false, {0}};
     STACK_TOP(&request.top);

@@ -121,7 +121,6 @@ static void keep_all(struct compaction *c)
     c->visitor.tagged = keep_tagged;
     c->visitor.range = keep_range;
     roots_visit(heap, &c->visitor);
-    for (struct gc_thread *t = gc_threads; t; t = t->next) word_keep(c, (uintptr_t)t->will_store);
     heap_each_object(heap, keep_object, c);
 }
 

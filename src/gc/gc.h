@@ -212,7 +212,7 @@ struct gc_thread {
     bool interrupted; /* it was reached by a signal, perhaps in the middle of a store */
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store */
+    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store; 0 when that is over */
     unsigned pause_depth;    /* pause.c: of pauses in each other, and the outermost one */
     uint64_t pause_start;
     struct gc_heap *pause_heap;
@@ -262,6 +262,12 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
 }
 
 /* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
+/* The calling thread is in a call, so what it announced by fh_gc_will_store is stored by now. */
+FH_INLINE void thread_has_stored(struct gc_thread *thread)
+{
+    thread->will_store[0] = thread->will_store[1] = 0;
+}
+
  * that is not below its caller's. */
 void thread_publish(struct gc_thread *thread);
 

@@ -39,6 +39,7 @@ void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor)
     visit_words(visitor, (uintptr_t)thread->registers,
                 (uintptr_t)(thread->registers + thread->register_count));
     visit_words(visitor, thread->signal_low, thread->signal_high);
+    visit_words(visitor, (uintptr_t)thread->will_store, (uintptr_t)(thread->will_store + 2));
     uintptr_t pointer = thread->stack_pointer;
     if (pointer < thread->stack_low || pointer >= thread->stack_high) {
         visit_foreign_stack(visitor->heap, visitor, pointer);

@@ -53,7 +53,9 @@ static void still_holding(void *data)
 FH_NOINLINE void still_run(struct gc_heap *heap, still_fn *function, void *data)
 {
     struct still still = {heap, function, data, {0}};
-    thread_self();
+    struct gc_thread *self = thread_self();
+    thread_check(self);
+    thread_has_stored(self);
     STACK_TOP(&still.top);
     modules_hold(still_holding, &still);
 }
