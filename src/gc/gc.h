@@ -457,7 +457,7 @@ void gc_fork_prepare(void);
 void gc_fork_parent(void);
 void gc_fork_child(void);
 
-/* Ends the program if the caller may not allocate where it is. */
+/* Ends the program if the caller may not allocate, collect or walk where it is. */
 void thread_check(struct gc_thread *thread);
 
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
@@ -610,6 +610,9 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
+/* The key of an ephemeron, and the slot of its value; NULL if it is broken. */
+void **ephemeron_slot(void *ephemeron, void **key);
+
 
 /* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0 and for one to an
  * object that is being found dead. The thread is busy. */

@@ -800,3 +800,15 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta)
             scan_fields(visitor, p, type->copy->element_fields, type->copy->element_field_count);
     }
 }
+
+void object_scan_all(struct fh_gc_visitor *visitor, const uint8_t *meta)
+{
+    void *object = meta_address(meta), *key;
+    if (type_at(meta)->scan != SCAN_EPHEMERON) {
+        object_scan(visitor, meta);
+        return;
+    }
+    void **slot = ephemeron_slot(object, &key);
+    visitor->from = object;
+    if (slot) visitor->slot(visitor, slot);
+}

@@ -121,8 +121,11 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects);
 /* Whether the object that holds this word is marked; true for what is no object of the heap. */
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word);
 
-/* Calls the visitor for each reference of an object. */
+/* Calls the visitor for each reference of an object, but for those of ephemerons. */
 void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
+
+/* The same, and for an ephemeron's value as long as it is not broken. */
+void object_scan_all(struct fh_gc_visitor *visitor, const uint8_t *meta);
 
 /* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);

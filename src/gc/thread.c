@@ -435,9 +435,9 @@ static FH_COLD void thread_misused(const char *what)
 void thread_check(struct gc_thread *thread)
 {
     if (UNLIKELY(gc_local.tracing))
-        thread_misused("an allocation while objects are traced or walked; stopping");
+        thread_misused("a call of the collector while objects are traced or walked; stopping");
     if (UNLIKELY(LOAD(&thread->state) != THREAD_RUNS))
-        thread_misused("an allocation inside fh_gc_blocking; stopping");
+        thread_misused("a call of the collector inside fh_gc_blocking; stopping");
 }
 
 struct gc_thread *thread_self(void)

@@ -69,7 +69,7 @@ static bool transform_object(struct gc_heap *heap, uint8_t *meta, size_t granule
 {
     (void)heap;
     (void)granules;
-    object_scan(data, meta);
+    object_scan_all(data, meta);
     return true;
 }
 

@@ -154,7 +154,7 @@ static void references_run(struct gc_heap *heap, void *data)
     struct edges *edges = data;
     uint8_t *meta = object_find(heap, (uintptr_t)edges->object);
     edges->object = meta;
-    if (meta) object_scan(&edges->visitor, meta);
+    if (meta) object_scan_all(&edges->visitor, meta);
 }
 
 GC_PUBLIC int fh_gc_walk_references(struct fh_gc_heap *public, void *object,

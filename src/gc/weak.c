@@ -133,6 +133,14 @@ GC_PUBLIC void *fh_gc_ephemeron_value(struct fh_gc_heap *heap, struct fh_gc_ephe
     return ephemeron_read(heap, ephemeron, false);
 }
 
+void **ephemeron_slot(void *object, void **key)
+{
+    struct fh_gc_ephemeron *ephemeron = object;
+    uintptr_t hidden = __atomic_load_n(&ephemeron->key, __ATOMIC_ACQUIRE);
+    *key = hidden ? (void *)~hidden : NULL;
+    return hidden ? &ephemeron->value : NULL;
+}
+
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron)
 {
     __atomic_store_n(&ephemeron->key, 0, __ATOMIC_RELEASE);
