@@ -210,10 +210,9 @@ static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size
 static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id)
 {
     thread_enter(thread);
-    void *p = NULL;
-    if (heap_yield(heap, gc_large_slices(heap, size))) p = gc_large_allocate(heap, size, id);
+    bool room = heap_yield(heap, gc_large_slices(heap, size));
     thread_leave(thread);
-    return p;
+    return room ? gc_large_allocate(heap, thread, size, id) : NULL;
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
@@ -460,11 +459,11 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     }
 }
 
-/* Its blocks may hold an object half made. */
+/* Its blocks may hold an object half made, its log an entry half written, or one less than log bits are clear. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);
-    mutator_flush_log(heap, mutator);
+    STORE(&heap->remembered_lost, heap->logs);
     if (mutator->block) block_mend(gc_block_at(mutator->block));
     if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
     block_leave(heap, mutator);

@@ -527,17 +527,35 @@ void heap_unsweep(struct gc_heap *heap, bool young)
     heap->swept_bytes = 0;
 }
 
+static void block_arm(struct gc_block *block)
+{
+    char *start = gc_block_start(block);
+    log_fill(start, BLOCK_SIZE, true);
+    size_t busy = (size_t)(block->busy_to - block->busy_from) << GC_SHIFT;
+    if (busy) log_fill(start + ((size_t)block->busy_from << GC_SHIFT), busy, false);
+}
+
 void heap_arm_young(struct gc_heap *heap)
 {
     for (size_t i = 0; i < heap->young.count; i++) {
         struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->young, i));
-        if (LOAD(&block->owner) != heap) continue;
-        char *start = gc_block_start(block);
-        log_fill(start, BLOCK_SIZE, true);
-        size_t busy = (size_t)(block->busy_to - block->busy_from) << GC_SHIFT;
-        if (busy) log_fill(start + ((size_t)block->busy_from << GC_SHIFT), busy, false);
+        if (LOAD(&block->owner) == heap) block_arm(block);
     }
     heap->young.count = 0;
+}
+
+void heap_arm_all(struct gc_heap *heap)
+{
+    for (size_t i = 0; i < heap->blocks.count; i++) {
+        uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
+        if (index) block_arm(gc_block_at(index));
+    }
+    for (size_t i = 0; i < heap->large.count; i++) {
+        struct gc_block *block = gc_block_at(*(uint32_t *)vector_at(&heap->large, i));
+        log_fill(gc_block_start(block), LOAD(&block->bytes), true);
+    }
+    heap->young.count = 0;
+    STORE(&heap->remembered_lost, false);
 }
 
 /* One free block goes back to the arena. */

@@ -102,10 +102,15 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     mutators_note_holes(heap);
     if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
+    /* Planned while threads ran, which may have lost a slot since. */
+    plan->minor = plan->minor && !LOAD(&heap->remembered_lost);
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
     heap_unsweep(heap, plan->minor);
-    if (heap->logs) heap_arm_young(heap);
+    if (LOAD(&heap->remembered_lost))
+        heap_arm_all(heap);
+    else if (heap->logs)
+        heap_arm_young(heap);
     mutators_sweep_blocks(heap);
     plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
     if (plan->move) compact(heap);
@@ -216,13 +221,13 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    thread_check(self);
+    thread_has_stored(self);
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;
     }
-    thread_check(self);
-    thread_has_stored(self);
     marking_prepare(heap);
     struct request request = {heap, kind, why, seen, false, {0}};
     STACK_TOP(&request.top);
@@ -233,6 +238,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
         modules_hold(collect_holding, &request);
     }
     pause_end(self);
+    finalizer_find(heap);
 }
 
 /* All free blocks go back to the arena, from where the purger returns them to the kernel. */

@@ -367,6 +367,7 @@ static void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
     cycle_end(heap, why, start);
+    finalizer_find(heap);
     heap->stats.mark_ns += os_thread_time_ns() - cpu;
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
     heap_sweep_all(heap);
@@ -400,6 +401,7 @@ static void *collector_main(void *argument)
 void collector_fork_child(struct gc_heap *heap)
 {
     if (!heap->exists || !heap->has_collector) return;
+    STORE(&heap->marking_state->borrowed, 0); /* by who has just seen that there is no cycle */
     STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
     STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
     heap->collector_lost = true;

@@ -123,6 +123,7 @@ struct type {
     struct fh_gc_type *public; /* what programs are told: an instance of theirs, or the copy */
     struct fh_gc_type *copy;   /* of it, its name and fields: these go when a library is unloaded */
 } __attribute__((aligned(64)));
+static_assert(sizeof(struct type) == 64, "the marker reads one line");
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
 
@@ -133,7 +134,6 @@ extern struct type type_tables[TYPES_SMALL + TYPES];
 
 void types_init(void);
 
-/* Whether objects of this type never move. */
 /* An object of this type is about to be made, of more bytes than the type has. */
 void type_note_size(uint32_t id, size_t size);
 
@@ -143,6 +143,7 @@ FH_INLINE uint32_t type_granules(const struct type *type)
     return __atomic_load_n(&type->granules, __ATOMIC_RELAXED);
 }
 
+/* Whether objects of this type never move. */
 bool type_stays(const struct type *type);
 
 /* Of an object whose first two bytes these are, the first one lowest. */
@@ -261,13 +262,13 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
-/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
 /* The calling thread is in a call, so what it announced by fh_gc_will_store is stored by now. */
 FH_INLINE void thread_has_stored(struct gc_thread *thread)
 {
     thread->will_store[0] = thread->will_store[1] = 0;
 }
 
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
  * that is not below its caller's. */
 void thread_publish(struct gc_thread *thread);
 
@@ -315,6 +316,7 @@ struct gc_weakness {
     struct vector weak;       /* struct fh_gc_weak *, all there are */
     struct vector ephemerons; /* met by this collection whose key was not marked then */
     struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
+    bool hashing;                   /* these are being made; marking->lock */
     struct index finalizer_index, link_index;
     size_t queue_next, queue_visible; /* finalizers between the two may run */
 };
@@ -348,9 +350,10 @@ struct gc_heap {
     uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
-    struct vector snapshots;               /* uint64_t[MAP_WORDS] */
-    struct vector remembered;              /* struct log_entry */
-    _Atomic bool remembered_lost;          /* there was no memory for one */
+    struct vector snapshots;  /* uint64_t[MAP_WORDS] */
+    struct vector remembered; /* struct log_entry */
+    _Atomic bool
+        remembered_lost; /* a slot, or a block of `young`: until the next full collection */
     _Atomic size_t live_full, target_full; /* after the last full collection */
     _Atomic size_t large_bytes;            /* whole slices */
     uint32_t dead_large;                   /* found dead, to be given back: by `next` */
@@ -391,7 +394,8 @@ struct gc_heap {
     uint64_t roots_added;
     struct vector handles; /* struct fh_gc_handle chunks */
     struct fh_gc_handle *free_handle;
-    struct vector pins; /* struct pin */
+    struct vector pins; /* struct pin, found by `pin_index` */
+    struct index pin_index;
     struct gc_weakness weakness;
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
@@ -406,7 +410,7 @@ struct gc_heap {
     _Atomic uint32_t collection; /* number of the one that goes on, or of the last */
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
-    bool has_finalizer;
+    _Atomic uint32_t finalizer_state; /* enum finalizer_state */
     _Atomic bool finalizer_quit;
 };
 
@@ -519,6 +523,9 @@ void heap_unsweep(struct gc_heap *heap, bool young);
  * stand. */
 void heap_arm_young(struct gc_heap *heap);
 
+/* The same for all: it is not known any more which slots were remembered. After a full collection. */
+void heap_arm_all(struct gc_heap *heap);
+
 /* A map of what is in use in a block, for its snapshot. */
 bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
 
@@ -559,7 +566,9 @@ FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
     return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
 }
 
-void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
+/* NULL when memory is out, or the heap may not grow so far. Not busy. */
+void *gc_large_allocate(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id);
+void gc_large_fork_child(struct gc_heap *heap);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
 
@@ -601,6 +610,9 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
 /* An ephemeron forgets its key and value. */
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
 
+/* The key of an ephemeron, and the slot of its value; NULL if it is broken. */
+void **ephemeron_slot(void *ephemeron, void **key);
+
 /* Calls the function while everything stands, is swept, and threads' holes are known. */
 typedef void still_fn(struct gc_heap *heap, void *data);
 void still_run(struct gc_heap *heap, still_fn *function, void *data);
@@ -610,9 +622,6 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
-/* The key of an ephemeron, and the slot of its value; NULL if it is broken. */
-void **ephemeron_slot(void *ephemeron, void **key);
-
 
 /* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0 and for one to an
  * object that is being found dead. The thread is busy. */
@@ -671,9 +680,18 @@ void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, 
 /* How many collections of that kind, or a better one, there were. */
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
-/* The thread that runs finalizers. */
+/* How many may run. The caller is busy, or not attached. */
+size_t finalizers_pending(struct gc_heap *heap);
+
+/* The thread that runs finalizers, of a heap that has one. */
+enum finalizer_state { FINALIZER_NONE, FINALIZER_RUNS, FINALIZER_LOST, FINALIZER_STARTING };
 bool finalizer_start(struct gc_heap *heap);
 void finalizer_stop(struct gc_heap *heap);
+void finalizer_fork_child(struct gc_heap *heap);
+
+/* Makes it anew if a fork has lost it and finalizers wait. It calls libc: so no thread stands, and the caller has
+ * no lock. */
+void finalizer_find(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
 bool collector_start(struct gc_heap *heap);

@@ -297,15 +297,6 @@ GC_PUBLIC void fh_gc_handle_free(struct fh_gc_handle *handle)
 
 /* ---- pins ------------------------------------------------------------------------------------------------------ */
 
-static struct pin *pin_find(struct gc_heap *heap, const void *object)
-{
-    for (size_t i = 0; i < heap->pins.count; i++) {
-        struct pin *pin = vector_at(&heap->pins, i);
-        if (pin->object == object) return pin;
-    }
-    return NULL;
-}
-
 GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
 {
     struct gc_heap *heap = heap_of(public);
@@ -314,8 +305,8 @@ GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    struct pin *pin = pin_find(heap, object);
-    if (pin == NULL && (pin = vector_add(&heap->pins))) *pin = (struct pin){object, 0};
+    struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
+    if (pin == NULL && (pin = index_add(&heap->pin_index, &heap->pins, object))) pin->count = 0;
     if (pin) pin->count++;
     if (pin && roots_matter(heap)) shade(heap, mutator_of(thread, heap), object);
     lock_give(&heap->lock);
@@ -330,10 +321,9 @@ GC_PUBLIC int fh_gc_unpin(struct fh_gc_heap *public, void *object)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    struct pin *pin = pin_find(heap, object);
+    struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
     if (pin && LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), object);
-    if (pin && --pin->count == 0)
-        vector_remove(&heap->pins, (size_t)(pin - (struct pin *)heap->pins.base));
+    if (pin && --pin->count == 0) index_remove(&heap->pin_index, &heap->pins, object);
     lock_give(&heap->lock);
     thread_leave(thread);
     return pin ? 0 : -ENOENT;
@@ -344,6 +334,7 @@ void roots_finish(struct gc_heap *heap)
     vector_finish(&heap->roots);
     vector_finish(&heap->handles);
     vector_finish(&heap->pins);
+    index_finish(&heap->pin_index);
     heap->free_handle = NULL;
 }
 
@@ -352,6 +343,7 @@ void roots_init(struct gc_heap *heap)
     heap->roots.item = sizeof(struct root_range);
     heap->handles.item = sizeof(struct fh_gc_handle);
     heap->pins.item = sizeof(struct pin);
+    index_init(&heap->pin_index);
     heap->blocks.item = heap->large.item = heap->young.item = sizeof(uint32_t);
     heap->snapshots.item = MAP_WORDS * sizeof(uint64_t);
     heap->remembered.item = sizeof(struct log_entry);

@@ -82,6 +82,7 @@ static uint64_t tables_measure(const struct gc_heap *heap)
         &heap->roots,
         &heap->handles,
         &heap->pins,
+        &heap->pin_index.slots,
         &weakness->finalizers,
         &weakness->queue,
         &weakness->links,

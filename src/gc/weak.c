@@ -154,10 +154,13 @@ GC_PUBLIC void fh_gc_ephemeron_set_value(struct fh_gc_heap *heap, struct fh_gc_e
 
 /* ---- ephemerons that wait -------------------------------------------------------------------------------- */
 
+/* While a marker hashes anew another may look at a chain that is not made yet, and miss an ephemeron there:
+ * ephemerons_settle finds it. */
 static uint32_t *waiting_chain(struct gc_heap *heap, const void *key)
 {
-    struct vector *chains = &heap->weakness.ephemeron_chains;
-    return (uint32_t *)chains->base + (address_hash(key) & (chains->count - 1));
+    const struct vector *chains = &heap->weakness.ephemeron_chains;
+    size_t count = __atomic_load_n(&chains->count, __ATOMIC_ACQUIRE);
+    return (uint32_t *)chains->base + (address_hash(key) & (count - 1));
 }
 
 static void waiting_link(struct gc_heap *heap, size_t position)
@@ -166,6 +169,55 @@ static void waiting_link(struct gc_heap *heap, size_t position)
     uint32_t *chain = waiting_chain(heap, (void *)~entry->ephemeron->key);
     entry->next = *chain;
     __atomic_store_n(chain, (uint32_t)position + 1, __ATOMIC_RELEASE);
+}
+
+/* So many chains, empty. Holds, and lets others have: marking->lock. */
+static void chains_clear(struct gc_heap *heap, size_t count)
+{
+    struct vector *chains = &heap->weakness.ephemeron_chains;
+    uint32_t *chain = (uint32_t *)chains->base;
+    for (size_t i = count; i-- > 0;) {
+        /* Those that are in use until now are cleared in one go with the change of their number. */
+        __atomic_store_n(&chain[i], 0, __ATOMIC_RELAXED);
+        if (i > chains->count && i % (16 * SOME) == 0) lock_breathe(&heap->marking_state->lock);
+    }
+    __atomic_store_n(&chains->count, count, __ATOMIC_RELEASE);
+}
+
+/* As many chains as there are ephemerons that wait, if there is memory; and each in its own. What is added
+ * meanwhile is linked by who adds it, if it looks for keys. The same lock. */
+static void waiting_hash(struct gc_heap *heap)
+{
+    struct gc_weakness *weakness = &heap->weakness;
+    const struct vector *waiting = &weakness->ephemerons;
+    struct vector *chains = &weakness->ephemeron_chains;
+    size_t size = 64, count = waiting->count;
+    while (size < count) size *= 2;
+    if (!vector_reserve(chains, size)) {
+        size = chains->committed / sizeof(uint32_t);
+        while (size & (size - 1)) size &= size - 1;
+    }
+    weakness->hashing = true;
+    chains_clear(heap, size);
+    for (size_t i = 0; size && i < count; i++) {
+        const struct waiting *entry = vector_at(waiting, i);
+        if (entry->ephemeron) waiting_link(heap, i);
+        if (i % SOME == SOME - 1) lock_breathe(&heap->marking_state->lock);
+    }
+    weakness->hashing = false;
+}
+
+/* Holds: marking->lock. */
+static void waiting_add(struct marker *marker, struct waiting *entry)
+{
+    struct gc_heap *heap = marker->visitor.heap;
+    struct gc_weakness *weakness = &heap->weakness;
+    const struct vector *waiting = &weakness->ephemerons;
+    enum { LONG = 4 };
+    if (!marker->keyed) return;
+    waiting_link(heap, (size_t)(entry - (struct waiting *)waiting->base));
+    if (waiting->count > weakness->ephemeron_chains.count * LONG && !weakness->hashing)
+        waiting_hash(heap);
 }
 
 /* Reached by a marker. Several markers may be here, hence the lock; and while they are, others may mark
@@ -182,7 +234,7 @@ void ephemeron_reach(struct marker *marker, void *object)
         lock_take(&heap->marking_state->lock);
         struct waiting *entry = vector_add(waiting);
         if (entry) *entry = (struct waiting){ephemeron, 0};
-        if (entry && marker->keyed) waiting_link(heap, waiting->count - 1);
+        if (entry) waiting_add(marker, entry);
         lock_give(&heap->marking_state->lock);
         atomic_thread_fence(memory_order_seq_cst); /* partner: ephemeron_key_marked */
         /* No memory to wait in: the value is kept, as if the key were alive. */
@@ -213,26 +265,14 @@ void ephemeron_key_marked(struct marker *marker, void *key)
 /* From now on keys look for the ephemerons that wait for them. */
 void ephemerons_hash(struct gc_heap *heap)
 {
-    struct gc_weakness *weakness = &heap->weakness;
     struct marking *marking = heap->marking_state;
-    size_t size = 64;
-    while (size < weakness->ephemerons.count) size *= 2;
-    struct vector *chains = &weakness->ephemeron_chains;
-    if (!vector_reserve(chains, size)) {
-        size = chains->committed / sizeof(uint32_t);
-        while (size & (size - 1)) size &= size - 1;
-    }
-    chains->count = size;
-    if (size == 0) return;     /* not even one page, ever: ephemerons_settle does it the slow way */
     lock_take(&marking->lock); /* threads that assist may be adding to the list */
-    memset(chains->base, 0, size * sizeof(uint32_t));
-    for (size_t i = 0; i < weakness->ephemerons.count; i++) {
-        struct waiting *entry = vector_at(&weakness->ephemerons, i);
-        if (entry->ephemeron) waiting_link(heap, i);
-    }
-    /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. */
+    waiting_hash(heap);
+    /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. So is everything
+     * if there was no memory for even one chain. */
     unsigned own = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : 1;
-    for (unsigned i = 0; i < own; i++) marking->marker[i].keyed = true;
+    for (unsigned i = 0; i < own; i++)
+        marking->marker[i].keyed = heap->weakness.ephemeron_chains.count > 0;
     lock_give(&marking->lock);
 }
 
@@ -465,10 +505,27 @@ static void finalizers_queue(struct gc_heap *heap, bool unordered)
     lock_give(&heap->lock);
 }
 
+/* What has run leaves the queue, once it is half of it: a program may never be through with all. */
+static void queue_compact(struct gc_heap *heap)
+{
+    struct gc_weakness *weakness = &heap->weakness;
+    struct vector *queue = &weakness->queue;
+    lock_take(&heap->lock);
+    size_t run = weakness->queue_next, rest = queue->count - run;
+    if (run > rest) {
+        memcpy(queue->base, vector_at(queue, run), rest * queue->item);
+        queue->count = rest;
+        weakness->queue_visible -= run;
+        weakness->queue_next = 0;
+    }
+    lock_give(&heap->lock);
+}
+
 static void finalizers_process(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
     if (weakness->finalizers.count == 0) return;
+    queue_compact(heap);
     finalizers_queue(heap, true);
     finalizers_mark_below(heap);
     finalizers_queue(heap, false);
@@ -520,10 +577,21 @@ GC_PUBLIC size_t fh_gc_finalize(struct fh_gc_heap *public, size_t most)
     return count;
 }
 
-GC_PUBLIC size_t fh_gc_finalize_pending(struct fh_gc_heap *public)
+size_t finalizers_pending(struct gc_heap *heap)
 {
-    struct gc_weakness *weakness = &heap_of(public)->weakness;
-    return weakness->queue_visible - weakness->queue_next;
+    lock_take(&heap->lock);
+    size_t pending = heap->weakness.queue_visible - heap->weakness.queue_next;
+    lock_give(&heap->lock);
+    return pending;
+}
+
+GC_PUBLIC size_t fh_gc_finalize_pending(struct fh_gc_heap *heap)
+{
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    size_t pending = finalizers_pending(heap_of(heap));
+    thread_leave(thread);
+    return pending;
 }
 
 /* ---- the door -------------------------------------------------------------------------------------------------------- */
@@ -620,5 +688,5 @@ void weak_finish(struct gc_heap *heap)
     vector_finish(&weakness->ephemeron_chains);
     index_finish(&weakness->finalizer_index);
     index_finish(&weakness->link_index);
-    weakness->queue_next = 0;
+    weakness->queue_next = weakness->queue_visible = 0;
 }
