@@ -564,33 +564,6 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
     return worked;
 }
 
-/* ---- weak references ------------------------------------------------------------------------------------------------ */
-
-/* Called with the thread busy; the word is read between two looks at the phase. */
-void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at, uintptr_t mask)
-{
-    for (;;) {
-        uint32_t phase = atomic_load(&heap->phase); /* partner: cycle_settle */
-        uintptr_t word = __atomic_load_n(at, __ATOMIC_ACQUIRE), target = word ^ mask;
-        if (word == 0) return NULL;
-        switch (phase) {
-        case PHASE_IDLE: return (void *)target;
-        case PHASE_ARMED:
-        case PHASE_MARKING:
-            shade(heap, mutator_of(thread, heap), (void *)target);
-            return (void *)target;
-        case PHASE_WEAK: return mark_is_set(heap, target) ? (void *)target : NULL;
-        default:
-            if (mark_is_set(heap, target)) return (void *)target;
-            pause_begin(thread, heap);
-            thread_leave(thread);
-            thread_wait(&heap->phase, phase);
-            thread_enter(thread);
-            pause_end(thread);
-        }
-    }
-}
-
 /* ---- other stacks -------------------------------------------------------------------------------------------------- */
 
 /* What a thread that is not scanned yet leaves on a stack would be found neither there, if another thread runs on it

@@ -137,10 +137,10 @@ void types_init(void);
 /* An object of this type is about to be made, of more bytes than the type has. */
 void type_note_size(uint32_t id, size_t size);
 
-/* Of its objects; 0: they differ. */
-FH_INLINE uint32_t type_granules(const struct type *type)
+/* Of its objects; 0: they differ. A plain load: it is in the loop of marking. */
+FH_RACY uint32_t type_granules(const struct type *type)
 {
-    return __atomic_load_n(&type->granules, __ATOMIC_RELAXED);
+    return type->granules;
 }
 
 /* Whether objects of this type never move. */

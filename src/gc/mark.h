@@ -78,7 +78,34 @@ struct marking {
     struct marker marker[MARKERS];
 };
 
-/* Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
+/* stack.c. Holds: marking->lock, for these three. NULL when memory is refused. */
+struct chunk *chunk_make(struct marking *marking);
+void pool_put(struct marking *marking, struct chunk *chunk);
+void pool_drop(struct marking *marking);
+
+/* The current chunk is full: it goes to the pool. False when there is no memory for another. */
+bool marker_chunk_full(struct marker *marker);
+
+/* An empty chunk in exchange for one with candidates; false if the pool has none. */
+bool marker_refill(struct marker *marker);
+
+/* Others are idle: half of what this marker has goes to the pool. */
+void marker_share(struct marker *marker);
+
+/* mark.c. Works on what this marker has, and what the pool has, up to about `most` candidates; false when there is
+ * nothing left. */
+bool marker_work(struct marker *marker, size_t most);
+
+/* The references of an object become candidates. */
+void marker_scan(struct marker *marker, const struct type *type, uintptr_t p, size_t size);
+
+/* Nothing waits in the queue any more. */
+void queue_flush(struct marker *marker);
+
+/* What it visits becomes a candidate. */
+void marker_visit_with(struct marker *marker, struct gc_heap *heap);
+
+/* marking.c. Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
  * none of them. */
 void marking_prepare(struct gc_heap *heap);
 
@@ -169,7 +196,7 @@ void modules_leave(void);
 bool modules_fork_prepare(void);
 void modules_fork_end(void);
 
-/* weak.c: an ephemeron was reached; its value when its key is marked, else later. */
+/* ephemeron.c: one was reached; its value when its key is marked, else later. */
 void ephemeron_reach(struct marker *marker, void *ephemeron);
 void ephemeron_key_marked(struct marker *marker, void *key);
 
