@@ -47,6 +47,8 @@
 #include "gc/pause.c"
 #include "gc/event.c"
 #include "gc/thread.c"
+#include "gc/world.c"
+#include "gc/attach.c"
 #include "gc/fence.c"
 #include "gc/block.c"
 #include "gc/large.c"
