@@ -52,6 +52,8 @@
 #include "gc/fence.c"
 #include "gc/block.c"
 #include "gc/large.c"
+#include "gc/hole.c"
+#include "gc/mutator.c"
 #include "gc/allocate.c"
 #include "gc/size.c"
 #include "gc/modules.c"
