@@ -68,6 +68,8 @@
 #include "gc/ephemeron.c"
 #include "gc/finalize.c"
 #include "gc/barrier.c"
+#include "gc/stay.c"
+#include "gc/forward.c"
 #include "gc/compact.c"
 #include "gc/collect.c"
 #include "gc/concurrent.c"
