@@ -1,13 +1,14 @@
 /*
- * Allocation, its slow half: one object from a hole, or a span of its own; what is done when there is no room; and the
- * functions that programs call.
+ * Allocation, its slow half: one object from a hole, or a span of its own; what is done when there
+ * is no room; and the functions that programs call.
  *
  *      allocate_once --> small_allocate    hole_take (hole.c)
  *                    --> large_try         gc_large_allocate (large.c)
  *      nothing? make_room: collect, collect fully, move objects, grow, ask the program
  *
- * A collection comes between two tries, never inside one: while a thread is in here with an object that has no byte
- * yet it is busy. How often one tries is bounded, but for threads that take each other's room: then one of them gets on.
+ * A collection comes between two tries, never inside one: while a thread is in here with an object
+ * that has no byte yet it is busy. How often one tries is bounded, but for threads that take each
+ * other's room: then one of them gets on.
  */
 #include <string.h>
 
@@ -48,13 +49,14 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
     return room ? gc_large_allocate(heap, thread, size, id) : NULL;
 }
 
-/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
+/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not
+ * the limit, stands against it, goes on at once. After cycles in vain objects are moved. False:
+ * nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
-    /* In objects, some ten microseconds; and how many cycles, as what one brings other threads may take, before
-     * objects are moved, which stops them all. */
+    /* In objects, some ten microseconds; and how many cycles, as what one brings other threads may
+     * take, before objects are moved, which stops them all. */
     enum { QUANTUM = 2000, CYCLES = 3 };
     if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
         ++*tries;
@@ -72,7 +74,8 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries <= CYCLES + 2;
 }
 
-/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no
+ * use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {

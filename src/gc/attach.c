@@ -1,9 +1,10 @@
 /*
  * Threads that come and go: what the collector has to know of one, from its first call to its end.
  *
- * A thread is found by its own calls; its end by the destructor of a key. Its record is used again for another thread,
- * and never given back. What may allocate or take a lock of libc's (the bounds of the stack, the list of modules) is
- * asked for outside of the world lock, since a thread that stands may hold such a lock.
+ * A thread is found by its own calls; its end by the destructor of a key. Its record is used again
+ * for another thread, and never given back. What may allocate or take a lock of libc's (the bounds
+ * of the stack, the list of modules) is asked for outside of the world lock, since a thread that
+ * stands may hold such a lock.
  */
 #include <link.h>
 #include <pthread.h>

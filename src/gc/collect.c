@@ -4,8 +4,6 @@
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- facts ------------------------------------------------------------------------------------------ */
-
 void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
     STORE(&heap->collection, LOAD(&heap->epoch) + 1);
@@ -30,8 +28,6 @@ void collection_weak(struct gc_heap *heap)
     gc_event(heap, FH_GC_EVENT_WEAK, cleared);
     if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
-
-/* ---- the phases ----------------------------------------------------------------------------------------- */
 
 /* A full collection marks with the other value; a minor one with the same, so that what carries it
  * already is not looked at. */
@@ -63,8 +59,8 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
- * it may as well be old garbage. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With
+ * generations it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
     if (heap->options.policy != FH_GC_MARK) return false;
@@ -73,8 +69,8 @@ static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
     return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
 }
 
-/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
- * large as it should be. In a small heap what threads hold blocks for says nothing. */
+/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is
+ * twice as large as it should be. In a small heap what threads hold blocks for says nothing. */
 static bool compact_is_due(struct gc_heap *heap, bool lost)
 {
     enum { LEAST = 8 << 20 };
@@ -116,8 +112,6 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
-
-/* ---- one collection -------------------------------------------------------------------------------------- */
 
 struct request {
     struct gc_heap *heap;
@@ -202,7 +196,8 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
     return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
 }
 
-/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this
+ * time. */
 static void collect_holding(void *data)
 {
     struct request *request = data;
@@ -216,7 +211,8 @@ static void collect_holding(void *data)
     thread_leave(self);
 }
 
-/* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
+/* A heap with a thread that marks is stopped for nothing but to move objects, between two
+ * cycles. */
 FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
                             uint32_t seen)
 {

@@ -1,26 +1,26 @@
 /*
- * Evacuation: at the end of a full collection, while the program still stands and what is marked is all
- * that lives, sparse blocks are emptied into the holes of others.
+ * Evacuation: at the end of a full collection, while the program still stands and what is marked is
+ * all that lives, sparse blocks are emptied into the holes of others.
  *
  *      sweep all --> search what is ambiguous: objects that a word there points into stay
- *                --> choose blocks, sparsest first, as long as the holes of the rest hold what is in them
+ *                --> choose blocks, sparsest first, as many as the holes of the rest can take in
  *                --> copy; the first word of the old object is the new address
  *                --> update each reference to one that moved
  *                --> clear the old mark bytes: the blocks are free
  *
  * An ambiguous word (on a stack, in a register, in static data, in a conservative object) cannot be
- * changed, since it may be a number; so what it points into stays, and also what ends where it points, since
- * a compiler may keep no more of an array than its end. A block with an object that stays is not chosen:
- * emptied but for one object it would not be free.
+ * changed, since it may be a number; so what it points into stays, and also what ends where it
+ * points, since a compiler may keep no more of an array than its end. A block with an object that
+ * stays is not chosen: emptied but for one object it would not be free.
  *
- * Old and new places never share a block, and old mark bytes stay until all references are updated: so an
- * address is old if its block is being emptied, and its object is found there as ever, from its inside
- * too. Objects whose copy finds no room stay as if they were pinned. All tables are there before the
- * first object moves; when they are refused nothing does.
+ * Old and new places never share a block, and old mark bytes stay until all references are updated:
+ * so an address is old if its block is being emptied, and its object is found there as ever, from
+ * its inside too. Objects whose copy finds no room stay as if they were pinned. All tables are
+ * there before the first object moves; when they are refused nothing does.
  *
- * Rejected: copying while marking, as Immix does, which saves the second pass over the heap but has to
- * know what is pinned before marking, and to guess what will be sparse after it; a table of new addresses
- * beside the heap, since the old object has room for its own.
+ * Rejected: copying while marking, as Immix does, which saves the second pass over the heap but has
+ * to know what is pinned before marking, and to guess what will be sparse after it; a table of new
+ * addresses beside the heap, since the old object has room for its own.
  */
 #include <string.h>
 
@@ -146,7 +146,8 @@ static struct gc_block *block_for_small(struct compaction *c)
     return block_take_free(c);
 }
 
-/* Objects of 2 KiB and more to an empty one; else, from the sparse end on, to one with a hole for them. */
+/* Objects of 2 KiB and more to an empty one; else, from the sparse end on, to one with a hole for
+ * them. */
 static struct gc_block *block_for_medium(struct compaction *c, size_t granules)
 {
     size_t start, end;

@@ -1,17 +1,17 @@
 /*
  * Ephemerons: a value that is kept as long as its key is alive by other means.
  *
- * One that marking meets after its key is as good as a reference to its value. One that it meets before waits in a
- * list. When marking is through, the list is hashed by key, and from then on each object that is marked looks for
- * itself there: so a chain of ephemerons costs as much as a list, not its square. The table grows with the list,
- * since a value may hold whole tables of ephemerons.
+ * One that marking meets after its key is as good as a reference to its value. One that it meets
+ * before waits in a list. When marking is through, the list is hashed by key, and from then on each
+ * object that is marked looks for itself there: so a chain of ephemerons costs as much as a list,
+ * not its square. The table grows with the list, since a value may hold whole tables of ephemerons.
  *
- * The table may miss a pair, never invent one: a marker may look while another hashes anew, and markers of threads
- * that assist do not look at all. What was missed is found by going through the list (ephemerons_settle), which is
- * done until it finds nothing.
+ * The table may miss a pair, never invent one: a marker may look while another hashes anew, and
+ * markers of threads that assist do not look at all. What was missed is found by going through the
+ * list (ephemerons_settle), which is done until it finds nothing.
  *
- * A key is never younger than its ephemeron: so a minor collection, which does not look at old ephemerons, finds no
- * key of theirs dead.
+ * A key is never younger than its ephemeron: so a minor collection, which does not look at old
+ * ephemerons, finds no key of theirs dead.
  */
 #include <string.h>
 
@@ -53,7 +53,8 @@ static void *ephemeron_read(struct fh_gc_heap *public, struct fh_gc_ephemeron *e
         uint32_t phase = LOAD(&heap->phase);
         if (phase == PHASE_ARMED || phase == PHASE_MARKING)
             shade(heap, mutator_of(thread, heap), result);
-        /* Broken since the key was looked at? Then the key is dead, and was only on its way to be. */
+        /* Broken since the key was looked at? Then the key is dead, and was only on its way to
+         * be. */
         if (__atomic_load_n(&ephemeron->key, __ATOMIC_ACQUIRE) == 0) result = NULL;
     }
     thread_leave(thread);
@@ -89,8 +90,8 @@ GC_PUBLIC void fh_gc_ephemeron_set_value(struct fh_gc_heap *heap, struct fh_gc_e
     fh_gc_store(heap, &ephemeron->value, value);
 }
 
-/* While a marker hashes anew another may look at a chain that is not made yet, and miss an ephemeron there:
- * ephemerons_settle finds it. */
+/* While a marker hashes anew another may look at a chain that is not made yet, and miss an
+ * ephemeron there: ephemerons_settle finds it. */
 static uint32_t *waiting_chain(struct gc_heap *heap, const void *key)
 {
     const struct vector *chains = &heap->weakness.ephemeron_chains;
@@ -119,8 +120,8 @@ static void chains_clear(struct gc_heap *heap, size_t count)
     __atomic_store_n(&chains->count, count, __ATOMIC_RELEASE);
 }
 
-/* As many chains as there are ephemerons that wait, if there is memory; and each in its own. What is added
- * meanwhile is linked by who adds it, if it looks for keys. The same lock. */
+/* As many chains as there are ephemerons that wait, if there is memory; and each in its own. What
+ * is added meanwhile is linked by who adds it, if it looks for keys. The same lock. */
 static void waiting_hash(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
@@ -156,8 +157,8 @@ static void waiting_add(struct marker *marker, struct waiting *entry)
         waiting_hash(heap);
 }
 
-/* Reached by a marker. Several markers may be here, hence the lock; and while they are, others may mark
- * the key, hence the second look. */
+/* Reached by a marker. Several markers may be here, hence the lock; and while they are, others may
+ * mark the key, hence the second look. */
 void ephemeron_reach(struct marker *marker, void *object)
 {
     struct gc_heap *heap = marker->visitor.heap;
@@ -204,8 +205,8 @@ void ephemerons_hash(struct gc_heap *heap)
     struct marking *marking = heap->marking_state;
     lock_take(&marking->lock); /* threads that assist may be adding to the list */
     waiting_hash(heap);
-    /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. So is everything
-     * if there was no memory for even one chain. */
+    /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. So
+     * is everything if there was no memory for even one chain. */
     unsigned own = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : 1;
     for (unsigned i = 0; i < own; i++)
         marking->marker[i].keyed = heap->weakness.ephemeron_chains.count > 0;

@@ -1,9 +1,10 @@
 /*
  * Finalizers: which objects are due, and the queue from which theirs are run.
  *
- * A finalizable object that is not marked is due. What such objects refer to is marked first: so of two that refer to
- * each other in one direction the referrer is not marked and goes first, the other waits until a later collection; and
- * a cycle waits for ever, unless it is unordered. What is in the queue is a root until its finalizer has been called.
+ * A finalizable object that is not marked is due. What such objects refer to is marked first: so of
+ * two that refer to each other in one direction the referrer is not marked and goes first, the
+ * other waits until a later collection; and a cycle waits for ever, unless it is unordered. What is
+ * in the queue is a root until its finalizer has been called.
  *
  *      | have run | may run                | queued by the cycle that has not ended yet |
  *                 ^ queue_next             ^ queue_visible                       count ^
@@ -53,7 +54,8 @@ GC_PUBLIC int fh_gc_finalizer_cancel(struct fh_gc_heap *public, void *object)
     return found ? 0 : -ENOENT;
 }
 
-/* Up to SOME finalizable objects that may have to be looked at, of the first *left; fewer when there are no more. */
+/* Up to SOME finalizable objects that may have to be looked at, of the first *left; fewer when
+ * there are no more. */
 static size_t finalizers_some(struct gc_heap *heap, size_t *left, void **object)
 {
     const struct vector *finalizers = &heap->weakness.finalizers;
@@ -68,8 +70,8 @@ static size_t finalizers_some(struct gc_heap *heap, size_t *left, void **object)
     return count;
 }
 
-/* What finalizable objects refer to is marked, they themselves are not: so a marked one has a referrer
- * among them, and waits for it. Nobody else can get at those that are not marked. */
+/* What finalizable objects refer to is marked, they themselves are not: so a marked one has a
+ * referrer among them, and waits for it. Nobody else can get at those that are not marked. */
 static void finalizers_mark_below(struct gc_heap *heap)
 {
     struct marker *marker = &heap->marking_state->marker[0];
@@ -85,7 +87,8 @@ static void finalizers_mark_below(struct gc_heap *heap)
     marking_drain(heap);
 }
 
-/* One that is due goes to the queue. Without memory for that it waits for the next collection, and is kept. */
+/* One that is due goes to the queue. Without memory for that it waits for the next collection, and
+ * is kept. */
 static void finalizer_queue(struct gc_heap *heap, const struct finalizer *finalizer)
 {
     struct gc_weakness *weakness = &heap->weakness;
@@ -99,7 +102,8 @@ static void finalizer_queue(struct gc_heap *heap, const struct finalizer *finali
     index_remove(&weakness->finalizer_index, &weakness->finalizers, finalizer->object);
 }
 
-/* Moves those that are due to the queue: unordered ones before finalizers_mark_below, others after. */
+/* Moves those that are due to the queue: unordered ones before finalizers_mark_below, others
+ * after. */
 static void finalizers_queue(struct gc_heap *heap, bool unordered)
 {
     struct vector *finalizers = &heap->weakness.finalizers;

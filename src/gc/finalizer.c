@@ -1,11 +1,12 @@
 /*
- * The thread that runs finalizers, for heaps that ask for one. It is attached like any other thread, and stands SAFE
- * while it waits.
+ * The thread that runs finalizers, for heaps that ask for one. It is attached like any other
+ * thread, and stands SAFE while it waits.
  *
- *      NONE --finalizer_start--> RUNS --fork, in the child--> LOST --finalizer_find--> STARTING --> RUNS
+ *      NONE --finalizer_start--> RUNS --fork--> LOST --finalizer_find--> STARTING --> RUNS
  *
- * In the child of a fork the thread is gone. It is made anew by the first collection there that has something for it,
- * since most children never collect. Who stops the thread waits for who is just making it.
+ * In the child of a fork the thread is gone. It is made anew by the first collection there that has
+ * something for it, since most children never collect. Who stops the thread waits for who is just
+ * making it.
  */
 #include "gc/gc.h"
 #include "os/os.h"

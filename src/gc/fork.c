@@ -1,8 +1,9 @@
 /*
- * Fork in a threaded program. The child has one thread; whatever others were in the middle of must not
- * matter to it. So no cycle goes on during a fork (it waits for the end of one), no lock is held by
- * anybody else, and what other threads had of the heap is given up in the child: their holes, which the
- * next sweep finds again, and their remembered slots, which the next collection gets.
+ * Fork in a threaded program. The child has one thread; whatever others were in the middle of must
+ * not matter to it. So no cycle goes on during a fork (it waits for the end of one), no lock is
+ * held by anybody else, and what other threads had of the heap is given up in the child: their
+ * holes, which the next sweep finds again, and their remembered slots, which the next collection
+ * gets.
  */
 #include "gc/mark.h"
 #include "os/os.h"

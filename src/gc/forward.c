@@ -1,6 +1,7 @@
 /*
- * References to objects that have moved. The first word of the old object is where the new one is, and old mark bytes
- * are still there: so an address is old if its block is being emptied, and its object is found from its inside too.
+ * References to objects that have moved. The first word of the old object is where the new one is,
+ * and old mark bytes are still there: so an address is old if its block is being emptied, and its
+ * object is found from its inside too.
  *
  * Ambiguous words need no look: what they refer to has stayed.
  */

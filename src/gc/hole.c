@@ -1,16 +1,17 @@
 /*
  * Holes: the room that a thread bumps through.
  *
- * A thread goes through the holes of its current block, first to last. The context's limit is not the hole's end but a
- * window of it, which is zeroed ahead: so zeros are fresh in the cache when the object is written. An object of 2 KiB
- * and more that does not fit the hole at hand goes to a block that was empty (Immix's overflow block), so that it does
- * not cost the hole; and when no block is empty any more, to a hole that is found for it.
+ * A thread goes through the holes of its current block, first to last. The context's limit is not
+ * the hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when
+ * the object is written. An object of 2 KiB and more that does not fit the hole at hand goes to a
+ * block that was empty (Immix's overflow block), so that it does not cost the hole; and when no
+ * block is empty any more, to a hole that is found for it.
  *
  *      | used | made since hole_start | zeroed ..| not zeroed yet | used |
  *             ^ hole_start            ^ cursor   ^ limit          ^ hole_end
  *
- * What a thread has used of a hole is counted when it leaves it. All of this is the thread's own; others look at it
- * while it stands (mutator.c).
+ * What a thread has used of a hole is counted when it leaves it. All of this is the thread's own;
+ * others look at it while it stands (mutator.c).
  */
 #include <string.h>
 
@@ -55,6 +56,7 @@ static bool hole_extend(struct gc_heap *heap, struct mutator *mutator,
                         struct fh_gc_context *context, size_t size)
 {
     uintptr_t limit = context_limit(mutator, context), need = context->cursor + size;
+    ASSERT(limit); /* there is a hole */
     if (need > mutator->hole_end) return false;
     uintptr_t window = base_min(mutator->hole_end, base_max(need, limit + ZERO_WINDOW));
     if (!mutator->hole_zero) memset((void *)limit, 0, window - limit);
@@ -117,7 +119,8 @@ void medium_leave(struct gc_heap *heap, struct mutator *mutator)
     mutator->medium = mutator->medium_end = 0;
 }
 
-/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is neither. */
+/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is
+ * neither. */
 static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t size,
                         size_t alignment)
 {

@@ -12,7 +12,8 @@ FH_INLINE uintptr_t context_limit(const struct mutator *mutator,
     return mutator->stress_limit ? mutator->stress_limit : context->limit;
 }
 
-/* Room for so many bytes, whole granules, that read as zeros; NULL when the heap has none. The thread is busy. */
+/* Room for so many bytes, whole granules, that read as zeros; NULL when the heap has none. The
+ * thread is busy. */
 void *hole_take_slow(struct gc_heap *heap, struct gc_thread *thread, size_t size);
 void *hole_take_aligned(struct gc_heap *heap, struct gc_thread *thread, size_t size,
                         size_t alignment);

@@ -1,14 +1,14 @@
 /*
- * Large objects: above 64 KiB, a span each. Their state is the mark byte of their first granule, as with
- * all objects, so the marker asks no question; they never move, and go back to the arena as soon as a
- * collection has found them dead.
+ * Large objects: above 64 KiB, a span each. Their state is the mark byte of their first granule, as
+ * with all objects, so the marker asks no question; they never move, and go back to the arena as
+ * soon as a collection has found them dead.
  */
 #include <string.h>
 
 #include "gc/gc.h"
 
-/* The heap's share of the limit is taken before there is memory for it: threads that allocate at the same time do
- * not pass it together. */
+/* The heap's share of the limit is taken before there is memory for it: threads that allocate at
+ * the same time do not pass it together. */
 static bool room_reserve(struct gc_heap *heap, size_t slices)
 {
     enum fh_gc_why why;
@@ -57,8 +57,9 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
     return entry != NULL;
 }
 
-/* So many slices that read as zeros; NULL. The thread may be stopped while it zeroes them, as it holds nothing and
- * nobody knows of them yet: a gigabyte takes longer than others should wait. Not busy. */
+/* So many slices that read as zeros; NULL. The thread may be stopped while it zeroes them, as it
+ * holds nothing and nobody knows of them yet: a gigabyte takes longer than others should wait. Not
+ * busy. */
 static struct span *gc_large_span(struct gc_thread *thread, size_t slices, size_t size)
 {
     thread_enter(thread);

@@ -1,9 +1,11 @@
 /*
- * Disappearing links: slots outside of what is traced, in memory of malloc or in leaf objects, which are set to NULL
- * when their target is dead. They are found by the slot's address through an index (gc/index.h).
+ * Disappearing links: slots outside of what is traced, in memory of malloc or in leaf objects,
+ * which are set to NULL when their target is dead. They are found by the slot's address through an
+ * index (gc/index.h).
  *
- * The heap knows each link's target by itself, complemented, since the slot may hold it in a form of the program's
- * own. It writes NULL into a slot, and the new address when the target has moved, and reads it for nothing else.
+ * The heap knows each link's target by itself, complemented, since the slot may hold it in a form
+ * of the program's own. It writes NULL into a slot, and the new address when the target has moved,
+ * and reads it for nothing else.
  */
 #include "gc/weak.h"
 

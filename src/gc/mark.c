@@ -5,28 +5,30 @@
  *                  --> marker_process      any other candidate
  *                  --> marker_long         a part of a long object
  *
- * Everything that runs for each object is here, in one unit, so that it is compiled into two functions. A marker
- * writes to nothing that is shared but mark bytes: two may mark an object at once, and then both scan it, which is
- * harmless and rare.
+ * Everything that runs for each object is here, in one unit, so that it is compiled into two
+ * functions. A marker writes to nothing that is shared but mark bytes: two may mark an object at
+ * once, and then both scan it, which is harmless and rare.
  *
- * Rejected: an atomic exchange of the mark byte, which costs more than scanning the few twice; marking an object when it
- * is pushed, not when it is popped, which touches its byte before it has come into the cache.
+ * Rejected: an atomic exchange of the mark byte, which costs more than scanning the few twice;
+ * marking an object when it is pushed, not when it is popped, which touches its byte before it has
+ * come into the cache.
  */
 #include "gc/mark.h"
 
 #include "gc/search.h"
 #include "os/os.h"
 
-/* Of what is no object there is nothing to mark. An object that is younger than the snapshot is not marked, and need
- * not be. */
+/* Of what is no object there is nothing to mark. An object that is younger than the snapshot is not
+ * marked, and need not be. */
 static bool is_marked(const struct gc_heap *heap, uintptr_t word)
 {
     uint8_t *meta = object_find(heap, word);
     return meta == NULL || (meta_load(meta) & META_STATE) == heap->mark;
 }
 
-/* There is no more memory: what this marker has is worked off on the spot, though not if it is being worked off
- * already. False: the candidate at hand is dropped, to be found again by marking_repair. */
+/* There is no more memory: what this marker has is worked off on the spot, though not if it is
+ * being worked off already. False: the candidate at hand is dropped, to be found again by
+ * marking_repair. */
 static FH_NOINLINE bool marker_make_room(struct marker *marker, uintptr_t word)
 {
     if (marker_chunk_full(marker)) return true;
@@ -152,7 +154,8 @@ FH_NOINLINE void marker_scan(struct marker *marker, const struct type *type, uin
     }
 }
 
-/* The start of the object of this heap that a candidate points into, when its own byte has no state. */
+/* The start of the object of this heap that a candidate points into, when its own byte has no
+ * state. */
 static FH_NOINLINE uint8_t *candidate_find(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = object_find(marker->visitor.heap, word);
@@ -172,7 +175,8 @@ static void tally(struct marker *marker, uint64_t objects, uint64_t bytes)
     __atomic_store_n(&marker->bytes, marker->bytes + bytes, __ATOMIC_RELAXED);
 }
 
-/* The mark byte of the object of this heap that a word refers to, if it has to be marked; NULL if not. */
+/* The mark byte of the object of this heap that a word refers to, if it has to be marked; NULL if
+ * not. */
 FH_INLINE uint8_t *candidate_meta(struct marker *marker, uintptr_t word)
 {
     uint8_t *meta = meta_of((void *)word);
@@ -222,11 +226,11 @@ FH_INLINE size_t short_granules(const uint8_t *meta)
     return 0;
 }
 
-/* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is empty. All that
- * is common stays in registers; what is not, candidates that are no plain objects of this heap, types with more
- * than a bitmap, a chunk that is nearly full, goes to marker_process. References are written to the stack
- * whether they are any or not, and the top moves on if they are: whether a tree's node is a leaf cannot be
- * predicted. */
+/* The loop that marking is: works on the chunk at hand for about `most` candidates, or until it is
+ * empty. All that is common stays in registers; what is not, candidates that are no plain objects
+ * of this heap, types with more than a bitmap, a chunk that is nearly full, goes to marker_process.
+ * References are written to the stack whether they are any or not, and the top moves on if they
+ * are: whether a tree's node is a leaf cannot be predicted. */
 static size_t marker_run_chunk(struct marker *marker, size_t most)
 {
     struct chunk *chunk = marker->chunk;
@@ -290,8 +294,8 @@ static bool marker_next_slice(struct marker *marker)
     return true;
 }
 
-/* Works on what this marker has, and what the pool has, up to about `most` candidates; false when there
- * is nothing left. */
+/* Works on what this marker has, and what the pool has, up to about `most` candidates; false when
+ * there is nothing left. */
 bool marker_work(struct marker *marker, size_t most)
 {
     enum { LOOK = 256 };

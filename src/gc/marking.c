@@ -1,18 +1,20 @@
 /*
- * A marking from its beginning to its end: who takes part, when nothing is left, what is done when memory was refused.
+ * A marking from its beginning to its end: who takes part, when nothing is left, what is done when
+ * memory was refused.
  *
- * While the program stands, markers 1 and up are helpers: threads that are made at the first collection, serve all
- * heaps and sleep in between. Who runs out of work waits for the bell, which rings when the pool gets a chunk; when all
- * are idle and the pool is empty, marking is done. While the program runs, marker 0 is the collector's, and the others
- * are borrowed by who helps (assist.c).
+ * While the program stands, markers 1 and up are helpers: threads that are made at the first
+ * collection, serve all heaps and sleep in between. Who runs out of work waits for the bell, which
+ * rings when the pool gets a chunk; when all are idle and the pool is empty, marking is done. While
+ * the program runs, marker 0 is the collector's, and the others are borrowed by who helps
+ * (assist.c).
  */
 #include <string.h>
 
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* Threads that mark beside the collecting one, for all heaps; made at the first collection and asleep in
- * between. Holds: the world lock, for all but `job`. */
+/* Threads that mark beside the collecting one, for all heaps; made at the first collection and
+ * asleep in between. Holds: the world lock, for all but `job`. */
 static struct {
     _Atomic uint32_t job;  /* rises with each job */
     _Atomic uint32_t left; /* helpers that have not finished it */
@@ -193,8 +195,8 @@ static void marking_drain_once(struct gc_heap *heap)
     for (uint32_t left; (left = LOAD_ACQUIRE(&helpers.left));) os_wait_long(&helpers.left, left);
 }
 
-/* Each round marks at least whatever an object refers to that was marked before the round: so there is an end,
- * and an array of any length takes one. */
+/* Each round marks at least whatever an object refers to that was marked before the round: so there
+ * is an end, and an array of any length takes one. */
 void marking_repair(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;

@@ -1,9 +1,10 @@
 /*
- * A thread's part of a heap, as collections see it: what it has made, which blocks it holds, when it begins and ends.
+ * A thread's part of a heap, as collections see it: what it has made, which blocks it holds, when
+ * it begins and ends.
  *
- * The granules that a thread may still allocate in are told to the block (`busy`) while somebody looks: so a sweep or a
- * walk passes over them. They begin at `mutator_made`, which is not always the cursor, as a thread may stand in the
- * middle of the inline path.
+ * The granules that a thread may still allocate in are told to the block (`busy`) while somebody
+ * looks: so a sweep or a walk passes over them. They begin at `mutator_made`, which is not always
+ * the cursor, as a thread may stand in the middle of the inline path.
  */
 #include <string.h>
 
@@ -31,8 +32,8 @@ static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
     block->busy_to = (uint16_t)((to - start) >> GC_SHIFT);
 }
 
-/* A thread may stand with the bytes of an object at its cursor written, and the step of the cursor to come:
- * freehold/gc.h. Then the object is made. */
+/* A thread may stand with the bytes of an object at its cursor written, and the step of the cursor
+ * to come: freehold/gc.h. Then the object is made. */
 uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context)
 {
     uintptr_t cursor = context->cursor;
@@ -67,7 +68,8 @@ void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread)
         if (block[i]) gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
 }
 
-/* Its own map stays: what was in use when it took the block is spared, though some of it was freed. */
+/* Its own map stays: what was in use when it took the block is spared, though some of it was
+ * freed. */
 void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
@@ -112,7 +114,8 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     }
 }
 
-/* Its blocks may hold an object half made, its log an entry half written, or one less than log bits are clear. */
+/* Its blocks may hold an object half made, its log an entry half written, or one less than log bits
+ * are clear. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
 {
     struct mutator *mutator = mutator_of(thread, heap);

@@ -1,17 +1,18 @@
 /*
- * Roots: where marking begins. Stacks and registers of attached threads and static data (modules.c) are searched
- * word by word; what programs register, handles and shadow stacks are exact.
+ * Roots: where marking begins. Stacks and registers of attached threads and static data (modules.c)
+ * are searched word by word; what programs register, handles and shadow stacks are exact.
  *
- * While a cycle takes its snapshot the lists change: they are gone through from the end, so that what a removal
- * moves down has been visited, a part at a time with heap->lock; and what is added is shaded by who adds it. The
- * memory of a root is not read any more when fh_gc_root_remove has returned.
+ * While a cycle takes its snapshot the lists change: they are gone through from the end, so that
+ * what a removal moves down has been visited, a part at a time with heap->lock; and what is added
+ * is shaded by who adds it. The memory of a root is not read any more when fh_gc_root_remove has
+ * returned.
  */
 #include <string.h>
 
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- threads ------------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void visit_frames(struct fh_gc_visitor *visitor, struct fh_gc_frame *frame)
 {
@@ -57,7 +58,7 @@ void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor)
     visit_words(visitor, thread->tls_low, thread->tls_high);
 }
 
-/* ---- registered ------------------------------------------------------------------------------------------ */
+/* ---- registered ------------------------------------------------------------------------------ */
 
 struct fh_gc_handle {
     void *object; /* free: the next free one */
@@ -69,8 +70,9 @@ struct pin {
     size_t count;
 };
 
-/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. It ends between two
- * words also where the root does not begin at a multiple of eight: a word that is in no part whole is lost. */
+/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. It ends
+ * between two words also where the root does not begin at a multiple of eight: a word that is in no
+ * part whole is lost. */
 static uintptr_t root_visit_part(const struct root_range *root, struct fh_gc_visitor *visitor,
                                  uintptr_t offset)
 {
@@ -175,8 +177,9 @@ static bool roots_matter(const struct gc_heap *heap)
     return phase == PHASE_ARMED || phase == PHASE_MARKING;
 }
 
-/* A root that comes while a snapshot is taken may come too late to be visited; and what one that goes refers to
- * may be on a stack that was searched already, if it was the stack of a coroutine. */
+/* A root that comes while a snapshot is taken may come too late to be visited; and what one that
+ * goes refers to may be on a stack that was searched already, if it was the stack of a
+ * coroutine. */
 static void root_shade(struct gc_heap *heap, struct gc_thread *thread,
                        const struct root_range *root)
 {
@@ -243,7 +246,7 @@ GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
     return result;
 }
 
-/* ---- handles ------------------------------------------------------------------------------------------------ */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 GC_PUBLIC struct fh_gc_handle *fh_gc_handle_new(struct fh_gc_heap *public, void *object)
 {
@@ -295,7 +298,7 @@ GC_PUBLIC void fh_gc_handle_free(struct fh_gc_handle *handle)
     thread_leave(thread);
 }
 
-/* ---- pins ------------------------------------------------------------------------------------------------------ */
+/* ---- pins ------------------------------------------------------------------------------------ */
 
 GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
 {

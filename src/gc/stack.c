@@ -1,12 +1,14 @@
 /*
- * The mark stack: chunks of candidates, of which each marker has one at hand, and a pool that all share.
+ * The mark stack: chunks of candidates, of which each marker has one at hand, and a pool that all
+ * share.
  *
- * A chunk is a page. A marker fills and empties its own without asking anybody; only a full one goes to the pool, and
- * an empty one is exchanged for one from there. Memory for chunks is reserved with the heap and committed as it is
- * needed, never given back.
+ * A chunk is a page. A marker fills and empties its own without asking anybody; only a full one
+ * goes to the pool, and an empty one is exchanged for one from there. Memory for chunks is reserved
+ * with the heap and committed as it is needed, never given back.
  *
- * When memory is refused, who pushes works off what it has, if that is allowed where it is, or drops the candidate and
- * notes it (`overflow`): then all that is marked is scanned again (marking_repair). So a stack of any size will do.
+ * When memory is refused, who pushes works off what it has, if that is allowed where it is, or
+ * drops the candidate and notes it (`overflow`): then all that is marked is scanned again
+ * (marking_repair). So a stack of any size will do.
  */
 #include <string.h>
 
@@ -96,8 +98,8 @@ FH_NOINLINE void marker_share(struct marker *marker)
     os_wake(&marking->bell);
 }
 
-/* What threads overwrote between the last round of a cycle and its end is of no interest any more: as a
- * candidate it would keep garbage. Threads stand, between cycles. */
+/* What threads overwrote between the last round of a cycle and its end is of no interest any more:
+ * as a candidate it would keep garbage. Threads stand, between cycles. */
 void pool_drop(struct marking *marking)
 {
     while (marking->pool) {
@@ -136,8 +138,8 @@ void marker_give_all(struct marker *marker)
     while (marker->chunk && marker->chunk->count && fixed) marker_work(marker, SIZE_MAX);
 }
 
-/* The threads' buffers could not be passed on: each object is marked by this thread itself, with what it
- * refers to left to the pass over marked objects that an overflow brings. */
+/* The threads' buffers could not be passed on: each object is marked by this thread itself, with
+ * what it refers to left to the pass over marked objects that an overflow brings. */
 static void shade_directly(struct gc_heap *heap, struct mutator *mutator)
 {
     for (uint32_t i = 0; i < mutator->log_count; i++) {

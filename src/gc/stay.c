@@ -1,9 +1,11 @@
 /*
- * What stays where it is when objects move: whatever a word may refer to that cannot be changed, since it may be a number.
+ * What stays where it is when objects move: whatever a word may refer to that cannot be changed,
+ * since it may be a number.
  *
- * Such words are on stacks, in registers, in static data and registered ranges, and in objects that are searched
- * conservatively. They keep what they point into, and also what ends where they point, since a compiler may keep no
- * more of an array than its end. Pins and types that ask for it keep too.
+ * Such words are on stacks, in registers, in static data and registered ranges, and in objects that
+ * are searched conservatively. They keep what they point into, and also what ends where they point,
+ * since a compiler may keep no more of an array than its end. Pins and types that ask for it keep
+ * too.
  */
 #include "gc/compact.h"
 

@@ -7,13 +7,14 @@
  *         +-----------------------+ +------------------------------+
  *           safe_leave, not wanted              world_go
  *
- * A SAFE thread has published where its stack and registers are. It comes there at a safepoint, around a call that
- * waits (fh_gc_blocking, the world lock), or in the handler of FH_GC_SIGNAL. Inside a slow path (`busy`) the handler
- * does nothing, since `wanted` is seen at the end of it: so a thread that stands is never inside the collector, and
- * holds none of its locks. It may be anywhere else, in malloc too.
+ * A SAFE thread has published where its stack and registers are. It comes there at a safepoint,
+ * around a call that waits (fh_gc_blocking, the world lock), or in the handler of FH_GC_SIGNAL.
+ * Inside a slow path (`busy`) the handler does nothing, since `wanted` is seen at the end of it: so
+ * a thread that stands is never inside the collector, and holds none of its locks. It may be
+ * anywhere else, in malloc too.
  *
- * Rejected: stopping in slow paths, with every list in a state that a collection can bear; a pipe or
- * semaphore for the handler to wait on (the state word is a futex already).
+ * Rejected: stopping in slow paths, with every list in a state that a collection can bear; a pipe
+ * or semaphore for the handler to wait on (the state word is a futex already).
  */
 #include <string.h>
 
@@ -60,8 +61,9 @@ void safe_leave(struct gc_thread *thread)
     pause_end(thread);
 }
 
-/* The stack as of here, with registers of callers that this function and the one before it have pushed: their
- * frames may be gone while the thread is still SAFE (fh_gc_blocking_begin), or walks (still_begin). */
+/* The stack as of here, with registers of callers that this function and the one before it have
+ * pushed: their frames may be gone while the thread is still SAFE (fh_gc_blocking_begin), or walks
+ * (still_begin). */
 __attribute__((no_sanitize("address", "thread"))) FH_NOINLINE void thread_publish(
     struct gc_thread *thread)
 {
@@ -122,11 +124,11 @@ FH_NOINLINE void thread_safepoint(struct gc_thread *thread)
     errno = error;
 }
 
-/* Publishes what a signal has interrupted. The frame of the signal is searched too: in it are the vector
- * registers, through which compilers pass pairs of pointers. On an alternate stack there may be frames of
- * the program's own handlers as well, and in these the registers of what they have interrupted. The registers as of
- * here are for the case that somebody between the kernel and us kept the signal back, and its context is of an earlier
- * moment (the thread sanitizer). */
+/* Publishes what a signal has interrupted. The frame of the signal is searched too: in it are the
+ * vector registers, through which compilers pass pairs of pointers. On an alternate stack there may
+ * be frames of the program's own handlers as well, and in these the registers of what they have
+ * interrupted. The registers as of here are for the case that somebody between the kernel and us
+ * kept the signal back, and its context is of an earlier moment (the thread sanitizer). */
 static FH_NOINLINE void interrupted_publish(struct gc_thread *thread, const void *context)
 {
     uintptr_t pointer, low, high;

@@ -1,5 +1,6 @@
 /*
- * thread: how a thread comes to stand, as thread.c and world.c share it. gc/gc.h has what others use.
+ * thread: how a thread comes to stand, as thread.c and world.c share it. gc/gc.h has what others
+ * use.
  */
 #ifndef GC_THREAD_H
 #define GC_THREAD_H
@@ -16,7 +17,8 @@ struct world_action {
 };
 extern struct world_action world_action;
 
-/* Counts threads that came to stand, or have done what they were asked; who waits for them sleeps on it. */
+/* Counts threads that came to stand, or have done what they were asked; who waits for them sleeps
+ * on it. */
 extern _Atomic uint32_t safe_bell;
 void safe_bell_ring(void);
 
@@ -26,7 +28,8 @@ void safe_enter(struct gc_thread *thread);
 /* The thread runs again, as soon as nobody stops or holds it. */
 void safe_leave(struct gc_thread *thread);
 
-/* It is not attached, or inside fh_gc_blocking, where it may fork: it holds nobody up, and stays as it is. */
+/* It is not attached, or inside fh_gc_blocking, where it may fork: it holds nobody up, and stays as
+ * it is. */
 bool thread_stands_apart(const struct gc_thread *self);
 
 /* The handler of FH_GC_SIGNAL. */

@@ -1,7 +1,7 @@
 /*
- * Transform: every exact reference to an object becomes one to another, while the program stands. First
- * everything ambiguous is searched; a reference there cannot be told from a number, so then nothing is
- * changed at all.
+ * Transform: every exact reference to an object becomes one to another, while the program stands.
+ * First everything ambiguous is searched; a reference there cannot be told from a number, so then
+ * nothing is changed at all.
  */
 #include "gc/mark.h"
 

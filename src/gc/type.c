@@ -1,13 +1,13 @@
 /*
  * Types: a number for each, from which the marker finds what it has to follow.
  *
- * What a program declares is copied, since it lies in a library that may be unloaded while objects of the type are
- * still there, garbage or not.
+ * What a program declares is copied, since it lies in a library that may be unloaded while objects
+ * of the type are still there, garbage or not.
  *
- * Objects of one granule have their own numbers, since their one byte has room for five bits. Types of
- * equal name and layout, from a header included twice or a library loaded again, share a number. A
- * number is never given back: an object may still carry it. When they run out a type keeps the number
- * of conservative objects, which is always right, if slower.
+ * Objects of one granule have their own numbers, since their one byte has room for five bits. Types
+ * of equal name and layout, from a header included twice or a library loaded again, share a number.
+ * A number is never given back: an object may still carry it. When they run out a type keeps the
+ * number of conservative objects, which is always right, if slower.
  */
 #include <string.h>
 
@@ -218,8 +218,8 @@ void types_init(void)
     lock_give(&type_lock);
 }
 
-/* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
- * it has a number in both tables, that of the small ones in the upper half of `id`. */
+/* A type of variable size may have objects of one granule too, and one of one granule has fenced
+ * objects: so it has a number in both tables, that of the small ones in the upper half of `id`. */
 GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
 {
     if (__atomic_load_n(&type->id, __ATOMIC_ACQUIRE)) return 0;

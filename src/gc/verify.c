@@ -1,7 +1,7 @@
 /*
- * Verification: the whole heap read while the program stands, every invariant of the mark bytes, and
- * every exact reference followed. What it finds ends the program if a collection asked, since nothing
- * that follows could be trusted.
+ * Verification: the whole heap read while the program stands, every invariant of the mark bytes,
+ * and every exact reference followed. What it finds ends the program if a collection asked, since
+ * nothing that follows could be trusted.
  */
 #include <string.h>
 
@@ -27,7 +27,8 @@ static void wrong(struct verification *v, const void *object, const char *what, 
     text_char(&v->what, 0);
 }
 
-/* A reference to an address in a block of the heap at which no object is: it was freed, or never made. */
+/* A reference to an address in a block of the heap at which no object is: it was freed, or never
+ * made. */
 static void verify_slot(struct fh_gc_visitor *visitor, void **slot)
 {
     struct verification *v = (struct verification *)visitor;

@@ -1,6 +1,7 @@
 /*
- * Visiting: the references of an object for whoever asks, and the functions that trace functions of programs call.
- * Slower than the tracer and knows nothing of marks; walks, verification, evacuation and transformation stand on it.
+ * Visiting: the references of an object for whoever asks, and the functions that trace functions of
+ * programs call. Slower than the tracer and knows nothing of marks; walks, verification, evacuation
+ * and transformation stand on it.
  */
 #include "gc/mark.h"
 

@@ -1,13 +1,11 @@
 /*
- * Looking at the whole heap while the program stands: walks over objects, references and roots, and the
- * path that keeps an object alive.
+ * Looking at the whole heap while the program stands: walks over objects, references and roots, and
+ * the path that keeps an object alive.
  */
 #include <string.h>
 
 #include "base/format.h"
 #include "gc/mark.h"
-
-/* ---- standing still -------------------------------------------------------------------------------------- */
 
 struct still {
     struct gc_heap *heap;
@@ -78,8 +76,6 @@ GC_PUBLIC int fh_gc_verify(struct fh_gc_heap *heap)
     if (!check.good) gc_say(check.what);
     return check.good ? 0 : -EINVAL;
 }
-
-/* ---- walks ------------------------------------------------------------------------------------------------- */
 
 struct walk {
     fh_gc_walk_fn *function;

@@ -6,11 +6,12 @@
  *                 --> finalizable objects that are not marked are queued, referrers first, and kept
  *                 --> dead weak references leave the lists
  *
- * A weak reference is an object of two words; the heap has a list of all. While a cycle goes on, who reads one makes
- * its target grey; when the cycle is about to end, readers wait until it is known which targets are dead.
+ * A weak reference is an object of two words; the heap has a list of all. While a cycle goes on,
+ * who reads one makes its target grey; when the cycle is about to end, readers wait until it is
+ * known which targets are dead.
  *
- * Rejected: clearing weak references after finalizers have run, as Java does with phantoms: a program could then see
- * through them an object that its finalizer has taken apart.
+ * Rejected: clearing weak references after finalizers have run, as Java does with phantoms: a
+ * program could then see through them an object that its finalizer has taken apart.
  */
 #include <string.h>
 
@@ -127,8 +128,9 @@ static void ephemerons_settle_all(struct gc_heap *heap)
     while (ephemerons_settle(heap)) marking_drain(heap);
 }
 
-/* In a cycle the ephemerons have been settled before (cycle_settle): from here on nothing is marked that a
- * thread could reach. So those whose keys are dead are broken before finalizers bring keys back. */
+/* In a cycle the ephemerons have been settled before (cycle_settle): from here on nothing is marked
+ * that a thread could reach. So those whose keys are dead are broken before finalizers bring keys
+ * back. */
 void weak_process(struct gc_heap *heap)
 {
     if (LOAD(&heap->phase) == PHASE_IDLE) ephemerons_hash(heap);

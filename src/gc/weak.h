@@ -6,8 +6,9 @@
  *      ephemeron.c   values that live as long as their keys
  *      finalize.c    what is told that it is garbage
  *
- * The lists are gone through a few entries at a time, while the program adds to them. One that entries are removed
- * from is gone through from its end: the last entry, which takes the place of one removed, has been seen.
+ * The lists are gone through a few entries at a time, while the program adds to them. One that
+ * entries are removed from is gone through from its end: the last entry, which takes the place of
+ * one removed, has been seen.
  */
 #ifndef GC_WEAK_H
 #define GC_WEAK_H

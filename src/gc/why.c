@@ -1,7 +1,8 @@
 /*
- * Why is this object alive: a search through the heap, breadth first from the roots, that remembers by
- * which reference each object was met. It marks with the bits of a table of its own, one entry for each
- * object met, in memory that is given back afterwards; so it can be asked in any program at any time.
+ * Why is this object alive: a search through the heap, breadth first from the roots, that remembers
+ * by which reference each object was met. It marks with the bits of a table of its own, one entry
+ * for each object met, in memory that is given back afterwards; so it can be asked in any program
+ * at any time.
  */
 #include <string.h>
 

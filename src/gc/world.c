@@ -1,12 +1,15 @@
 /*
- * All threads: the lock under which they are stopped, how all of them are, and how each is asked for one thing.
+ * All threads: the lock under which they are stopped, how all of them are, and how each is asked
+ * for one thing.
  *
- * A stop wants every thread to stand at once. A handshake has each do one thing in its own time, or does it for those
- * that are SAFE, and no thread waits for another. Both write `wanted` before they look at a thread's state, and a thread
- * publishes its state before it looks at `wanted`: one of the two sees the other. Who was busy when the signal came looks
- * at the end of its slow path; and signals are repeated, as one may come in the last instruction of one.
+ * A stop wants every thread to stand at once. A handshake has each do one thing in its own time, or
+ * does it for those that are SAFE, and no thread waits for another. Both write `wanted` before they
+ * look at a thread's state, and a thread publishes its state before it looks at `wanted`: one of
+ * the two sees the other. Who was busy when the signal came looks at the end of its slow path; and
+ * signals are repeated, as one may come in the last instruction of one.
  *
- * docs/gc-protocol.md numbers what has to hold here (H1 to H4), and tests/protocol/handshake.pml checks it.
+ * docs/gc-protocol.md numbers what has to hold here (H1 to H4), and tests/protocol/handshake.pml
+ * checks it.
  */
 #include "gc/thread.h"
 #include "os/os.h"
