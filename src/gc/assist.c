@@ -65,9 +65,9 @@ void background_start(struct gc_heap *heap)
     unsigned wanted = heap->options.markers ? heap->options.markers : os_processors();
     wanted = (unsigned)base_min(wanted - 1, BACKGROUND_MARKERS);
     heap->background_count = 0;
-    while (heap->background_count < wanted &&
-           os_thread_start(&heap->background[heap->background_count], background_main, heap,
-                           256 * KIB))
+    while (
+        heap->background_count < wanted &&
+        thread_start(&heap->background[heap->background_count], background_main, heap, 256 * KIB))
         heap->background_count++;
 }
 

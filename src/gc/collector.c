@@ -42,18 +42,24 @@ void collector_fork_child(struct gc_heap *heap)
     STORE(&heap->marking_state->borrowed, 0); /* by who has just seen that there is no cycle */
     STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
     STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
-    heap->collector_lost = true;
+    STORE(&heap->collector_state, COLLECTOR_LOST);
 }
 
 /* In the child of a fork it is made anew; false when that is refused: who would have waited for a
- * cycle stops the world instead, from then on. Not busy. */
+ * cycle stops the world instead, from then on. Not under the world lock: see helpers_start. Not
+ * busy. */
 bool collector_find(struct gc_heap *heap)
 {
-    if (LIKELY(!LOAD(&heap->collector_lost))) return heap->has_collector;
-    world_take();
-    if (LOAD(&heap->collector_lost)) collector_start(heap);
-    STORE_RELEASE(&heap->collector_lost, false);
-    world_give();
+    for (uint32_t state; UNLIKELY(state = LOAD_ACQUIRE(&heap->collector_state));) {
+        if (state == COLLECTOR_STARTING) {
+            thread_wait(&heap->collector_state, COLLECTOR_STARTING);
+        } else if (atomic_compare_exchange_strong(&heap->collector_state, &state,
+                                                  COLLECTOR_STARTING)) {
+            collector_start(heap);
+            STORE_RELEASE(&heap->collector_state, COLLECTOR_HERE);
+            os_wake(&heap->collector_state);
+        }
+    }
     return heap->has_collector;
 }
 
@@ -114,7 +120,7 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    bool started = os_thread_start(&heap->collector, collector_main, heap, 512 * KIB);
+    bool started = thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
     if (started) background_start(heap);
     return started;
@@ -123,7 +129,7 @@ bool collector_start(struct gc_heap *heap)
 void collector_stop(struct gc_heap *heap)
 {
     if (!heap->has_collector) return;
-    bool lost = LOAD(&heap->collector_lost);
+    bool lost = LOAD(&heap->collector_state) == COLLECTOR_LOST;
     heap->has_collector = false;
     if (lost) return;
     STORE_RELEASE(&heap->cycle_quit, true);

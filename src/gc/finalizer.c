@@ -30,7 +30,7 @@ static void *finalizer_main(void *argument)
 
 static bool finalizer_make(struct gc_heap *heap, enum finalizer_state refused)
 {
-    bool started = os_thread_start(&heap->finalizer, finalizer_main, heap, 8 * MIB);
+    bool started = thread_start(&heap->finalizer, finalizer_main, heap, 8 * MIB);
     STORE_RELEASE(&heap->finalizer_state, started ? FINALIZER_RUNS : refused);
     return started;
 }

@@ -316,6 +316,10 @@ void handshake(struct gc_heap *heap, handshake_fn *action);
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
 void thread_wait_end(pthread_t other);
 
+/* os_thread_start, SAFE meanwhile: it waits for a lock of the linker's with all signals blocked, and
+ * who has that may wait for us to stand. Not busy, and without the world lock. */
+bool thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size);
+
 /* ---- heaps ----------------------------------------------------------------------------------- */
 
 struct root_range {
@@ -392,7 +396,7 @@ struct gc_heap {
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost;              /* in a fork */
+    _Atomic uint32_t collector_state;         /* enum collector_state */
     pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
     unsigned background_count;
     _Atomic uint32_t background_bell;
@@ -730,6 +734,7 @@ void finalizer_fork_child(struct gc_heap *heap);
 void finalizer_find(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
+enum collector_state { COLLECTOR_HERE, COLLECTOR_LOST, COLLECTOR_STARTING }; /* by a fork */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
 bool collector_find(struct gc_heap *heap);

@@ -14,14 +14,16 @@
 #include "os/os.h"
 
 /* Threads that mark beside the collecting one, for all heaps; made at the first collection and
- * asleep in between. Holds: the world lock, for all but `job`. */
+ * asleep in between. The world lock's, but for `starting`, and what is looked at without it. */
 static struct {
     _Atomic uint32_t job;  /* rises with each job */
     _Atomic uint32_t left; /* helpers that have not finished it */
     struct gc_heap *heap;
-    _Atomic unsigned count; /* looked at without the lock, too */
+    _Atomic uint32_t count; /* those that may be given jobs */
     unsigned wanted;
-    bool refused;
+    uint32_t seen[MARKERS]; /* of each, the last job that was given before it was counted */
+    _Atomic bool starting;  /* somebody makes more */
+    bool refused;           /* by the system, once; whose is `starting` */
 } helpers;
 
 /* Works until all markers have nothing left. */
@@ -49,11 +51,13 @@ static void marker_run(struct marker *marker)
     }
 }
 
-/* The argument: its number, and above that the last job that was given before it was there. */
+/* Works at each job that is given from when it is counted. */
 static void *marker_main(void *argument)
 {
-    unsigned number = (uintptr_t)argument % MARKERS;
-    uint32_t seen = (uint32_t)((uintptr_t)argument / MARKERS);
+    unsigned number = (unsigned)(uintptr_t)argument;
+    for (uint32_t count; (count = LOAD_ACQUIRE(&helpers.count)) < number;)
+        os_wait_long(&helpers.count, count);
+    uint32_t seen = helpers.seen[number];
     for (;;) {
         uint32_t job = LOAD_ACQUIRE(&helpers.job);
         if (job == seen) {
@@ -67,19 +71,33 @@ static void *marker_main(void *argument)
     return NULL;
 }
 
+/* One more; false when it is refused. */
+static bool helper_start(void)
+{
+    uintptr_t number = LOAD(&helpers.count) + 1; /* only who starts them changes it */
+    if (!thread_start(NULL, marker_main, (void *)number, 256 * KIB)) return false;
+    world_take(); /* between two jobs */
+    helpers.seen[number] = LOAD(&helpers.job);
+    STORE_RELEASE(&helpers.count, (uint32_t)number);
+    world_give();
+    os_wake(&helpers.count);
+    return true;
+}
+
+/* A thread is made without the world lock, since libc takes a lock of the linker's for it, which
+ * dlclose has while it waits for the one that who stops the world has (modules.c). */
 static void helpers_start(unsigned wanted)
 {
-    while (!helpers.refused && helpers.count < wanted) {
-        uintptr_t argument = (uintptr_t)LOAD(&helpers.job) * MARKERS + helpers.count + 1;
-        helpers.refused = !os_thread_start(NULL, marker_main, (void *)argument, 256 * KIB);
-        if (!helpers.refused) helpers.count++;
-    }
+    if (atomic_exchange(&helpers.starting, true)) return; /* then with those that there are */
+    while (!helpers.refused && LOAD(&helpers.count) < wanted) helpers.refused = !helper_start();
+    STORE_RELEASE(&helpers.starting, false);
 }
 
 void helpers_fork_child(void)
 {
     helpers.count = 0;
     helpers.refused = false;
+    STORE(&helpers.starting, false);
     STORE(&helpers.left, 0);
     STORE(&helpers.job, 0);
 }
@@ -145,10 +163,7 @@ static unsigned markers_wanted(const struct gc_heap *heap)
 void marking_prepare(struct gc_heap *heap)
 {
     unsigned wanted = markers_wanted(heap) - 1;
-    if (LIKELY(LOAD(&helpers.count) >= wanted)) return;
-    world_take();
-    helpers_start(wanted);
-    world_give();
+    if (UNLIKELY(LOAD(&helpers.count) < wanted)) helpers_start(wanted);
 }
 
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)

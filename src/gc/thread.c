@@ -202,6 +202,14 @@ void thread_wait_end(pthread_t other)
     if (self) thread_leave(self);
 }
 
+bool thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size)
+{
+    fh_gc_blocking_begin();
+    bool started = os_thread_start(thread, entry, argument, stack_size);
+    fh_gc_blocking_end();
+    return started;
+}
+
 FH_COLD void thread_misused(const char *what)
 {
     gc_say(what);

@@ -8,6 +8,8 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "kit/expect.h"
 
@@ -58,6 +60,56 @@ static void loads(enum fh_gc_policy policy)
     fh_gc_destroy(heap);
 }
 
+/* A process's first collection makes threads, for which libc takes a lock that dlclose holds while it waits for the
+ * list of modules, which who walks holds while it waits for others. */
+static struct fh_gc_heap *walked;
+
+static bool walk_on(void *object, size_t size, const struct fh_gc_type *type, void *data)
+{
+    (void)object;
+    (void)size;
+    (void)type;
+    (void)data;
+    return true;
+}
+
+static void *thread_walks(void *unused)
+{
+    while (!stop) fh_gc_walk(walked, walk_on, NULL);
+    return unused;
+}
+
+static void *thread_loads_only(void *unused)
+{
+    while (!stop) dlclose(dlopen(module, RTLD_NOW));
+    return unused;
+}
+
+static void first_collection(void)
+{
+    pthread_t thread[4];
+    struct fh_gc_options many = {.markers = 8}, one = {.markers = 1};
+    alarm(60);
+    heap = fh_gc_create(&many);
+    walked = fh_gc_create(&one);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&thread[i], NULL, i % 2 ? thread_walks : thread_loads_only, NULL);
+    fh_gc_collect(heap, FH_GC_FULL);
+    stop = 1;
+    for (int i = 0; i < 4; i++) fh_gc_blocking(join, &thread[i]);
+    _exit(0);
+}
+
+static void first_collections(void)
+{
+    for (int i = 0; i < 8; i++) {
+        pid_t child = fork();
+        if (child == 0) first_collection();
+        int status = -1;
+        EXPECT(waitpid(child, &status, 0) == child && status == 0, "it ended, with %x", status);
+    }
+}
+
 /* Its objects outlive it. */
 static void *left_behind;
 
@@ -94,6 +146,7 @@ int main(int argc, char **argv)
 {
     EXPECT(argc == 2, "an argument: the module");
     module = argv[1];
+    first_collections();
     loads(FH_GC_MARK);
     loads(FH_GC_GENERATIONAL);
     loads(FH_GC_CONCURRENT);
