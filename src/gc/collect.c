@@ -4,8 +4,6 @@
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- facts ------------------------------------------------------------------------------------------ */
-
 void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
     STORE(&heap->collection, LOAD(&heap->epoch) + 1);
@@ -30,8 +28,6 @@ void collection_weak(struct gc_heap *heap)
     gc_event(heap, FH_GC_EVENT_WEAK, cleared);
     if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
-
-/* ---- the phases ----------------------------------------------------------------------------------------- */
 
 /* A full collection marks with the other value; a minor one with the same, so that what carries it
  * already is not looked at. */
@@ -63,8 +59,8 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
- * it may as well be old garbage. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With
+ * generations it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
     if (heap->options.policy != FH_GC_MARK) return false;
@@ -73,8 +69,8 @@ static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
     return LOAD(&heap->allocated) - heap->allocated_before < room / 2;
 }
 
-/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
- * large as it should be. In a small heap what threads hold blocks for says nothing. */
+/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is
+ * twice as large as it should be. In a small heap what threads hold blocks for says nothing. */
 static bool compact_is_due(struct gc_heap *heap, bool lost)
 {
     enum { LEAST = 8 << 20 };
@@ -102,17 +98,20 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     mutators_note_holes(heap);
     if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
+    /* Planned while threads ran, which may have lost a slot since. */
+    plan->minor = plan->minor && !LOAD(&heap->remembered_lost);
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
     heap_unsweep(heap, plan->minor);
-    if (heap->logs) heap_arm_young(heap);
+    if (LOAD(&heap->remembered_lost))
+        heap_arm_all(heap);
+    else if (heap->logs)
+        heap_arm_young(heap);
     mutators_sweep_blocks(heap);
     plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
     if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
-
-/* ---- one collection -------------------------------------------------------------------------------------- */
 
 struct request {
     struct gc_heap *heap;
@@ -198,7 +197,8 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
     return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
 }
 
-/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this
+ * time. */
 static void collect_holding(void *data)
 {
     struct request *request = data;
@@ -212,11 +212,14 @@ static void collect_holding(void *data)
     thread_leave(self);
 }
 
-/* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
+/* A heap with a thread that marks is stopped for nothing but to move objects, between two
+ * cycles. */
 FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    thread_check(self);
+    thread_has_stored(self);
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
@@ -232,6 +235,7 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
         modules_hold(collect_holding, &request);
     }
     pause_end(self);
+    finalizer_find(heap);
 }
 
 void heap_give_back(struct gc_heap *heap)

@@ -79,8 +79,6 @@ GC_PUBLIC void fh_gc_ramp_end(struct fh_gc_heap *public)
     world_give();
 }
 
-/* ---- location dependency ---------------------------------------------------------------------------- */
-
 GC_PUBLIC void fh_gc_location_reset(struct fh_gc_heap *heap, struct fh_gc_location *location)
 {
     location->epoch = LOAD(&heap_of(heap)->moves);
