@@ -1,14 +1,15 @@
 /*
  * Types: a number for each, from which the marker finds what it has to follow.
  *
- * Objects of one granule have their own numbers, since their one byte has room for five bits. Types of
- * equal name and layout, from a header included twice or a library loaded again, share a number. A
- * number is never given back: an object may still carry it. When they run out a type keeps the number
- * of conservative objects, which is always right, if slower.
+ * What a program declares is copied, since it lies in a library that may be unloaded while objects
+ * of the type are still there, garbage or not.
  *
- * A type that a program registers lies in the module that defines it, which may be unloaded while objects of the
- * type live on, and another be loaded in its place. So the tables refer to copies of ours, names and fields
- * included, and a type is known by its layout, not by its address. Code cannot be copied: modules_keep.
+ * Code cannot be copied: modules_keep. A type is known by its layout, not by its address.
+ *
+ * Objects of one granule have their own numbers, since their one byte has room for five bits. Types
+ * of equal name and layout, from a header included twice or a library loaded again, share a number.
+ * A number is never given back: an object may still carry it. When they run out a type keeps the
+ * number of conservative objects, which is always right, if slower.
  */
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct type type_tables[TYPES_SMALL + TYPES];
 static struct lock type_lock;
 static _Atomic bool words_pinned; /* a pinned type has got the number of conservative objects */
 static unsigned type_small_count = TYPE_FIRST, type_count = TYPE_FIRST;
+static struct vector type_memory = {.item = 1}; /* of copies; never given back */
 
 static const struct fh_gc_field one_pointer = {0, 1};
 
@@ -103,37 +105,10 @@ static uint8_t type_scan_of(const struct fh_gc_type *type)
     return small && !elements ? SCAN_BITMAP : SCAN_FIELDS;
 }
 
-static struct vector type_text = {.item = sizeof(uint64_t)}; /* the copies */
-
-static void *text_copy(const void *from, size_t size)
-{
-    size_t words = (size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
-    if (!vector_reserve(&type_text, type_text.count + words)) return NULL;
-    void *to = vector_at(&type_text, type_text.count);
-    type_text.count += words;
-    if (size) memcpy(to, from, size);
-    return to;
-}
-
-/* All of the type that is looked at later; NULL when memory is out. */
-static struct fh_gc_type *type_copy(const struct fh_gc_type *type)
-{
-    const char *name = type->name ? type->name : "?";
-    size_t before = type_text.count;
-    struct fh_gc_type copy = *type;
-    copy.name = text_copy(name, strlen(name) + 1);
-    copy.fields = text_copy(type->fields, type->field_count * sizeof *type->fields);
-    copy.element_fields =
-        text_copy(type->element_fields, type->element_field_count * sizeof *type->element_fields);
-    struct fh_gc_type *made = text_copy(&copy, sizeof copy);
-    if (made && copy.name && copy.fields && copy.element_fields) return made;
-    type_text.count = before;
-    return NULL;
-}
-
-static void type_fill(struct type *entry, struct fh_gc_type *type)
+static void type_fill(struct type *entry, struct fh_gc_type *type, struct fh_gc_type *copy)
 {
     *entry = (struct type){.public = type,
+                           .copy = copy,
                            .trace = type->trace,
                            .size = type->size,
                            .element = type->element,
@@ -164,58 +139,118 @@ static bool type_equal(const struct fh_gc_type *a, const struct fh_gc_type *b)
 static unsigned type_search(const struct type *table, unsigned count, const struct fh_gc_type *type)
 {
     for (unsigned n = TYPE_FIRST; n < count; n++)
-        if (table[n].public && type_equal(table[n].public, type)) return n;
+        if (type_equal(table[n].copy, type)) return n;
     return 0;
+}
+
+/* NULL stays NULL. */
+static void *memory_copy(const void *from, size_t size)
+{
+    size_t at = base_round_up(type_memory.count, sizeof(void *));
+    if (from == NULL) return NULL;
+    if (!vector_reserve(&type_memory, at + size)) return NULL;
+    type_memory.count = at + size;
+    return memcpy(type_memory.base + at, from, size);
+}
+
+/* NULL when memory is out. */
+static struct fh_gc_type *type_copy(const struct fh_gc_type *type)
+{
+    struct fh_gc_type *copy = memory_copy(type, sizeof *type);
+    if (copy == NULL) return NULL;
+    copy->name = memory_copy(type->name, type->name ? strlen(type->name) + 1 : 0);
+    copy->fields = memory_copy(type->fields, type->field_count * sizeof *type->fields);
+    copy->element_fields =
+        memory_copy(type->element_fields, type->element_field_count * sizeof *type->fields);
+    bool whole = !copy->name == !type->name && !copy->fields == !type->fields &&
+                 !copy->element_fields == !type->element_fields;
+    return whole ? copy : NULL;
 }
 
 /* The type's number in one of the tables, 0 if there are no more. */
 static unsigned type_number(struct type *table, unsigned *count, unsigned most,
-                            const struct fh_gc_type *type)
+                            struct fh_gc_type *type)
 {
     unsigned n = type_search(table, *count, type);
+    if (n && table[n].public == table[n].copy) table[n].public = type; /* it has come back */
     if (n || *count == most) return n;
     struct fh_gc_type *copy = type_copy(type);
-    if (copy) type_fill(&table[n = (*count)++], copy);
+    if (copy) type_fill(&table[n = (*count)++], type, copy);
     return n;
 }
 
-/* The copy tells who asks for an object's type the same as the program's own. */
-static void type_number_note(struct type *table, unsigned n, const struct fh_gc_type *type)
+/* An equal instance elsewhere is not found again, since nobody has a list of them. */
+static void type_forget(struct type *entry, const struct fh_gc_type *type)
 {
-    if (n < TYPE_FIRST) return;
-    table[n].public->stamp = type->stamp;
-    table[n].public->id = type->id;
+    if (entry->public == type) entry->public = entry->copy;
 }
 
-/* Whether the numbers that a type says it has are its own: it may be in memory where another one was. */
-static bool type_is_known(const struct fh_gc_type *type)
+GC_PUBLIC void fh_gc_type_forget(struct fh_gc_type *type)
 {
-    unsigned in_small = type->id >> 16 & (TYPES_SMALL - 1), in_table = type->id & (TYPES - 1);
-    const struct type *entry =
-        in_table == TYPE_WORDS ? &type_small[in_small] : &type_table[in_table];
-    const struct fh_gc_type *public = entry->public;
-    return type->id && public && public->id == type->id && type_equal(public, type);
+    uint32_t id = __atomic_load_n(&type->id, __ATOMIC_ACQUIRE);
+    if (id == 0) return;
+    lock_take(&type_lock);
+    type_forget(&type_small[id >> 16], type);
+    type_forget(&type_table[id & 0xffff], type);
+    lock_give(&type_lock);
 }
 
-void types_init(void)
+/* Holds: type_lock. */
+static void types_fill(void)
 {
     static struct fh_gc_type *const ready[] = {&fh_gc_type_bytes, &fh_gc_type_words,
                                                &fh_gc_type_pointers};
     if (type_table[TYPE_BYTES].public) return;
     for (unsigned i = 0; i < 3; i++) {
-        type_fill(&type_small[TYPE_BYTES + i], ready[i]);
-        type_fill(&type_table[TYPE_BYTES + i], ready[i]);
+        type_fill(&type_small[TYPE_BYTES + i], ready[i], ready[i]);
+        type_fill(&type_table[TYPE_BYTES + i], ready[i], ready[i]);
     }
-    type_table[TYPE_WEAK] = (struct type){.public = &fh_gc_type_bytes, .granules = 2};
-    type_table[TYPE_EPHEMERON] =
-        (struct type){.public = &fh_gc_type_bytes, .granules = 2, .scan = SCAN_EPHEMERON};
+    type_table[TYPE_WEAK] =
+        (struct type){.public = &fh_gc_type_bytes, .copy = &fh_gc_type_bytes, .granules = 2};
+    type_table[TYPE_EPHEMERON] = (struct type){.public = &fh_gc_type_bytes,
+                                               .copy = &fh_gc_type_bytes,
+                                               .granules = 2,
+                                               .scan = SCAN_EPHEMERON};
 }
 
-/* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
- * it has a number in both tables, that of the small ones in the upper half of `id`. True if one was missing. Holds:
- * the lock. */
+void types_init(void)
+{
+    lock_take(&type_lock);
+    types_fill();
+    lock_give(&type_lock);
+}
+
+/* Who asks for an object's type is told its number, also by the copy. */
+static void type_number_note(struct type *table, unsigned n, const struct fh_gc_type *type)
+{
+    if (n < TYPE_FIRST) return;
+    table[n].copy->stamp = type->stamp;
+    table[n].copy->id = type->id;
+}
+
+/* Whether the numbers that a type says it has are its own: it may be in memory where another one
+ * was. */
+static bool type_is_known(const struct fh_gc_type *type)
+{
+    unsigned in_small = type->id >> 16 & (TYPES_SMALL - 1), in_table = type->id & (TYPES - 1);
+    const struct type *entry =
+        in_table == TYPE_WORDS ? &type_small[in_small] : &type_table[in_table];
+    const struct fh_gc_type *copy = entry->copy;
+    return type->id && copy && copy->id == type->id && type_equal(copy, type);
+}
+
+/* What was there before is told of no more. */
+static void types_displace(const struct fh_gc_type *type)
+{
+    for (unsigned n = 0; n < TYPES_SMALL + type_count; n++) type_forget(&type_tables[n], type);
+}
+
+/* A type of variable size may have objects of one granule too, and one of one granule has fenced
+ * objects: so it has a number in both tables, that of the small ones in the upper half of `id`.
+ * True if one was missing. Holds: type_lock. */
 static bool type_numbers_give(struct fh_gc_type *type)
 {
+    types_displace(type);
     bool small = type->size <= GC_GRANULE, large = type->element || type->size > GC_GRANULE;
     unsigned in_small = 0, in_table = 0;
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
@@ -237,11 +272,20 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     if (error) return error;
     if (type->trace) modules_keep((const void *)(uintptr_t)type->trace);
     lock_take(&type_lock);
-    types_init();
-    bool known = type_is_known(type), none = !known && type_numbers_give(type);
+    types_fill();
+    bool none = !type_is_known(type) && type_numbers_give(type);
     lock_give(&type_lock);
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;
+}
+
+/* Those of one granule are in the other table, and are as long as it says. */
+void type_note_size(uint32_t id, size_t size)
+{
+    struct type *type = &type_table[id & 0xffff];
+    uint32_t granules = type_granules(type);
+    if (granules && size > (size_t)granules << GC_SHIFT)
+        __atomic_store_n(&type->granules, 0, __ATOMIC_RELEASE); /* before there is such an object */
 }
 
 bool type_stays(const struct type *type)
