@@ -51,6 +51,7 @@
 #include "gc/block.c"
 #include "gc/large.c"
 #include "gc/allocate.c"
+#include "gc/free.c"
 #include "gc/size.c"
 #include "gc/modules.c"
 #include "gc/roots.c"
