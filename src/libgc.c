@@ -65,6 +65,8 @@
 #include "face/libgc/gcj.c"
 #include "face/libgc/link.c"
 #include "face/libgc/finalize.c"
+#include "face/libgc/toggleref.c"
+#include "face/libgc/disclaim.c"
 #include "face/libgc/weak.c"
 #include "face/libgc/roots.c"
 #include "face/libgc/thread.c"

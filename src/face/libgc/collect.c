@@ -63,6 +63,7 @@ static void on_event(const struct fh_gc_event *event, void *data)
     switch (event->kind) {
     case FH_GC_EVENT_START: collection_starts(); return;
     case FH_GC_EVENT_STOPPED:
+        togglerefs_ask();
         event_tell(EVENT_POST_STOP);
         event_tell(EVENT_MARK_START);
         return;
@@ -216,6 +217,6 @@ FH_COLD void *libgc_out_of_memory(size_t size)
 
 GC_API _Noreturn void GC_abort_on_oom(void)
 {
-    setting_abort_func("memory is out");
+    GC_on_abort("memory is out");
     libgc_stop("memory is out; stopping");
 }

@@ -11,6 +11,7 @@
  *      typed.c    objects with exact layouts                 collect.c  collections, heap size, callbacks
  *      debug.c    objects with a header                      settings.* what can be set
  *      finalize.c, link.c, weak.c   what marking does not follow        stats.c   numbers
+ *      toggleref.c, disclaim.c      the same, more
  *      start.c    the heap, environment, fork                missing.c  what says that it is not here
  *
  * Every function may be the program's first: those that need the heap call libgc_heap(), which makes it.
@@ -141,6 +142,14 @@ void links_clear_short(struct gc_heap *heap);
 void links_clear_long(struct gc_heap *heap);
 
 void weak_hook(struct gc_heap *heap);
+
+/* toggleref.c: what the program says of its toggle references; those to be kept; those that go. */
+void togglerefs_ask(void);
+void togglerefs_visit(struct fh_gc_visitor *visitor);
+void togglerefs_drop(struct gc_heap *heap);
+
+/* disclaim.c: kinds whose objects are shown to the program before they go. */
+void disclaim_dead(struct gc_heap *heap);
 
 /* ---- roots.c ---------------------------------------------------------------------------------------------------- */
 

@@ -43,7 +43,7 @@ FH_INLINE void *allocate_fast(size_t granules, uint32_t id)
 static FH_NOINLINE void *allocate_slow(size_t bytes, struct fh_gc_type *type)
 {
     struct gc_heap *heap = libgc_heap();
-    size_t granules = (bytes + GC_GRANULE - 1) >> GC_SHIFT;
+    size_t granules = ((bytes - 1) >> GC_SHIFT) + 1;
     void *p = gc_freed_take(heap, &libgc_local.freed, granules, type->id);
     if (p) return p;
     collect_sync(heap);
@@ -57,7 +57,7 @@ FH_INLINE void *allocate(size_t size, struct fh_gc_type *type)
     size_t bytes = size + (GC_all_interior_pointers != 0);
     bytes += bytes == 0;
     if (UNLIKELY(bytes < size)) return libgc_out_of_memory(size);
-    void *p = allocate_fast((bytes + GC_GRANULE - 1) >> GC_SHIFT, type->id);
+    void *p = allocate_fast(((bytes - 1) >> GC_SHIFT) + 1, type->id);
     return LIKELY(p != NULL) ? p : allocate_slow(bytes, type);
 }
 

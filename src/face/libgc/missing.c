@@ -10,12 +10,6 @@
         libgc_stop(#name " is not supported by this library (docs/libgc.md); stopping");           \
     }
 
-MISSING(GC_register_disclaim_proc)
-MISSING(GC_init_finalized_malloc)
-MISSING(GC_finalized_malloc)
-MISSING(GC_toggleref_add)
-MISSING(GC_set_toggleref_func)
-MISSING(GC_get_toggleref_func)
 MISSING(GC_suspend_thread)
 MISSING(GC_resume_thread)
 MISSING(GC_is_thread_suspended)

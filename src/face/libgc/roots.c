@@ -90,6 +90,7 @@ static void roots_trace(void *unused, size_t size, struct fh_gc_visitor *visitor
     if (!GC_no_dls || !cleared) dl_iterate_phdr(module_visit, NULL);
     uncollectable_visit(visitor);
     finalizers_visit(visitor);
+    togglerefs_visit(visitor);
     if (GC_push_other_roots) GC_push_other_roots();
     pushing = NULL;
 }

@@ -64,6 +64,16 @@ static void abort_standard(const char *text)
 #undef CALLS
 #undef DATA
 
+GC_API void GC_set_abort_func(abort_fn *function)
+{
+    GC_on_abort = function;
+}
+
+GC_API abort_fn *GC_get_abort_func(void)
+{
+    return GC_on_abort;
+}
+
 GC_API void GC_ignore_warn_proc(char *text, GC_word argument)
 {
     (void)text;
@@ -116,7 +126,7 @@ static void environment_refuse(void)
 
 void settings_from_environment(struct fh_gc_options *options)
 {
-    options->initial = environment_size("GC_INITIAL_HEAP_SIZE");
+    options->initial = base_max(environment_size("GC_INITIAL_HEAP_SIZE"), 4 * MIB);
     options->limit = environment_size("GC_MAXIMUM_HEAP_SIZE");
     if (options->limit) options->limit = base_max(options->limit, 4 * BLOCK_SIZE);
     size_t markers = environment_size("GC_MARKERS");

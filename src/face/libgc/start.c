@@ -32,12 +32,13 @@ void libgc_stop(const char *text)
 
 /* ---- the lock ---------------------------------------------------------------------------------------------- */
 
+/* Who waits can be stopped, and so can who has it and was not busy yet: nothing has changed then. */
 struct gc_thread *libgc_lock(void)
 {
     libgc_heap();
     struct gc_thread *thread = thread_self();
-    thread_enter(thread);
     lock_take(&libgc.lock);
+    thread_enter(thread);
     return thread;
 }
 
@@ -55,8 +56,8 @@ static int handle_fork = 1;
 static void fork_prepare(void)
 {
     struct gc_thread *self = gc_local.thread;
+    lock_take(&libgc.lock); /* not busy while it waits: see libgc_lock */
     if (self) self->busy++;
-    lock_take(&libgc.lock);
     gc_fork_prepare();
     span_fork_prepare();
 }

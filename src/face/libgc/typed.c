@@ -3,8 +3,8 @@
  * gc/ from the first object on, so that the marker reads the fields itself. Long bitmaps are kept in a table, and
  * the word names a procedure of ours and the place there.
  *
- * A type is for a descriptor, or for arrays of elements with one. When types run out objects are conservative,
- * which the ABI allows.
+ * A type is for a descriptor, or for arrays of elements with one. Beyond TYPES_MOST objects are conservative, which
+ * the ABI allows.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "gc/mark.h"
 
 enum { BITMAP_WORDS = 62, LONG_PROC = 1, LONG_SHIFT = 8 };
+enum { TYPES_MOST = 512 }; /* the program may have types of its own */
 
 struct typed {
     GC_word descriptor;
@@ -25,6 +26,7 @@ struct typed {
 
 /* By hash; the tables' lock. */
 static struct typed *chains[256];
+static unsigned typed_count;
 
 /* Long bitmaps: a count of words of bits, then these. */
 static struct vector long_bits = {.item = sizeof(GC_word)};
@@ -154,8 +156,10 @@ static struct typed *typed_find(GC_word descriptor, size_t element)
     size_t hash = address_hash((void *)(descriptor + element * 31)) % 256;
     for (struct typed *typed = chains[hash]; typed; typed = typed->next)
         if (typed->descriptor == descriptor && typed->element == element) return typed;
+    if (typed_count == TYPES_MOST) return NULL;
     struct typed *typed = arena_record(RECORD_GC, sizeof *typed);
     if (typed == NULL) return NULL;
+    typed_count++;
     memset(typed, 0, sizeof *typed);
     typed->descriptor = descriptor;
     typed->element = element;
