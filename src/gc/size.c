@@ -137,8 +137,10 @@ static size_t size_room(struct gc_heap *heap, size_t live)
     size_t percent = heap->options.growth_percent ? heap->options.growth_percent : 100;
     if (heap->ramps) percent *= 2;
     if (heap->options.sizing != FH_GC_ADAPTIVE) return live / 100 * percent;
-    uint64_t mib = live / MIB + 1, rate = heap->allocation_rate / MIB + 1;
-    uint64_t speed = heap->mark_rate / MIB + 1;
+    /* What a collection of next to nothing takes says little about the speed of marking. */
+    enum { RATE_MOST = 4096, SPEED_LEAST = 512 };
+    uint64_t mib = live / MIB + 1, rate = base_min(heap->allocation_rate / MIB + 1, RATE_MOST);
+    uint64_t speed = base_max(heap->mark_rate / MIB, SPEED_LEAST);
     return (size_t)root(mib * 64 * rate / speed * 256) * (MIB / 16);
 }
 
