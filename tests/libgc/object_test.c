@@ -155,6 +155,17 @@ static void test_object__many_at_once(void **state)
     assert_true(count >= 1000);
 }
 
+static void test_object__sizes_that_wrap(void **state)
+{
+    (void)state;
+    for (size_t below = 0; below < 100; below++) {
+        assert_null(GC_malloc(SIZE_MAX - below));
+        assert_null(GC_malloc_atomic(SIZE_MAX - below));
+    }
+    assert_null(GC_malloc(SIZE_MAX / 2));
+    assert_null(GC_malloc_uncollectable(SIZE_MAX / 2 + 1));
+}
+
 static void test_object__copies_and_alignment(void **state)
 {
     (void)state;
@@ -203,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_object__realloc_keeps_contents),
         cmocka_unit_test(test_object__uncollectable_ones_stay_and_keep),
         cmocka_unit_test(test_object__many_at_once),
+        cmocka_unit_test(test_object__sizes_that_wrap),
         cmocka_unit_test(test_object__copies_and_alignment),
         cmocka_unit_test(test_object__atomic_ones_keep_nothing),
     };

@@ -2,6 +2,8 @@
  * What could break: finalizers that never run, run twice, or in the wrong order; links that are cleared too early, too
  * late, or after they were taken back.
  */
+#include <gc/gc_disclaim.h>
+
 #include "libgc/kit.h"
 
 struct node {
@@ -317,6 +319,104 @@ static void test_weak__a_link_moves(void **state)
     assert_int_equal(node->number, 5);
 }
 
+/* ---- toggle references, objects that are disclaimed ------------------------------------------------------------ */
+
+static GC_ToggleRefStatus toggle_says;
+
+static GC_ToggleRefStatus toggle_ask(void *object)
+{
+    (void)object;
+    return toggle_says;
+}
+
+static __attribute__((noinline)) void make_toggled(void)
+{
+    for (long i = 0; i < MANY; i++) {
+        struct node *node = node_make(i);
+        link_short[i] = (void *)HIDDEN(node);
+        GC_general_register_disappearing_link(&link_short[i], node);
+        GC_toggleref_add(node, 1);
+    }
+}
+
+static void test_weak__toggle_references(void **state)
+{
+    (void)state;
+    reset();
+    GC_set_toggleref_func(toggle_ask);
+    toggle_says = GC_TOGGLE_REF_STRONG;
+    make_toggled();
+    collect();
+    assert_int_equal(nulls(link_short), 0);
+    toggle_says = GC_TOGGLE_REF_WEAK;
+    collect();
+    assert_true(nulls(link_short) >= MOST);
+    toggle_says = GC_TOGGLE_REF_DROP;
+    collect();
+}
+
+static void *disclaimed_first;
+
+static void disclaimed(void *object, void *data)
+{
+    runs++;
+    if (strcmp(object, "finalized") || data != (void *)7) wrong++;
+}
+
+static const struct GC_finalizer_closure closure = {disclaimed, (void *)7};
+
+static __attribute__((noinline)) void make_finalized(void)
+{
+    for (int i = 0; i < MANY; i++) strcpy(GC_finalized_malloc(20, &closure), "finalized");
+    disclaimed_first = GC_finalized_malloc(20, &closure);
+    strcpy(disclaimed_first, "finalized");
+}
+
+static void test_weak__finalizers_on_reclaim(void **state)
+{
+    (void)state;
+    reset();
+    GC_init_finalized_malloc();
+    make_finalized();
+    collect();
+    for (int i = 0; i < 20000; i++) GC_finalized_malloc(20, &closure);
+    assert_true(runs >= MOST);
+    assert_string_equal(disclaimed_first, "finalized");
+}
+
+static int refusals;
+
+static int refuse(void *object)
+{
+    struct node *node = object;
+    if (node->number != 5) return 0;
+    refusals++;
+    return 1;
+}
+
+static __attribute__((noinline)) void make_refused(unsigned kind)
+{
+    for (int i = 0; i < MANY; i++) {
+        struct node *node = GC_generic_malloc(sizeof *node, (int)kind);
+        node->number = 5;
+        link_short[i] = (void *)HIDDEN(node);
+    }
+}
+
+static void test_weak__what_is_disclaimed_stays(void **state)
+{
+    (void)state;
+    unsigned kind = GC_new_kind(GC_new_free_list(), 0, 1, 1);
+    GC_register_disclaim_proc((int)kind, refuse, 0);
+    refusals = 0;
+    make_refused(kind);
+    collect();
+    for (int i = 0; i < 20000; i++) memset(GC_MALLOC(sizeof(struct node)), 1, sizeof(struct node));
+    assert_true(refusals >= MOST);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(((struct node *)HIDDEN(link_short[i]))->number, 5);
+}
+
 int main(void)
 {
     GC_INIT();
@@ -333,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_weak__links_of_what_lives_stay),
         cmocka_unit_test(test_weak__links_are_cleared),
         cmocka_unit_test(test_weak__a_link_moves),
+        cmocka_unit_test(test_weak__toggle_references),
+        cmocka_unit_test(test_weak__finalizers_on_reclaim),
+        cmocka_unit_test(test_weak__what_is_disclaimed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
