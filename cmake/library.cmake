@@ -15,7 +15,7 @@ add_library(freehold_test ALIAS freehold_internal)
 # Every source alone, so that each includes what it uses. An object library: nothing links it.
 if(FH_EACH)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
-    list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/src/one.c ${PROJECT_SOURCE_DIR}/src/libgc.c)
+    list(REMOVE_ITEM sources ${PROJECT_SOURCE_DIR}/src/one.c)
     add_library(freehold_each OBJECT ${sources})
     target_compile_definitions(freehold_each PRIVATE FH_CXX_OPERATORS=1)
     target_link_libraries(freehold_each PRIVATE freehold_code)

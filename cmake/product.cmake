@@ -47,7 +47,8 @@ target_link_libraries(freehold_static INTERFACE Threads::Threads)
 
 # The Boehm collector's ABI, in a folder of its own: LD_LIBRARY_PATH finds it there, and nobody else does. It is
 # built from the same sources without the malloc policy.
-add_library(freehold_libgc SHARED src/libgc.c)
+add_library(freehold_libgc SHARED src/one.c)
+target_compile_definitions(freehold_libgc PRIVATE FH_LIBGC=1)
 target_link_libraries(freehold_libgc PRIVATE freehold_code Threads::Threads)
 set(libgc_script ${PROJECT_SOURCE_DIR}/src/libgc.map)
 set_target_properties(freehold_libgc PROPERTIES
