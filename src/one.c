@@ -97,6 +97,7 @@
 #include "face/libgc/stats.c"
 #include "face/libgc/debug.c"
 #include "face/libgc/check.c"
+#include "face/libgc/report.c"
 #include "face/libgc/missing.c"
 #else
 #include "face/options.c"

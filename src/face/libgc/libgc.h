@@ -13,6 +13,7 @@
  *      finalize.c, link.c, weak.c   what marking does not follow        stats.c   numbers
  *      toggleref.c, disclaim.c      the same, more
  *      start.c    the heap, environment, fork                missing.c  what says that it is not here
+ *      report.c   for `freehold gc run`
  *
  * Every function may be the program's first: those that need the heap call libgc_heap(), which makes it.
  *
