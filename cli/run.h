@@ -49,7 +49,7 @@ struct child {
     uint64_t elapsed_ms;
 };
 
-/* Starts it with these variables set. 0, or the status of the refusal. */
+/* Starts it with these variables set, if not NULL. 0, or the status of the refusal. */
 int child_start(struct child *child, const char *path, char **argv, const char *preload,
                 const char *options);
 

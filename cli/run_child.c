@@ -58,8 +58,8 @@ static void signals_give_back(const struct inherited *inherited)
 static _Noreturn void become(const char *path, char **argv, const char *preload,
                              const char *options, int report)
 {
-    setenv("LD_PRELOAD", preload, 1);
-    setenv("FREEHOLD_OPTIONS", options, 1);
+    if (preload) setenv("LD_PRELOAD", preload, 1);
+    if (options) setenv("FREEHOLD_OPTIONS", options, 1);
     execvp(path, argv); /* the path has a slash; execvp for files without #!, which sh runs */
     int error = errno;
     ssize_t written = write(report, &error, sizeof error);

@@ -1,4 +1,4 @@
-# What leaves the build: bin/freehold, lib/libfreehold.so.1 and lib/libfreehold.a.
+# What leaves the build: bin/freehold, lib/libfreehold.so.1, lib/libfreehold.a and lib/gc/libgc.so.1.
 
 # The same source for both; but the C++ operators of the shared one must do without a C++ runtime, and
 # those of the static one are a member of its own in the archive (src/face/cxx.c, cxx_static.cc). That
@@ -45,6 +45,18 @@ target_link_options(freehold_shared PRIVATE
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 target_link_libraries(freehold_static INTERFACE Threads::Threads)
 
+# The Boehm collector's ABI, in a folder of its own: LD_LIBRARY_PATH finds it there, and nobody else does. It is
+# built from the same sources without the malloc policy.
+add_library(freehold_libgc SHARED src/one.c)
+target_compile_definitions(freehold_libgc PRIVATE FH_LIBGC=1)
+target_link_libraries(freehold_libgc PRIVATE freehold_code Threads::Threads)
+set(libgc_script ${PROJECT_SOURCE_DIR}/src/libgc.map)
+set_target_properties(freehold_libgc PROPERTIES
+    OUTPUT_NAME gc SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/gc LINK_DEPENDS ${libgc_script})
+target_link_options(freehold_libgc PRIVATE
+    -Wl,--version-script=${libgc_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data
+    -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+
 # The command reads processes from outside: of the library it knows the public headers only.
 if(FH_CLI)
     find_package(PkgConfig REQUIRED)
@@ -62,7 +74,7 @@ endif()
 
 # `make` builds the product and not the tests.
 add_custom_target(product
-    DEPENDS freehold_shared freehold_static $<TARGET_NAME_IF_EXISTS:freehold_cli>
+    DEPENDS freehold_shared freehold_static freehold_libgc $<TARGET_NAME_IF_EXISTS:freehold_cli>
         $<TARGET_NAME_IF_EXISTS:lisp>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
 add_subdirectory(bench/gc EXCLUDE_FROM_ALL)

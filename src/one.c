@@ -2,6 +2,9 @@
  * The whole library as one unit, in the order of its floors: this list is the plan of the house.
  * A release is built from it, so that the compiler sees through every floor; each file also compiles
  * by itself.
+ *
+ * With FH_LIBGC it is libgc.so.1: the ABI of the Boehm collector on the same floors, without a policy of malloc, since
+ * the malloc of the program stays whose it is.
  */
 
 /* base: bits, locks, formatting; knows no page and no thread */
@@ -29,6 +32,7 @@
 #include "span/registry.c"
 #include "span/span.c"
 
+#ifndef FH_LIBGC
 /* heap: the policy of malloc */
 #include "heap/classes.c"
 #include "heap/heap.c"
@@ -40,6 +44,7 @@
 #include "heap/allocate.c"
 #include "heap/sweep.c"
 #include "heap/usage.c"
+#endif
 
 /* gc: the collector */
 #include "gc/side.c"
@@ -59,6 +64,7 @@
 #include "gc/hole.c"
 #include "gc/mutator.c"
 #include "gc/allocate.c"
+#include "gc/free.c"
 #include "gc/size.c"
 #include "gc/modules.c"
 #include "gc/roots.c"
@@ -92,6 +98,27 @@
 #include "gc/why.c"
 
 /* face: what a program sees */
+#ifdef FH_LIBGC
+#include "face/libgc/settings.c"
+#include "face/libgc/start.c"
+#include "face/libgc/kind.c"
+#include "face/libgc/malloc.c"
+#include "face/libgc/typed.c"
+#include "face/libgc/gcj.c"
+#include "face/libgc/link.c"
+#include "face/libgc/finalize.c"
+#include "face/libgc/toggleref.c"
+#include "face/libgc/disclaim.c"
+#include "face/libgc/weak.c"
+#include "face/libgc/roots.c"
+#include "face/libgc/thread.c"
+#include "face/libgc/collect.c"
+#include "face/libgc/stats.c"
+#include "face/libgc/debug.c"
+#include "face/libgc/check.c"
+#include "face/libgc/report.c"
+#include "face/libgc/missing.c"
+#else
 #include "face/options.c"
 #include "face/start.c"
 #include "face/describe.c"
@@ -101,3 +128,4 @@
 #include "face/run.c"
 #include "face/sandbox.c"
 #include "face/gc.c"
+#endif

@@ -6,6 +6,7 @@ complete -c freehold -n __fish_use_subcommand -l version -s V -d 'Show the versi
 complete -c freehold -n __fish_use_subcommand -a run -d 'Run a program on Freehold and tell what its memory did'
 complete -c freehold -n __fish_use_subcommand -a which -d 'Tell which allocator a process really uses'
 complete -c freehold -n __fish_use_subcommand -a doctor -d 'Tell what on this machine will bite'
+complete -c freehold -n __fish_use_subcommand -a gc -d 'Run a program of the Boehm collector on Freehold'
 
 complete -c freehold -n '__fish_seen_subcommand_from run' -s j -l json -r -F -d 'Write all numbers as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from run' -s q -l quiet -d 'Say nothing unless something is wrong'
@@ -19,3 +20,7 @@ complete -c freehold -n '__fish_seen_subcommand_from which' -a '(__fish_complete
 
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -s j -l json -d 'Write all findings as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -l help -d 'Show help'
+
+complete -c freehold -n '__fish_seen_subcommand_from gc' -s q -l quiet -d 'Write no summary'
+complete -c freehold -n '__fish_seen_subcommand_from gc' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from gc' -a 'run (__fish_complete_subcommand)'

@@ -164,6 +164,16 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
     return block;
 }
 
+bool block_sweep_now(struct gc_heap *heap, struct gc_block *block)
+{
+    uint64_t map[MAP_WORDS];
+    lock_take(&heap->lock);
+    if (block_is_unswept(heap, block)) block_put_swept(heap, block, block_sweep(heap, block, map));
+    bool swept = LOAD(&block->cycle) == LOAD(&heap->cycle);
+    lock_give(&heap->lock);
+    return swept;
+}
+
 /* Sweeps up to `most` blocks for one with room. The first is soon swept: two looks at the clock
  * would cost as much as a hundredth of what fits into it. */
 static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigned most,

@@ -9,6 +9,7 @@
  *      mutator.c    a thread's part of a heap, as collections see it       large.c    above 64 KiB
  *      block.c      which block a thread gets                              sweep.c    what is dead
  *      blocks.c     all of them, as a collection turns them                side.c     mark bytes
+ *      free.c       objects that the program frees itself
  * Threads
  *      thread.c     one: how it comes to stand, and goes on                attach.c   its two ends
  *      world.c      all: stopped, or asked by handshakes                   fork.c     in a fork
@@ -70,7 +71,15 @@
 #define TYPES_SMALL 32 /* of one granule */
 #define TYPES 1024
 
-enum { TYPE_BYTES = 1, TYPE_WORDS, TYPE_POINTERS, TYPE_WEAK, TYPE_EPHEMERON, TYPE_FIRST };
+enum {
+    TYPE_BYTES = 1,
+    TYPE_WORDS,
+    TYPE_POINTERS,
+    TYPE_WEAK,
+    TYPE_EPHEMERON,
+    TYPE_FREED,
+    TYPE_FIRST
+};
 static_assert(TYPE_WORDS == FH_GC_TYPE_WORDS, "the header's constant");
 
 /* LEAVING: objects are being moved out; only while threads stand. */
@@ -429,6 +438,9 @@ struct gc_heap {
     struct vector pins; /* struct pin, found by `pin_index` */
     struct index pin_index;
     struct gc_weakness weakness;
+    /* What another library's rules of weakness ask for; called by who collects when all that is reachable is
+     * marked, and may mark more (gc/mark.h). Threads stand. NULL: none. */
+    void (*weak_hook)(struct gc_heap *heap);
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
     struct fh_gc_stats stats;   /* what is counted; fh_gc_stats_get adds what is looked up */
@@ -559,6 +571,9 @@ bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, s
  * stand. */
 void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
 
+/* Sweeps this block if it waits to be; false if somebody is at it just now. Busy. */
+bool block_sweep_now(struct gc_heap *heap, struct gc_block *block);
+
 /* A block of the list of free ones; NULL. The same. */
 struct gc_block *block_pop_free(struct gc_heap *heap);
 
@@ -631,6 +646,9 @@ void gc_large_fork_child(struct gc_heap *heap);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
 
+/* Frees one that is alive. Busy. */
+void gc_large_free(struct gc_heap *heap, struct gc_block *block);
+
 /* ---- objects --------------------------------------------------------------------------------- */
 
 /* The first byte of the object of this heap that holds p, or NULL. */
@@ -665,6 +683,29 @@ void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id);
 
 /* The same at a multiple of `alignment`. */
 void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t alignment);
+
+/* ---- objects that the program frees: free.c ---------------------------------------------------------------- */
+
+#define FREED_SIZES 64 /* granules: up to 1 KiB */
+
+/* What a thread has freed of a heap, by granules, each linked by its first word; of this cycle. */
+struct gc_freed {
+    uint32_t cycle;
+    void *first[FREED_SIZES + 1];
+};
+
+/* Frees an object; false if no live object starts at p. */
+bool gc_free(struct gc_heap *heap, struct gc_freed *freed, void *p);
+
+/* An object of so many granules of those that the thread has freed, zeroed, of the type with this id; NULL. */
+void *gc_freed_take(struct gc_heap *heap, struct gc_freed *freed, size_t granules, uint32_t id);
+
+/* Whether the object was freed, and is one only for the collector's books. */
+FH_INLINE bool gc_is_freed(const uint8_t *meta)
+{
+    const struct type *type = type_at(meta);
+    return type == &type_small[TYPE_FREED] || type == &type_table[TYPE_FREED];
+}
 
 /* An ephemeron forgets its key and value. */
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);

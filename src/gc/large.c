@@ -154,6 +154,18 @@ void gc_large_free_dead(struct gc_heap *heap)
     }
 }
 
+void gc_large_free(struct gc_heap *heap, struct gc_block *block)
+{
+    lock_take(&heap->lock);
+    vector_remove(&heap->large, block->position);
+    if (block->position < heap->large.count)
+        gc_block_at(*(uint32_t *)vector_at(&heap->large, block->position))->position =
+            block->position;
+    heap->large_bytes -= (size_t)LOAD(&block->slices) << SLICE_SHIFT;
+    lock_give(&heap->lock);
+    gc_large_destroy(block);
+}
+
 void heap_large_finish(struct gc_heap *heap)
 {
     gc_large_free_dead(heap);

@@ -206,13 +206,17 @@ void marker_keep(struct marker *marker, void *object)
     marker_process(marker, (uintptr_t)object);
 }
 
-void queue_flush(struct marker *marker)
+/* Returns how many there were. */
+unsigned queue_flush(struct marker *marker)
 {
+    unsigned count = 0;
     for (unsigned i = 0; i < QUEUE; i++) {
         uintptr_t word = marker->queue[i];
         marker->queue[i] = 0;
+        count += word != 0;
         if (word) marker_process(marker, word);
     }
+    return count;
 }
 
 /* Granules of an object of variable size that is not long; 0: it may be. */
@@ -230,34 +234,47 @@ FH_INLINE size_t short_granules(const uint8_t *meta)
  * empty. All that is common stays in registers; what is not, candidates that are no plain objects
  * of this heap, types with more than a bitmap, a chunk that is nearly full, goes to marker_process.
  * References are written to the stack whether they are any or not, and the top moves on if they
- * are: whether a tree's node is a leaf cannot be predicted. */
-static size_t marker_run_chunk(struct marker *marker, size_t most)
+ * are: whether a tree's node is a leaf cannot be predicted.
+ *
+ * `follow`: the queue ran nearly empty, since a list is being marked, whose elements come one after
+ * the other. Then its end is followed past the queue, last in first out, until what hangs on it
+ * fills the stack, and so the queue. */
+static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
 {
+    enum { FOLLOW_ENOUGH = 128 };
+    enum {
+        WORDS_INLINE = 16
+    }; /* granules of a conservative object: its words fit above `nearly` */
     struct chunk *chunk = marker->chunk;
     uintptr_t *top = chunk->entry + chunk->count;
     uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;
+    const uintptr_t *const enough = chunk->entry + (follow ? FOLLOW_ENOUGH : CHUNK_ENTRIES + 1);
     const uintptr_t marks = gc_side.marks_bias, base = side_base();
     const size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     const uint8_t mark = marker->mark;
     uint64_t objects = 0, granules = 0;
     unsigned at = marker->queue_at;
     size_t done = 0;
-    for (; done < most && top > chunk->entry; done++) {
-        uintptr_t word = *--top;
-        __builtin_prefetch((void *)(marks + (word >> GC_SHIFT)));
-        __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
-        at = (at + 1) % QUEUE;
-        uintptr_t oldest = marker->queue[at];
-        marker->queue[at] = word;
-        if (UNLIKELY(oldest == 0)) continue;
+    for (; done < most && top > chunk->entry && top < enough; done++) {
+        uintptr_t oldest = *--top;
+        if (!follow) {
+            uintptr_t word = oldest;
+            __builtin_prefetch((void *)(marks + (word >> GC_SHIFT)));
+            __builtin_prefetch((void *)(word & ~(uintptr_t)(GC_GRANULE - 1)));
+            at = (at + 1) % QUEUE;
+            oldest = marker->queue[at];
+            marker->queue[at] = word;
+            if (UNLIKELY(oldest == 0)) continue;
+        }
         uint8_t *meta = (uint8_t *)(marks + (oldest >> GC_SHIFT));
         unsigned bytes = meta_load2(meta), state = bytes & META_STATE;
         if (state == mark && !marker->others) continue;
         const struct type *type = type_of_bytes(bytes);
         size_t length = type_granules(type);
-        if (length == 0 && type->scan == SCAN_NOTHING) length = short_granules(meta);
-        if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly ||
-                     type->scan > SCAN_BITMAP || length == 0)) {
+        bool words = type->scan == SCAN_WORDS;
+        if (length == 0 && (words || type->scan == SCAN_NOTHING)) length = short_granules(meta);
+        if (UNLIKELY(state == 0 || marker->others || marker->keyed || top > nearly || length == 0 ||
+                     (words ? length > WORDS_INLINE : type->scan > SCAN_BITMAP))) {
             chunk->count = (size_t)(top - chunk->entry);
             marker_process(marker, oldest);
             if (marker->chunk != chunk) goto out;
@@ -268,6 +285,11 @@ static size_t marker_run_chunk(struct marker *marker, size_t most)
         objects++;
         granules += length;
         const char *p = meta_address(meta);
+        for (size_t i = 0; words && i < length << GC_SHIFT; i += sizeof(void *)) {
+            uintptr_t reference = word_load(p + i);
+            *top = reference;
+            top += reference - base < range;
+        }
         for (uint64_t bits = type->bitmap; bits; bits &= bits - 1) {
             uintptr_t reference = word_load(p + base_ctz(bits) * sizeof(void *));
             *top = reference;
@@ -298,16 +320,18 @@ static bool marker_next_slice(struct marker *marker)
  * there is nothing left. */
 bool marker_work(struct marker *marker, size_t most)
 {
-    enum { LOOK = 256 };
+    enum { LOOK = 4096 };
     struct marking *marking = marker->visitor.heap->marking_state;
+    bool follow = false;
     for (size_t done = 0; done < most;) {
         if (LIKELY(marker->chunk->count)) {
-            done += marker_run_chunk(marker, base_min(most - done, LOOK));
+            done += marker_run_chunk(marker, base_min(most - done, LOOK), follow);
+            follow = false;
             if (LOAD(&marking->idle) && marker->chunk->count > 32) marker_share(marker);
             continue;
         }
         if (marker_refill(marker)) continue;
-        queue_flush(marker);
+        follow = queue_flush(marker) <= QUEUE / 4;
         if (marker->chunk->count || marker_refill(marker)) continue;
         if (!marker_next_slice(marker)) return false;
     }

@@ -101,7 +101,7 @@ bool marker_work(struct marker *marker, size_t most);
 void marker_scan(struct marker *marker, const struct type *type, uintptr_t p, size_t size);
 
 /* Nothing waits in the queue any more. */
-void queue_flush(struct marker *marker);
+unsigned queue_flush(struct marker *marker);
 
 /* What it visits becomes a candidate. */
 void marker_visit_with(struct marker *marker, struct gc_heap *heap);

@@ -205,6 +205,8 @@ static void types_fill(void)
         type_fill(&type_small[TYPE_BYTES + i], ready[i], ready[i]);
         type_fill(&type_table[TYPE_BYTES + i], ready[i], ready[i]);
     }
+    type_small[TYPE_FREED] = (struct type){.public = &fh_gc_type_bytes, .copy = &fh_gc_type_bytes};
+    type_table[TYPE_FREED] = type_small[TYPE_FREED];
     type_table[TYPE_WEAK] =
         (struct type){.public = &fh_gc_type_bytes, .copy = &fh_gc_type_bytes, .granules = 2};
     type_table[TYPE_EPHEMERON] = (struct type){.public = &fh_gc_type_bytes,

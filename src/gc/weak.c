@@ -139,6 +139,7 @@ void weak_process(struct gc_heap *heap)
     links_clear(heap);
     weak_clear(heap);
     finalizers_process(heap);
+    if (heap->weak_hook) heap->weak_hook(heap);
     ephemerons_settle_all(heap);
     ephemerons_break(heap);
     weak_drop(heap);

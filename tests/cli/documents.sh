@@ -22,6 +22,10 @@ for command in run which doctor; do
         grep -qE "from $command' .*-l $option" "$fish" || fail "--$option of $command is not in $fish"
     done
 done
+grep -q '^\.SS "freehold gc run' "$man" || fail 'gc run is not in the man page'
+try 0 "$FREEHOLD" gc run --help
+grep -q -- '--quiet' out || fail 'gc run --help lacks --quiet'
+for file in "$man" "$bash" "$zsh" "$fish"; do grep -q 'gc' "$file" || fail "gc is not in $file"; done
 grep -q "\"Freehold $("$FREEHOLD" --version | cut -d' ' -f2)\"" "$man" || fail 'another version in the man page'
 
 # complete WORDS...: what bash offers for the last word.
@@ -30,7 +34,7 @@ complete_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$bash" freehold "$@" >out 2>err
 }
 complete_bash ''
-for word in run which doctor --help --version; do says out "$word"; done
+for word in run which doctor gc --help --version; do says out "$word"; done
 complete_bash run --q
 [ "$(cat out)" = --quiet ] || fail 'run --q is not completed'
 complete_bash run -- ech

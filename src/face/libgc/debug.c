@@ -1,0 +1,257 @@
+/*
+ * Debug allocation: objects with a header that says where they were made, and words on both sides of them that must
+ * not change. What the program has is a pointer behind the header; GC_base of it is the header.
+ *
+ *      | file | line, kind | size | GUARD ^ base | the program's ...... | GUARD ^ base |
+ *
+ * An object is checked when it is freed or resized. Finalizers get what the program has.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/format.h"
+#include "face/libgc/libgc.h"
+
+#define GUARD ((GC_word)0x9ea7c0de5afe60a2)
+
+struct header {
+    const char *file;
+    int line;
+    int kind;
+    size_t size;
+    GC_word guard;
+};
+
+GC_API const size_t GC_debug_header_size = sizeof(struct header);
+
+GC_API size_t GC_get_debug_header_size(void)
+{
+    return sizeof(struct header);
+}
+
+static GC_word guard_of(const struct header *header)
+{
+    return GUARD ^ (GC_word)header;
+}
+
+static void *debug_make(size_t size, int kind, const char *file, int line)
+{
+    size_t bytes;
+    if (__builtin_add_overflow(size, sizeof(struct header) + sizeof(GC_word), &bytes))
+        return libgc_out_of_memory(size);
+    struct header *header = GC_generic_malloc(bytes, kind);
+    if (header == NULL) return NULL;
+    *header = (struct header){file, line, kind, size, guard_of(header)};
+    GC_word end = guard_of(header);
+    memcpy((char *)(header + 1) + size, &end, sizeof end);
+    return header + 1;
+}
+
+static FH_COLD void debug_complain(const struct header *header, const char *what)
+{
+    char line[300];
+    struct text t = TEXT(line);
+    text_str(&t, what);
+    text_str(&t, " of an object of ");
+    text_dec(&t, header->size);
+    text_str(&t, " bytes made at ");
+    text_str(&t, header->file ? header->file : "?");
+    text_char(&t, ':');
+    text_dec(&t, (uint64_t)header->line);
+    text_char(&t, 0);
+    libgc_say(line);
+}
+
+/* The header of an object that was made here; NULL: it was not. Says what was written over. */
+static struct header *debug_header(void *p)
+{
+    struct header *header = GC_base(p);
+    GC_word end;
+    if (header == NULL || (void *)(header + 1) != p) return NULL;
+    if (header->guard != guard_of(header)) {
+        libgc_say("an object's header was overwritten, or the object is none of GC_debug_malloc");
+        return NULL;
+    }
+    memcpy(&end, (char *)p + header->size, sizeof end);
+    if (end != guard_of(header)) debug_complain(header, "the program wrote beyond the end");
+    return header;
+}
+
+GC_API void *GC_debug_malloc(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_NORMAL, file, line);
+}
+
+GC_API void *GC_debug_malloc_atomic(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_ATOMIC, file, line);
+}
+
+GC_API void *GC_debug_malloc_uncollectable(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_UNCOLLECTABLE, file, line);
+}
+
+GC_API void *GC_debug_malloc_atomic_uncollectable(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_ATOMIC_UNCOLLECTABLE, file, line);
+}
+
+GC_API void *GC_debug_malloc_ignore_off_page(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_NORMAL, file, line);
+}
+
+GC_API void *GC_debug_malloc_atomic_ignore_off_page(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_ATOMIC, file, line);
+}
+
+GC_API void *GC_debug_malloc_stubborn(size_t size, const char *file, int line)
+{
+    return debug_make(size, KIND_NORMAL, file, line);
+}
+
+GC_API void *GC_debug_generic_or_special_malloc(size_t size, int kind, const char *file, int line)
+{
+    return debug_make(size, kind, file, line);
+}
+
+GC_API void *GC_debug_malloc_replacement(size_t size)
+{
+    return debug_make(size, KIND_NORMAL, "?", 0);
+}
+
+static char *debug_copy(const char *text, size_t length, const char *file, int line)
+{
+    char *p = debug_make(length + 1, KIND_ATOMIC, file, line);
+    if (p == NULL) errno = ENOMEM;
+    if (p) memcpy(p, text, length);
+    return p;
+}
+
+GC_API char *GC_debug_strdup(const char *text, const char *file, int line)
+{
+    return text ? debug_copy(text, strlen(text), file, line) : NULL;
+}
+
+GC_API char *GC_debug_strndup(const char *text, size_t most, const char *file, int line)
+{
+    return debug_copy(text, strnlen(text, most), file, line);
+}
+
+GC_API void GC_debug_free(void *p)
+{
+    if (p == NULL) return;
+    struct header *header = debug_header(p);
+    if (header == NULL)
+        libgc_stop("GC_debug_free: none of GC_debug_malloc, or freed before; stopping");
+    header->guard = 0;
+    GC_free(header);
+}
+
+GC_API void *GC_debug_realloc(void *old, size_t size, const char *file, int line)
+{
+    if (old == NULL) return GC_debug_malloc(size, file, line);
+    const struct header *header = debug_header(old);
+    if (header == NULL) libgc_stop("GC_debug_realloc: none of GC_debug_malloc; stopping");
+    if (size == 0) {
+        GC_debug_free(old);
+        return NULL;
+    }
+    void *p = debug_make(size, header->kind, file, line);
+    if (p == NULL) return NULL;
+    memcpy(p, old, base_min(size, header->size));
+    GC_debug_free(old);
+    return p;
+}
+
+GC_API void *GC_debug_realloc_replacement(void *old, size_t size)
+{
+    return GC_debug_realloc(old, size, "?", 0);
+}
+
+/* ---- finalizers ------------------------------------------------------------------------------------------------- */
+
+struct closure {
+    finalizer_fn *function;
+    void *data;
+};
+
+static void closure_run(void *object, void *data)
+{
+    const struct closure *closure = data;
+    closure->function((struct header *)object + 1, closure->data);
+}
+
+static void debug_finalizer_set(void *p, finalizer_fn *function, void *data, finalizer_fn **old,
+                                void **old_data, enum finalizer_order order)
+{
+    struct header *header = GC_base(p);
+    struct closure *closure = NULL;
+    finalizer_fn *was = NULL;
+    void *was_data = NULL;
+    if (old) *old = NULL;
+    if (old_data) *old_data = NULL;
+    if (header == NULL) return;
+    if ((void *)(header + 1) != p)
+        libgc_stop("a debug finalizer for what is no object of GC_debug_malloc; stopping");
+    if (function) closure = GC_malloc(sizeof *closure);
+    if (function && closure == NULL) return;
+    if (closure) *closure = (struct closure){function, data};
+    finalizer_set(header, function ? closure_run : NULL, closure, &was, &was_data, order);
+    bool ours = was == closure_run;
+    if (old) *old = ours ? ((struct closure *)was_data)->function : was;
+    if (old_data) *old_data = ours ? ((struct closure *)was_data)->data : was_data;
+}
+
+GC_API void GC_debug_register_finalizer(void *object, finalizer_fn *function, void *data,
+                                        finalizer_fn **old, void **old_data)
+{
+    debug_finalizer_set(object, function, data, old, old_data, ORDER_NORMAL);
+}
+
+GC_API void GC_debug_register_finalizer_ignore_self(void *object, finalizer_fn *function,
+                                                    void *data, finalizer_fn **old, void **old_data)
+{
+    debug_finalizer_set(object, function, data, old, old_data, ORDER_IGNORE_SELF);
+}
+
+GC_API void GC_debug_register_finalizer_no_order(void *object, finalizer_fn *function, void *data,
+                                                 finalizer_fn **old, void **old_data)
+{
+    debug_finalizer_set(object, function, data, old, old_data, ORDER_NONE);
+}
+
+GC_API void GC_debug_register_finalizer_unreachable(void *object, finalizer_fn *function,
+                                                    void *data, finalizer_fn **old, void **old_data)
+{
+    debug_finalizer_set(object, function, data, old, old_data, ORDER_UNREACHABLE);
+}
+
+/* ---- stores: there is no barrier ----------------------------------------------------------------------------------- */
+
+GC_API void GC_debug_change_stubborn(const void *p)
+{
+    (void)p;
+}
+
+GC_API void GC_debug_end_stubborn_change(const void *p)
+{
+    (void)p;
+}
+
+GC_API void GC_end_stubborn_change(const void *p)
+{
+    (void)p;
+}
+
+GC_API void GC_ptr_store_and_dirty(void *slot, const void *value)
+{
+    *(const void **)slot = value;
+}
+
+GC_API void GC_debug_ptr_store_and_dirty(void *slot, const void *value)
+{
+    *(const void **)slot = value;
+}

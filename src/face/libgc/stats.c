@@ -1,0 +1,241 @@
+/*
+ * Numbers. What a thread has allocated of its hole is told when it leaves it, so sums lag behind by at most one hole
+ * of each other thread; the caller's own are told first.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/format.h"
+#include "face/libgc/libgc.h"
+#include "os/os.h"
+
+struct prof_stats {
+    GC_word heap_size, free_bytes, unmapped_bytes, bytes_since_gc, bytes_before_gc, non_gc_bytes,
+        gc_no, markers_m1, reclaimed_since_gc, reclaimed_before_gc, freed_since_gc,
+        obtained_from_os;
+};
+
+size_t libgc_used(const struct gc_heap *heap)
+{
+    return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated);
+}
+
+/* With what the caller has allocated; NULL before there is a heap. */
+static struct gc_heap *heap_told(void)
+{
+    struct gc_heap *heap = __atomic_load_n(&libgc.heap, __ATOMIC_ACQUIRE);
+    if (heap == NULL) return NULL;
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    mutator_tell(heap, thread);
+    thread_leave(thread);
+    return heap;
+}
+
+GC_API size_t GC_get_heap_size(void)
+{
+    const struct gc_heap *heap = heap_told();
+    return heap ? heap_bytes(heap) : 0;
+}
+
+GC_API size_t GC_get_free_bytes(void)
+{
+    const struct gc_heap *heap = heap_told();
+    size_t size = heap ? heap_bytes(heap) : 0;
+    return heap ? size - base_min(libgc_used(heap), size) : 0;
+}
+
+GC_API size_t GC_get_unmapped_bytes(void)
+{
+    return 0; /* what is given back is not in the heap's size */
+}
+
+GC_API size_t GC_get_bytes_since_gc(void)
+{
+    const struct gc_heap *heap = heap_told();
+    return heap ? LOAD(&heap->allocated) - heap->snapshot_allocated : 0;
+}
+
+GC_API size_t GC_get_expl_freed_bytes_since_gc(void)
+{
+    return 0;
+}
+
+GC_API size_t GC_get_total_bytes(void)
+{
+    const struct gc_heap *heap = heap_told();
+    return heap ? LOAD(&heap->allocated) : 0;
+}
+
+GC_API size_t GC_get_obtained_from_os_bytes(void)
+{
+    return __atomic_load_n(&fh_registry.committed, __ATOMIC_RELAXED);
+}
+
+GC_API size_t GC_get_memory_use(void)
+{
+    const struct gc_heap *heap = heap_told();
+    return heap ? libgc_used(heap) : 0;
+}
+
+GC_API GC_word GC_get_gc_no(void)
+{
+    return GC_gc_no;
+}
+
+GC_API int GC_get_parallel(void)
+{
+    return GC_parallel;
+}
+
+GC_API size_t GC_get_size_map_at(int granules)
+{
+    return granules < 0 ? (size_t)-1 : base_max((size_t)granules, 1);
+}
+
+GC_API void GC_get_heap_usage_safe(GC_word *size, GC_word *free_bytes, GC_word *unmapped,
+                                   GC_word *since, GC_word *total)
+{
+    if (size) *size = GC_get_heap_size();
+    if (free_bytes) *free_bytes = GC_get_free_bytes();
+    if (unmapped) *unmapped = 0;
+    if (since) *since = GC_get_bytes_since_gc();
+    if (total) *total = GC_get_total_bytes();
+}
+
+GC_API size_t GC_get_prof_stats(struct prof_stats *result, size_t size)
+{
+    const struct gc_heap *heap = heap_told();
+    struct prof_stats stats = {0};
+    if (heap) {
+        stats.heap_size = heap_bytes(heap);
+        stats.free_bytes = stats.heap_size - base_min(libgc_used(heap), stats.heap_size);
+        stats.bytes_since_gc = LOAD(&heap->allocated) - heap->snapshot_allocated;
+        stats.bytes_before_gc = heap->snapshot_allocated;
+        stats.non_gc_bytes = GC_non_gc_bytes;
+        stats.gc_no = GC_gc_no;
+        stats.reclaimed_before_gc =
+            heap->snapshot_allocated - base_min(heap->live, heap->snapshot_allocated);
+        stats.obtained_from_os = GC_get_obtained_from_os_bytes();
+    }
+    if (size > sizeof stats) memset((char *)result + sizeof stats, 0xff, size - sizeof stats);
+    size = base_min(size, sizeof stats);
+    memcpy(result, &stats, size);
+    return size;
+}
+
+GC_API size_t GC_get_prof_stats_unsafe(struct prof_stats *result, size_t size)
+{
+    return GC_get_prof_stats(result, size);
+}
+
+GC_API void GC_start_performance_measurement(void) {}
+
+GC_API unsigned long GC_get_full_gc_total_time(void)
+{
+    enum { NS_PER_MS = 1000000 };
+    const struct gc_heap *heap = heap_told();
+    return heap ? heap->stats.stop_ns / NS_PER_MS : 0;
+}
+
+/* ---- for people ------------------------------------------------------------------------------------------------ */
+
+static int log_fd = 2;
+
+GC_API void GC_set_log_fd(int fd)
+{
+    log_fd = fd;
+}
+
+static void dump_line(const char *name, uint64_t value, bool bytes)
+{
+    char line[120];
+    struct text t = TEXT(line);
+    text_str(&t, name);
+    text_str(&t, ": ");
+    if (bytes)
+        text_size(&t, value);
+    else
+        text_dec(&t, value);
+    text_char(&t, '\n');
+    os_write(log_fd, line, t.length);
+}
+
+GC_API void GC_dump_named(const char *name)
+{
+    struct fh_gc_stats stats;
+    fh_gc_stats_get(&libgc_heap()->public, &stats);
+    if (name) os_write(log_fd, name, strlen(name));
+    if (name) os_write(log_fd, "\n", 1);
+    dump_line("collections", stats.collections, false);
+    dump_line("heap", stats.heap_bytes, true);
+    dump_line("highest", stats.heap_bytes_peak, true);
+    dump_line("live at the last collection", stats.live_bytes, true);
+    dump_line("allocated ever", stats.allocated_bytes, true);
+    dump_line("large objects", stats.large.count, false);
+    dump_line("longest pause in us", stats.pauses.max_ns / 1000, false);
+    dump_line("threads", stats.threads, false);
+}
+
+GC_API void GC_dump(void)
+{
+    GC_dump_named(NULL);
+}
+
+GC_API void GC_dump_regions(void)
+{
+    GC_dump_named(NULL);
+}
+
+GC_API void GC_print_free_list(int kind, size_t granules)
+{
+    (void)kind; /* memory that is free is in no list by size */
+    (void)granules;
+}
+
+__attribute__((format(printf, 2, 0))) static void print_to(int fd, const char *format,
+                                                           va_list arguments)
+{
+    char text[1024];
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    if (length > 0) os_write(fd, text, base_min((size_t)length, sizeof text - 1));
+}
+
+#define PRINT(name, fd)                                                                            \
+    GC_API __attribute__((format(printf, 1, 2))) void name(const char *format, ...)                \
+    {                                                                                              \
+        va_list arguments;                                                                         \
+        va_start(arguments, format);                                                               \
+        print_to(fd, format, arguments);                                                           \
+        va_end(arguments);                                                                         \
+    }
+PRINT(GC_printf, 1)
+PRINT(GC_err_printf, 2)
+PRINT(GC_log_printf, log_fd)
+#undef PRINT
+
+/* ---- every object ---------------------------------------------------------------------------------------------- */
+
+typedef void reachable_fn(void *object, size_t size, void *data);
+
+struct reachable_walk {
+    reachable_fn *function;
+    void *data;
+};
+
+static bool reachable_visit(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
+{
+    const struct reachable_walk *walk = data;
+    (void)heap;
+    if ((meta_load(meta) & META_STATE) == heap->mark && !gc_is_freed(meta))
+        walk->function(meta_address(meta), granules << GC_SHIFT, walk->data);
+    return true;
+}
+
+/* Those that the last collection reached. The caller holds the lock, so nobody collects. */
+GC_API void GC_enumerate_reachable_objects_inner(reachable_fn *function, void *data)
+{
+    struct reachable_walk walk = {function, data};
+    heap_each_object(libgc_heap(), reachable_visit, &walk);
+}

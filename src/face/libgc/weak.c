@@ -1,0 +1,21 @@
+/*
+ * What marking does not follow, in the order that the ABI gives it:
+ *
+ *      marked all --> short links to what is not marked are cleared
+ *                 --> finalizable objects that are not marked are queued, and kept (finalize.c)
+ *                 --> long links to what is not marked even now are cleared
+ *
+ *                 --> toggle references to the same leave their list, and who disclaims is asked
+ *
+ * Links that lie in objects that go, go too.
+ */
+#include "face/libgc/libgc.h"
+
+void weak_hook(struct gc_heap *heap)
+{
+    links_clear_short(heap);
+    finalizers_due(heap);
+    links_clear_long(heap);
+    togglerefs_drop(heap);
+    disclaim_dead(heap);
+}

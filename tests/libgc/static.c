@@ -1,0 +1,5 @@
+/* A program in which no library can be exchanged. */
+int main(void)
+{
+    return 0;
+}
