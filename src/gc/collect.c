@@ -188,7 +188,7 @@ static void collect_now(const struct request *request)
     size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
-    if (plan.move) heap_trim(heap);
+    if (plan.move || heap->options.no_moving) heap_trim(heap);
     gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
