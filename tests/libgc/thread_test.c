@@ -70,6 +70,37 @@ static void test_thread__exit_and_detach(void **state)
     assert_int_equal(GC_pthread_detach(thread), 0);
 }
 
+static void *work_little(void *argument)
+{
+    return GC_MALLOC(32) ? argument : NULL;
+}
+
+static void *work_joins(void *argument)
+{
+    for (int i = 0; i < 300; i++) {
+        pthread_t thread;
+        void *result = NULL;
+        if (GC_pthread_create(&thread, NULL, work_little, argument) != 0) continue;
+        if (i % 4 == 0) GC_pthread_detach(thread);
+        if (i % 4 && (GC_pthread_join(thread, &result) != 0 || result != argument)) return NULL;
+    }
+    return argument;
+}
+
+/* Ids are used again as soon as a thread is joined. */
+static void test_thread__many_short_ones(void **state)
+{
+    (void)state;
+    pthread_t thread[THREADS];
+    void *result;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(GC_pthread_create(&thread[i], NULL, work_joins, &thread[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(GC_pthread_join(thread[i], &result), 0);
+        assert_ptr_equal(result, &thread[i]);
+    }
+}
+
 static int registered;
 
 static void *work_foreign(void *argument)
@@ -189,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thread__arguments_and_results_are_kept),
         cmocka_unit_test(test_thread__exit_and_detach),
+        cmocka_unit_test(test_thread__many_short_ones),
         cmocka_unit_test(test_thread__foreign_threads_register),
         cmocka_unit_test(test_thread__waiting_threads_keep_their_stack),
         cmocka_unit_test(test_thread__the_lock),

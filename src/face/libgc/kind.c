@@ -36,7 +36,7 @@ static unsigned proc_count = PROC_FIRST;
 static void bitmap_visit(GC_word bits, uintptr_t *object, struct fh_gc_visitor *visitor)
 {
     for (bits &= ~(GC_word)DS_TAGS; bits; bits <<= 1, object++)
-        if (bits >> 63) visitor->slot(visitor, (void **)object);
+        if (bits >> 63) visitor->range(visitor, object, 1);
 }
 
 static void proc_visit(GC_word descriptor, void *object, struct fh_gc_visitor *visitor)
@@ -75,7 +75,7 @@ GC_API struct GC_ms_entry *GC_mark_and_push(void *object, struct GC_ms_entry *to
     struct fh_gc_visitor *visitor = (struct fh_gc_visitor *)top;
     (void)limit;
     (void)from;
-    visitor->slot(visitor, &object);
+    visitor->range(visitor, (const uintptr_t *)&object, 1); /* any word at all */
     return top;
 }
 

@@ -135,5 +135,8 @@ void settings_from_environment(struct fh_gc_options *options)
     if (environment_set("GC_DONT_GC")) GC_dont_gc++;
     if (os_environment("GC_ALL_INTERIOR_POINTERS"))
         GC_all_interior_pointers = os_environment("GC_ALL_INTERIOR_POINTERS")[0] != '0';
+    options->stress = (uint32_t)environment_size("FREEHOLD_GC_STRESS");
+    options->debug =
+        (uint32_t)environment_size("FREEHOLD_GC_DEBUG") & (FH_GC_VERIFY | FH_GC_POISON);
     environment_refuse();
 }

@@ -116,23 +116,23 @@ GC_API int GC_pthread_create(pthread_t *id, const pthread_attr_t *attributes,
     return error;
 }
 
-/* The thread's record holds the result until here; from here on the caller's variable does. */
+/* The thread's record holds the result until here; from here on the caller's variable does. It is looked for before:
+ * afterwards another thread may have the same id. */
 GC_API int GC_pthread_join(pthread_t id, void **result)
 {
-    libgc_heap();
+    struct thread_info *info = info_find(id);
     fh_gc_blocking_begin();
     int error = pthread_join(id, result);
     fh_gc_blocking_end();
-    struct thread_info *info = error ? NULL : info_find(id);
-    if (info) info_drop(info);
+    if (info && !error) info_drop(info);
     return error;
 }
 
 GC_API int GC_pthread_detach(pthread_t id)
 {
+    struct thread_info *info = info_find(id);
     int error = pthread_detach(id);
-    struct thread_info *info = error ? NULL : info_find(id);
-    if (info == NULL) return error;
+    if (info == NULL || error) return error;
     struct gc_thread *thread = libgc_lock();
     info->detached = true;
     bool drop = info->ended;
