@@ -93,7 +93,7 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
         worked = marker_assist(marker, objects);
         pause_end(thread);
         if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
-        __atomic_fetch_add(&heap->stats.assists, 1, __ATOMIC_RELAXED);
+        stats_add(heap, &heap->stats.assists, 1);
     }
     if (marker) marker_return(heap, marker);
     thread_leave(thread);

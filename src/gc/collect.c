@@ -12,10 +12,12 @@ void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 
 void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor)
 {
+    lock_take(&heap->lock);
     heap->stats.collections++;
     heap->stats.minor_collections += minor;
     heap->stats.last_why = why;
     heap->stats.collections_why[why]++;
+    lock_give(&heap->lock);
     atomic_fetch_add(&heap->epoch, 1);
 }
 
@@ -133,8 +135,8 @@ static void collect_with_world(const struct request *request, struct plan *plan)
     collect_stopped(heap, plan);
     world_go();
     uint64_t end = os_time_ns();
-    heap->stats.stop_ns += end - stopped;
-    heap->stats.mark_ns += end - stopped;
+    stats_add(heap, &heap->stats.stop_ns, end - stopped);
+    stats_add(heap, &heap->stats.mark_ns, end - stopped);
     gc_event(heap, FH_GC_EVENT_RESUMED, end - start);
 }
 

@@ -33,7 +33,7 @@ static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
     };
     uint64_t start = os_time_ns();
     handshake(heap, action);
-    heap->stats.handshakes++;
+    stats_add(heap, &heap->stats.handshakes, 1);
     unsigned kind = FH_GC_HANDSHAKE_ARM;
     while (kinds[kind] != action) kind++;
     gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
@@ -215,7 +215,7 @@ void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
     cycle_end(heap, why, start);
     finalizer_find(heap);
-    heap->stats.mark_ns += os_thread_time_ns() - cpu;
+    stats_add(heap, &heap->stats.mark_ns, os_thread_time_ns() - cpu);
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
     heap_sweep_all(heap);
     heap_trim(heap);

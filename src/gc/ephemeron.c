@@ -235,14 +235,16 @@ bool ephemerons_settle(struct gc_heap *heap)
 void ephemerons_break(struct gc_heap *heap)
 {
     struct vector *waiting = &heap->weakness.ephemerons;
+    uint64_t broken = 0;
     for (size_t i = 0; i < waiting->count; i++) {
         struct waiting *entry = vector_at(waiting, i);
         if (entry->ephemeron == NULL) continue;
         __atomic_store_n(&entry->ephemeron->key, 0, __ATOMIC_RELEASE);
         __atomic_store_n(&entry->ephemeron->value, NULL, __ATOMIC_RELAXED);
-        heap->stats.weak_cleared++;
+        broken++;
     }
     waiting->count = 0;
+    stats_add(heap, &heap->stats.weak_cleared, broken);
 }
 
 void ephemeron_forward(const struct compaction *c, void *object)

@@ -881,6 +881,14 @@ void pauses_reset(struct gc_heap *heap);
 
 /* ---- marking: mark.h ------------------------------------------------------------------------- */
 
+/* Counts while threads run, who may be copying the numbers. The lock is not held. */
+FH_INLINE void stats_add(struct gc_heap *heap, uint64_t *count, uint64_t more)
+{
+    lock_take(&heap->lock);
+    *count += more;
+    lock_give(&heap->lock);
+}
+
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);
 void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value);
