@@ -81,8 +81,9 @@ enum fh_gc_policy {
 };
 
 enum fh_gc_sizing {
-    FH_GC_GROW = 0,  /* collect when the heap has grown by growth_percent since the last time */
-    FH_GC_FIXED = 1, /* collect only when `limit` is reached */
+    FH_GC_GROW = 0, /* collect when the heap has grown by growth_percent since the last time */
+    FH_GC_FIXED =
+        1, /* collect fully only when `limit` is reached (FH_GC_CONCURRENT: soon will be) */
     FH_GC_ADAPTIVE =
         2, /* MemBalancer: grow with the square root of live size and allocation rate */
 };
@@ -150,8 +151,8 @@ enum fh_gc_type_flags {
 typedef void fh_gc_trace_fn(void *object, size_t size, struct fh_gc_visitor *visitor);
 
 /* Where an object's references are: `fields` in its first `size` bytes; behind these, if `element` is
- * not 0, as many elements of that size as fit, each with `element_fields`. An instance lives as long
- * as the process (until it is unloaded; types of equal name and layout are one type). */
+ * not 0, as many elements of that size as fit, each with `element_fields`. Types of equal name and layout are one
+ * type. */
 struct fh_gc_type {
     const char *name;
     uint32_t size;
@@ -171,6 +172,10 @@ struct fh_gc_type {
  * field outside of the object or not at a multiple of 8; -ENOSPC: too many types, the type's objects
  * are then searched conservatively (with a trace function: a line on stderr too). */
 int fh_gc_type_register(struct fh_gc_type *type);
+
+/* Before the instance goes, as that of a library which is unloaded: the macros below do it by themselves. Objects of
+ * the type may stay, but not if it has a trace function, which goes too. */
+void fh_gc_type_forget(struct fh_gc_type *type);
 
 /* References inside a custom trace function. A moved object's new address is written to the slot. */
 void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot_of_pointer);
@@ -204,13 +209,15 @@ void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *start, size_t 
                                    0,                                                              \
                                    0,                                                              \
                                    FH_GC_STAMP_CONSERVATIVE(32),                                   \
-                                   0};
+                                   0};                                                             \
+    FH_GC_FORGET_(fh_gc_array_of_##name)
 #define FH_GC_LEAF_TYPE(tag)                                                                       \
     typedef struct tag fh_gc_ctype_##tag;                                                          \
     FH_GC_DEFINE_(tag, sizeof(struct tag), 0, NULL, 0, NULL, 0, NULL, FH_GC_LEAF)                  \
     static struct fh_gc_type fh_gc_array_of_##tag __attribute__((unused)) = {                      \
         #tag "[]",  0, sizeof(struct tag),           NULL, NULL, 0, 0, NULL,                       \
-        FH_GC_LEAF, 0, FH_GC_STAMP_CONSERVATIVE(32), 0};
+        FH_GC_LEAF, 0, FH_GC_STAMP_CONSERVATIVE(32), 0};                                           \
+    FH_GC_FORGET_(fh_gc_array_of_##tag)
 #define FH_GC_TRAILING(name, ctype, array, ...)                                                    \
     typedef ctype fh_gc_ctype_##name;                                                              \
     static const struct fh_gc_field fh_gc_fields_##name[] = {                                      \
@@ -444,7 +451,7 @@ void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
 void fh_gc_release(struct fh_gc_heap *heap);
 
-/* The limit, in bytes; 0 none. Lowering it below what is in use collects at the next allocation. */
+/* The limit, in bytes; 0 none. Lowering it below what the heap holds collects, and what is empty then goes back. */
 int fh_gc_limit_set(struct fh_gc_heap *heap, size_t limit);
 
 /* The program builds up structures that will stay: collect less often until the ramp ends. Nests. */
@@ -452,7 +459,7 @@ void fh_gc_ramp_begin(struct fh_gc_heap *heap);
 void fh_gc_ramp_end(struct fh_gc_heap *heap);
 
 /* Memory outside of the heap that its objects hold (buffers of malloc): counts towards the next
- * collection. Negative when it is freed. */
+ * full collection, which this call may begin. Negative when it is freed. */
 void fh_gc_external(struct fh_gc_heap *heap, ptrdiff_t bytes);
 
 /* Location dependency: hash objects by address, and learn when hashes have gone stale because objects
@@ -783,6 +790,12 @@ static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_g
     __attribute__((constructor(101), unused)) static void fh_gc_register_##name(void)              \
     {                                                                                              \
         (void)fh_gc_type_register(&fh_gc_type_##name);                                             \
+    }                                                                                              \
+    FH_GC_FORGET_(fh_gc_type_##name)
+#define FH_GC_FORGET_(type)                                                                        \
+    __attribute__((destructor, unused)) static void fh_gc_forget_##type(void)                      \
+    {                                                                                              \
+        fh_gc_type_forget(&type);                                                                  \
     }
 
 #define FH_GC_PARENTHESES ()

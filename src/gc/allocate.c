@@ -1,183 +1,18 @@
 /*
- * The slow half of allocation: holes.
+ * Allocation, its slow half: one object from a hole, or a span of its own; what is done when there
+ * is no room; and the functions that programs call.
  *
- * A thread bumps through the holes of its current block, first to last. The context's limit is not the
- * hole's end but a window of it, which is zeroed ahead: so zeros are fresh in the cache when the object
- * is written. An object of 2 KiB and more that does not fit the hole at hand goes to a block that was
- * empty (Immix's overflow block), so that it does not cost the hole; and when no block is empty any more,
- * to a hole that is found for it.
+ *      allocate_once --> small_allocate    hole_take (hole.c)
+ *                    --> large_try         gc_large_allocate (large.c)
+ *      nothing? make_room: collect, collect fully, move objects, grow, ask the program
  *
- * What a thread has used of a hole is counted when it leaves it.
+ * A collection comes between two tries, never inside one: while a thread is in here with an object
+ * that has no byte yet it is busy. How often one tries is bounded, but for threads that take each
+ * other's room: then one of them gets on.
  */
 #include <string.h>
 
-#include "gc/gc.h"
-
-/* ---- the hole ---------------------------------------------------------------------------------------- */
-
-static uintptr_t context_limit(const struct mutator *mutator, const struct fh_gc_context *context)
-{
-    return mutator->stress_limit ? mutator->stress_limit : context->limit;
-}
-
-/* In stress mode the inline path never finds room. */
-static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,
-                              struct fh_gc_context *context, uintptr_t limit)
-{
-    mutator->stress_limit = heap->slow ? limit : 0;
-    context->limit = heap->slow ? 0 : limit;
-}
-
-/* Its owner's alone, but statistics read it. */
-static void block_fill(uint32_t index, size_t bytes)
-{
-    uint32_t *live = &gc_block_at(index)->live;
-    __atomic_store_n(live, *live + (uint32_t)(bytes >> GC_SHIFT), __ATOMIC_RELAXED);
-}
-
-static void hole_count(struct gc_heap *heap, struct mutator *mutator, uintptr_t cursor)
-{
-    if (mutator->hole_start == 0) return;
-    size_t bytes = cursor - mutator->hole_start;
-    atomic_fetch_add_explicit(&heap->allocated, bytes, memory_order_relaxed);
-    block_fill(mutator->block, bytes);
-    mutator->hole_start = cursor;
-}
-
-static void hole_set(struct gc_heap *heap, struct mutator *mutator, struct fh_gc_context *context,
-                     uintptr_t start, uintptr_t end, bool zero)
-{
-    context_set_limit(heap, mutator, context, start);
-    mutator->hole_start = start;
-    mutator->hole_end = end;
-    mutator->hole_zero = zero;
-    context->cursor = start;
-}
-
-/* Moves the window on until `size` more bytes fit; false if the hole is too short. */
-static bool hole_extend(struct gc_heap *heap, struct mutator *mutator,
-                        struct fh_gc_context *context, size_t size)
-{
-    uintptr_t limit = context_limit(mutator, context), need = context->cursor + size;
-    if (need > mutator->hole_end) return false;
-    uintptr_t window = base_min(mutator->hole_end, base_max(need, limit + ZERO_WINDOW));
-    if (!mutator->hole_zero) memset((void *)limit, 0, window - limit);
-    context_set_limit(heap, mutator, context, window);
-    return true;
-}
-
-/* New objects have no slot to remember; unless a cycle is about to take its snapshot, to which they
- * will belong. */
-static void logs_begin(struct gc_heap *heap, const struct mutator *mutator, uintptr_t start,
-                       uintptr_t end)
-{
-    if (!heap->logs) return;
-    bool set = LOAD(&heap->phase) != PHASE_IDLE && !mutator->black;
-    log_fill((void *)start, end - start, set);
-}
-
-static void block_leave(struct gc_heap *heap, struct mutator *mutator)
-{
-    if (mutator->block) block_put(heap, gc_block_at(mutator->block), true);
-    mutator->block = 0;
-}
-
-/* The next hole of `size` bytes in this block or the next; false when the heap has none. */
-static bool hole_next(struct gc_heap *heap, struct mutator *mutator, struct fh_gc_context *context,
-                      size_t size)
-{
-    size_t from = BLOCK_GRANULES, start, end;
-    hole_count(heap, mutator, context->cursor);
-    if (mutator->block)
-        from = (mutator->hole_end - (uintptr_t)gc_block_start(gc_block_at(mutator->block))) >>
-               GC_SHIFT;
-    bool zero = false;
-    for (;;) {
-        while (map_hole(mutator->map, from, &start, &end)) {
-            from = end;
-            if ((end - start) << GC_SHIFT < size) continue;
-            uintptr_t base = (uintptr_t)gc_block_start(gc_block_at(mutator->block));
-            hole_set(heap, mutator, context, base + (start << GC_SHIFT), base + (end << GC_SHIFT),
-                     zero);
-            logs_begin(heap, mutator, base + (start << GC_SHIFT), base + (end << GC_SHIFT));
-            return true;
-        }
-        block_leave(heap, mutator);
-        struct gc_block *block = block_take(heap, mutator, false, &zero, mutator->map);
-        hole_set(heap, mutator, context, 0, 0, false);
-        mutator->hole_start = 0;
-        if (block == NULL) return false;
-        mutator->block = gc_block_index(block);
-        from = 0;
-    }
-}
-
-/* ---- medium objects -------------------------------------------------------------------------------------- */
-
-static void medium_leave(struct gc_heap *heap, struct mutator *mutator)
-{
-    if (mutator->medium_block == 0) return;
-    bool full = !mutator->medium_is_hole && mutator->medium_end - mutator->medium < KIB;
-    block_put(heap, gc_block_at(mutator->medium_block), full);
-    mutator->medium_block = 0;
-    mutator->medium = mutator->medium_end = 0;
-}
-
-/* Room for `size` more bytes: an empty block, or a hole of one that is not; false if there is neither. */
-static bool medium_take(struct gc_heap *heap, struct mutator *mutator, size_t size,
-                        size_t alignment)
-{
-    uint64_t map[MAP_WORDS];
-    bool zero;
-    size_t start = 0, end = BLOCK_GRANULES;
-    medium_leave(heap, mutator);
-    struct gc_block *block = block_take(heap, mutator, true, &zero, map);
-    mutator->medium_is_hole = block == NULL;
-    if (block == NULL && !size_minor_is_due(heap))
-        block = block_take_hole(heap, mutator, size >> GC_SHIFT, alignment, &start, &end);
-    if (block == NULL) return false;
-    uintptr_t base = (uintptr_t)gc_block_start(block);
-    mutator->medium_block = gc_block_index(block);
-    mutator->medium = base + (start << GC_SHIFT);
-    mutator->medium_end = base + (end << GC_SHIFT);
-    mutator->medium_zero = zero && !mutator->medium_is_hole;
-    return true;
-}
-
-static void *medium_allocate(struct gc_heap *heap, struct mutator *mutator, size_t size,
-                             size_t alignment)
-{
-    mutator->medium = base_round_up(mutator->medium, alignment);
-    if (mutator->medium + size > mutator->medium_end &&
-        !medium_take(heap, mutator, size, alignment))
-        return NULL;
-    if (alignment > GC_GRANULE) gc_block_at(mutator->medium_block)->aligned = true;
-    void *p = (void *)mutator->medium;
-    logs_begin(heap, mutator, mutator->medium, mutator->medium + size);
-    mutator->medium += size;
-    if (!mutator->medium_zero) memset(p, 0, size);
-    atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
-    block_fill(mutator->medium_block, size);
-    return p;
-}
-
-/* ---- one object --------------------------------------------------------------------------------------------- */
-
-static void *take(struct gc_heap *heap, struct gc_thread *thread, size_t size)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    struct fh_gc_context *context = context_of(thread, heap);
-    for (;;) {
-        uintptr_t p = context->cursor;
-        if (p && p + size <= context_limit(mutator, context)) {
-            context->cursor = p + size;
-            return (void *)p;
-        }
-        if (p && hole_extend(heap, mutator, context, size)) continue;
-        if (size >= MEDIUM_MIN) return medium_allocate(heap, mutator, size, GC_GRANULE);
-        if (!hole_next(heap, mutator, context, size)) return NULL;
-    }
-}
+#include "gc/hole.h"
 
 static void object_describe(void *p, size_t size, uint32_t id)
 {
@@ -198,9 +33,9 @@ static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size
                             uint32_t id, size_t alignment)
 {
     thread_enter(thread);
-    void *p = alignment > GC_GRANULE
-                  ? medium_allocate(heap, mutator_of(thread, heap), size, alignment)
-                  : take(heap, thread, size);
+    thread_has_stored(thread);
+    void *p = alignment > GC_GRANULE ? hole_take_aligned(heap, thread, size, alignment)
+                                     : hole_take(heap, thread, size);
     if (p) object_describe(p, size, id);
     thread_leave(thread);
     return p;
@@ -209,21 +44,20 @@ static void *small_allocate(struct gc_heap *heap, struct gc_thread *thread, size
 static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id)
 {
     thread_enter(thread);
-    void *p = NULL;
-    if (heap_yield(heap, gc_large_slices(heap, size))) p = gc_large_allocate(heap, size, id);
+    bool room = heap_yield(heap, gc_large_slices(heap, size));
     thread_leave(thread);
-    return p;
+    return room ? gc_large_allocate(heap, thread, size, id) : NULL;
 }
 
 /* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once. After cycles in vain objects are moved. False: nothing helped. */
+ * stands against it, goes on at once, unless threads allocate faster than the cycle gets on. After cycles in vain
+ * objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
-    enum { QUANTUM = 2000 }; /* objects: some ten microseconds */
-    enum {
-        CYCLES = 3
-    }; /* what one brings other threads may take; to move objects stops them all */
+    /* In objects, some ten microseconds; and how many cycles, as what one brings other threads may
+     * take, before objects are moved, which stops them all. */
+    enum { QUANTUM = 2000, CYCLES = 3 };
     if (*tries == CYCLES && why == FH_GC_WHY_LIMIT) {
         ++*tries;
         gc_collect(heap, FH_GC_COMPACT, why, collect_count(heap, FH_GC_COMPACT));
@@ -231,7 +65,7 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     }
     uint32_t number = cycle_request(heap, why, false);
     bool helped = cycle_assist(heap, thread, QUANTUM);
-    if (why != FH_GC_WHY_LIMIT) {
+    if (why != FH_GC_WHY_LIMIT && (size_may_outgrow(heap) || *tries >= CYCLES)) {
         size_grow(heap, slices);
         return true;
     }
@@ -240,7 +74,8 @@ static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread,
     return ++*tries <= CYCLES + 2;
 }
 
-/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no use. */
+/* Nothing was found: collect, collect fully, at the limit move objects, grow. False: that is of no
+ * use. */
 static bool make_room_stopped(struct gc_heap *heap, size_t slices, enum fh_gc_why why,
                               unsigned *tries)
 {
@@ -265,19 +100,22 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
     enum fh_gc_why why = FH_GC_WHY_NONE;
     size_t slices = gc_large_slices(heap, size);
     uint32_t epoch = LOAD(&heap->epoch);
+    bool refused = gc_local.refused;
     if (size_minor_is_due(heap)) {
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_ALLOCATION, epoch);
         return true;
     }
     if (size_allows(heap, slices, &why)) {
         /* Another thread has made room meanwhile; or it is the arena that is full. */
-        if (!gc_local.refused) return true;
+        if (!refused) return true;
         why = FH_GC_WHY_LIMIT;
     }
     bool again = false;
     if (heap->parked == 0)
         again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
                                      : make_room_stopped(heap, slices, why, tries);
+    /* The arena is full: of empty blocks, it may be. */
+    if (refused) heap_give_back(heap);
     if (again || !heap->options.on_limit) return again;
     pause_end(thread); /* the program's own work */
     again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
@@ -354,130 +192,6 @@ void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id)
     return gc_allocate_aligned(heap, size, id, GC_GRANULE);
 }
 
-/* ---- threads and collections ------------------------------------------------------------------------------ */
-
-void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    struct fh_gc_context *context = context_of(thread, heap);
-    hole_count(heap, mutator, context->cursor);
-    block_leave(heap, mutator);
-    medium_leave(heap, mutator);
-    hole_set(heap, mutator, context, 0, 0, false);
-}
-
-void mutator_tell(struct gc_heap *heap, struct gc_thread *thread)
-{
-    hole_count(heap, mutator_of(thread, heap), context_of(thread, heap)->cursor);
-}
-
-static void busy_set(struct gc_block *block, uintptr_t from, uintptr_t to)
-{
-    uintptr_t start = (uintptr_t)gc_block_start(block);
-    block->busy_from = (uint16_t)((from - start) >> GC_SHIFT);
-    block->busy_to = (uint16_t)((to - start) >> GC_SHIFT);
-}
-
-/* A thread may stand with the bytes of an object at its cursor written, and the step of the cursor to come:
- * freehold/gc.h. Then the object is made. */
-uintptr_t mutator_made(const struct mutator *mutator, const struct fh_gc_context *context)
-{
-    uintptr_t cursor = context->cursor;
-    if (cursor == mutator->hole_end) return cursor;
-    const uint8_t *meta = meta_of((void *)cursor);
-    return meta_load(meta) & META_STATE ? cursor + (meta_granules(meta) << GC_SHIFT) : cursor;
-}
-
-void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    struct fh_gc_context *context = context_of(thread, heap);
-    if (mutator->block) {
-        uintptr_t made = mutator_made(mutator, context);
-        hole_count(heap, mutator, made);
-        busy_set(gc_block_at(mutator->block), made, mutator->hole_end);
-    }
-    if (mutator->medium_block)
-        busy_set(gc_block_at(mutator->medium_block), mutator->medium, mutator->medium_end);
-}
-
-void mutators_note_holes(struct gc_heap *heap)
-{
-    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_note_hole(heap, t);
-}
-
-void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    uint32_t block[] = {mutator->block, mutator->medium_block};
-    for (unsigned i = 0; i < 2; i++)
-        if (block[i]) gc_block_at(block[i])->busy_from = gc_block_at(block[i])->busy_to = 0;
-}
-
-/* Its own map stays: what was in use when it took the block is spared, though some of it was freed. */
-void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    uint32_t block[] = {mutator->block, mutator->medium_block};
-    uint64_t map[MAP_WORDS];
-    mutator_note_hole(heap, thread);
-    for (unsigned i = 0; i < 2; i++)
-        if (block[i] && LOAD(&gc_block_at(block[i])->cycle) != LOAD(&heap->cycle))
-            block_sweep(heap, gc_block_at(block[i]), map);
-    mutator_unnote_hole(heap, thread);
-}
-
-void mutators_sweep_blocks(struct gc_heap *heap)
-{
-    uint64_t map[MAP_WORDS];
-    for (struct gc_thread *t = gc_threads; t; t = t->next) {
-        struct mutator *mutator = mutator_of(t, heap);
-        uint32_t block[] = {mutator->block, mutator->medium_block};
-        for (unsigned i = 0; i < 2; i++) {
-            if (block[i] == 0) continue;
-            block_sweep(heap, gc_block_at(block[i]), i ? map : mutator->map);
-            uint32_t *young = heap->logs ? vector_add(&heap->young) : NULL;
-            if (young) *young = block[i];
-            if (heap->logs && !young) STORE(&heap->remembered_lost, true);
-        }
-    }
-}
-
-void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    memset(mutator, 0, offsetof(struct mutator, log));
-    *context_of(thread, heap) = (struct fh_gc_context){.barrier = FH_GC_BARRIER_OFF};
-    if (heap->options.policy == FH_GC_GENERATIONAL)
-        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-    uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
-    if (phase == PHASE_ARMED) {
-        context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
-    } else if (phase != PHASE_IDLE) {
-        context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
-        mutator->black = true;
-    }
-}
-
-/* Its blocks may hold an object half made. */
-void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap)
-{
-    struct mutator *mutator = mutator_of(thread, heap);
-    mutator_flush_log(heap, mutator);
-    if (mutator->block) block_mend(gc_block_at(mutator->block));
-    if (mutator->medium_block) block_mend(gc_block_at(mutator->medium_block));
-    block_leave(heap, mutator);
-    medium_leave(heap, mutator);
-}
-
-void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap)
-{
-    mutator_flush_log(heap, mutator_of(thread, heap));
-    mutator_retire(thread, heap);
-}
-
-/* ---- the door ---------------------------------------------------------------------------------------------- */
-
 static void *allocate_typed(struct fh_gc_heap *public, struct fh_gc_type *type, size_t size,
                             size_t alignment)
 {
@@ -490,6 +204,7 @@ static void *allocate_typed(struct fh_gc_heap *public, struct fh_gc_type *type, 
         }
         id = type->id;
     }
+    if (UNLIKELY(size > type->size && type->element == 0)) type_note_size(id, size);
     return gc_allocate_aligned(heap_of(public), size, id, alignment);
 }
 

@@ -1,13 +1,13 @@
 /*
  * The barrier's slow half, and what becomes of the slots that it remembers.
  *
- * A slot whose log bit is set has not been remembered in this epoch: it is, with the value that it held,
- * and the bit is cleared. While a cycle takes its snapshot thread by thread (SNOOP) every store is
- * remembered, with both values, whatever the bits say.
+ * A slot whose log bit is set has not been remembered in this epoch: it is, with the value that it
+ * held, and the bit is cleared. While a cycle takes its snapshot thread by thread (SNOOP) every
+ * store is remembered, with both values, whatever the bits say.
  *
- * The whole of a slow store is one slow path: a thread is never stopped, or handshaken, between the test
- * and the store. Two threads may find the same bit set: both read the old value before they clear it,
- * and who clears it remembers; so what is remembered was there when the bit still was.
+ * The whole of a slow store is one slow path: a thread is never stopped, or handshaken, between the
+ * test and the store. Two threads may find the same bit set: both read the old value before they
+ * clear it, and who clears it remembers; so what is remembered was there when the bit still was.
  */
 #include "gc/mark.h"
 
@@ -84,8 +84,8 @@ static FH_NOINLINE void store_remembering(struct fh_gc_heap *public, void *slot,
     thread_leave(thread);
 }
 
-/* `mode` is as of a moment ago, when the thread was not busy: a cycle may have ended and another begun since.
- * Only under generations, where it never changes, is it good for anything. */
+/* `mode` is as of a moment ago, when the thread was not busy: a cycle may have ended and another
+ * begun since. Only under generations, where it never changes, is it good for anything. */
 GC_PUBLIC void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t mode)
 {
     bool clear = !side_holds((uintptr_t)slot) ||
@@ -120,10 +120,8 @@ GC_PUBLIC void fh_gc_store_range(struct fh_gc_heap *heap, void *to, const void *
     }
 }
 
-/* ---- the remembered set ---------------------------------------------------------------------------------- */
-
-/* All slots that were remembered: visited, and armed again. After the collection there are no references
- * from old to young objects any more, since there are no young ones. Threads stand. */
+/* All slots that were remembered: visited, and armed again. After the collection there are no
+ * references from old to young objects any more, since there are no young ones. Threads stand. */
 static void remembered_each(struct gc_heap *heap, struct fh_gc_visitor *visitor,
                             const struct log_entry *entry, size_t count)
 {
@@ -156,13 +154,13 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator)
         shade_flush(heap, mutator);
 }
 
-/* ---- when a minor collection will do ------------------------------------------------------------------------ */
-
 /* As long as old objects leave a third of the room that the last full collection left. */
 bool collect_minor_is_due(struct gc_heap *heap)
 {
     if (heap->options.policy != FH_GC_GENERATIONAL || LOAD(&heap->epoch) == 0) return false;
     if (LOAD(&heap->remembered_lost)) return false;
+    /* Or what died old, after a spike, would stay as long as what is allocated now dies young. */
+    if (LOAD(&heap->allocated) - heap->allocated_full > 16 * heap->target_full) return false;
     size_t room = heap->target_full - base_min(heap->live_full, heap->target_full);
     size_t left = heap->target_full - base_min(heap->live, heap->target_full);
     return left > room / 3;

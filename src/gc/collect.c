@@ -4,8 +4,6 @@
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- facts ------------------------------------------------------------------------------------------ */
-
 void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 {
     STORE(&heap->collection, LOAD(&heap->epoch) + 1);
@@ -30,8 +28,6 @@ void collection_weak(struct gc_heap *heap)
     gc_event(heap, FH_GC_EVENT_WEAK, cleared);
     if (queued) gc_event(heap, FH_GC_EVENT_FINALIZERS, queued);
 }
-
-/* ---- the phases ----------------------------------------------------------------------------------------- */
 
 /* A full collection marks with the other value; a minor one with the same, so that what carries it
  * already is not looked at. */
@@ -63,18 +59,18 @@ struct plan {
     bool lost;    /* threads got little of the room that the last collection left */
 };
 
-/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With generations
- * it may as well be old garbage. */
+/* The room that was left is not used up: the rest of it is holes into which nothing fitted. With
+ * generations it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
     if (heap->options.policy != FH_GC_MARK) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
-    return LOAD(&heap->allocated) - heap->allocated_before < room / 4 * 3;
+    return LOAD(&heap->allocated) - heap->allocated_before < room / 2;
 }
 
-/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is twice as
- * large as it should be. In a small heap what threads hold blocks for says nothing. */
+/* More than a quarter of the blocks in use are holes, and holes were of little use, or the heap is
+ * twice as large as it should be. In a small heap what threads hold blocks for says nothing. */
 static bool compact_is_due(struct gc_heap *heap, bool lost)
 {
     enum { LEAST = 8 << 20 };
@@ -102,17 +98,20 @@ static void collect_stopped(struct gc_heap *heap, struct plan *plan)
     mutators_note_holes(heap);
     if (heap->fenced) fences_verify(heap, "before a collection");
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, false, "before a collection");
+    /* Planned while threads ran, which may have lost a slot since. */
+    plan->minor = plan->minor && !LOAD(&heap->remembered_lost);
     mark_all(heap, plan->minor);
     gc_large_find_dead(heap);
     heap_unsweep(heap, plan->minor);
-    if (heap->logs) heap_arm_young(heap);
+    if (LOAD(&heap->remembered_lost))
+        heap_arm_all(heap);
+    else if (heap->logs)
+        heap_arm_young(heap);
     mutators_sweep_blocks(heap);
     plan->move = plan->move && (plan->compact || compact_is_due(heap, plan->lost));
     if (plan->move) compact(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "after a collection");
 }
-
-/* ---- one collection -------------------------------------------------------------------------------------- */
 
 struct request {
     struct gc_heap *heap;
@@ -144,9 +143,8 @@ void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
     uint64_t allocated = LOAD(&heap->allocated);
     uint64_t between = start - heap->collected_ns + 1, within = end - start + 1;
     uint64_t rate = (allocated - heap->allocated_before) * 1000 / (between / 1000000 + 1);
-    uint64_t speed = heap->live * 1000 / (within / 1000000 + 1);
     heap->allocation_rate = (heap->allocation_rate + rate) / 2;
-    heap->mark_rate = (heap->mark_rate + speed) / 2;
+    heap->collect_us = (heap->collect_us + within / 1000) / 2;
     heap->allocated_before = allocated;
     heap->collected_ns = end;
 }
@@ -188,7 +186,9 @@ static void collect_now(const struct request *request)
     size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);
-    if (plan.move || heap->options.no_moving) heap_trim(heap);
+    bool large = !plan.minor && size_is_too_large(heap);
+    if (large) heap_sweep_all(heap);
+    if (large || plan.move) heap_trim(heap);
     gc_event_of(heap, FH_GC_EVENT_END, plan_kind(&plan), end - start);
 }
 
@@ -197,7 +197,8 @@ uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind)
     return kind == FH_GC_COMPACT ? LOAD(&heap->compactions) : LOAD(&heap->epoch);
 }
 
-/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this time. */
+/* Modules stay. A cycle that goes on may need the linker's lock to come to its end: not this
+ * time. */
 static void collect_holding(void *data)
 {
     struct request *request = data;
@@ -211,11 +212,14 @@ static void collect_holding(void *data)
     thread_leave(self);
 }
 
-/* A heap with a thread that marks is stopped for nothing but to move objects, between two cycles. */
+/* A heap with a thread that marks is stopped for nothing but to move objects, between two
+ * cycles. */
 FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
+    thread_check(self);
+    thread_has_stored(self);
     if (kind != FH_GC_COMPACT && collector_find(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
@@ -231,10 +235,10 @@ FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_
         modules_hold(collect_holding, &request);
     }
     pause_end(self);
+    finalizer_find(heap);
 }
 
-/* All free blocks go back to the arena, from where the purger returns them to the kernel. */
-static void heap_give_back(struct gc_heap *heap)
+void heap_give_back(struct gc_heap *heap)
 {
     struct gc_thread *thread = thread_self();
     thread_enter(thread);

@@ -1,131 +1,31 @@
 /*
- * Evacuation: at the end of a full collection, while the program still stands and what is marked is all
- * that lives, sparse blocks are emptied into the holes of others.
+ * Evacuation: at the end of a full collection, while the program still stands and what is marked is
+ * all that lives, sparse blocks are emptied into the holes of others.
  *
  *      sweep all --> search what is ambiguous: objects that a word there points into stay
- *                --> choose blocks, sparsest first, as long as the holes of the rest hold what is in them
+ *                --> choose blocks, sparsest first, as many as the holes of the rest can take in
  *                --> copy; the first word of the old object is the new address
  *                --> update each reference to one that moved
  *                --> clear the old mark bytes: the blocks are free
  *
  * An ambiguous word (on a stack, in a register, in static data, in a conservative object) cannot be
- * changed, since it may be a number; so what it points into stays, and also what ends where it points, since
- * a compiler may keep no more of an array than its end. A block with an object that stays is not chosen:
- * emptied but for one object it would not be free.
+ * changed, since it may be a number; so what it points into stays, and also what ends where it
+ * points, since a compiler may keep no more of an array than its end. A block with an object that
+ * stays is not chosen: emptied but for one object it would not be free.
  *
- * Old and new places never share a block, and old mark bytes stay until all references are updated: so an
- * address is old if its block is being emptied, and its object is found there as ever, from its inside
- * too. Objects whose copy finds no room stay as if they were pinned. All tables are there before the
- * first object moves; when they are refused nothing does.
+ * Old and new places never share a block, and old mark bytes stay until all references are updated:
+ * so an address is old if its block is being emptied, and its object is found there as ever, from
+ * its inside too. Objects whose copy finds no room stay as if they were pinned. All tables are
+ * there before the first object moves; when they are refused nothing does.
  *
- * Rejected: copying while marking, as Immix does, which saves the second pass over the heap but has to
- * know what is pinned before marking, and to guess what will be sparse after it; a table of new addresses
- * beside the heap, since the old object has room for its own.
+ * Rejected: copying while marking, as Immix does, which saves the second pass over the heap but has
+ * to know what is pinned before marking, and to guess what will be sparse after it; a table of new
+ * addresses beside the heap, since the old object has room for its own.
  */
 #include <string.h>
 
-#include "gc/mark.h"
+#include "gc/compact.h"
 #include "os/os.h"
-
-/* Objects are copied to here: the holes of one block after another. */
-struct target {
-    struct gc_block *block;
-    size_t at, end; /* granules: the hole */
-    uint64_t map[MAP_WORDS];
-};
-
-struct compaction {
-    struct fh_gc_visitor visitor;
-    char *tables;
-    size_t tables_size;
-    uint64_t (*stay)[MAP_WORDS]; /* by position in heap->blocks: a bit for the first granule of each
-                                    object that stays */
-    uint32_t *order; /* blocks that are nobody's, sparsest first; then those that were free */
-    size_t count;    /* of them */
-    size_t high;     /* of them; those behind were filled with small objects */
-    struct target small, medium;
-    size_t moved;    /* bytes */
-    bool everything; /* FH_GC_MOVE_ALL */
-};
-
-/* ---- what stays ------------------------------------------------------------------------------------------ */
-
-FH_INLINE size_t object_granule(const struct gc_block *block, const uint8_t *meta)
-{
-    return (size_t)(meta - meta_of(gc_block_start(block)));
-}
-
-static bool object_stays(const struct compaction *c, const uint8_t *meta)
-{
-    struct gc_block *block = gc_block_of(meta_address(meta));
-    size_t granule = object_granule(block, meta);
-    return c->stay[block->position][granule / 64] >> granule % 64 & 1;
-}
-
-static void object_keep(struct compaction *c, const uint8_t *meta)
-{
-    struct gc_block *block = gc_block_of(meta_address(meta));
-    size_t granule = object_granule(block, meta);
-    if (LOAD(&block->kind) != FH_SPAN_GC_BLOCK) return;
-    c->stay[block->position][granule / 64] |= 1ull << granule % 64;
-    block->pinned = true;
-}
-
-static void word_keep(struct compaction *c, uintptr_t word)
-{
-    uint8_t *meta = object_find(c->visitor.heap, word);
-    if (meta) object_keep(c, meta);
-}
-
-__attribute__((no_sanitize("address", "thread"))) static void keep_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
-{
-    struct compaction *c = (struct compaction *)visitor;
-    for (size_t i = 0; i < words; i++) {
-        uintptr_t word = word_load(start + i);
-        if (!side_holds(word)) continue;
-        word_keep(c, word);
-        word_keep(c, word - 1);
-    }
-}
-
-static void keep_slot(struct fh_gc_visitor *visitor, void **slot)
-{
-    (void)visitor;
-    (void)slot;
-}
-
-static void keep_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
-{
-    (void)visitor;
-    (void)slot;
-    (void)mask;
-}
-
-/* An object may hold ambiguous words, and may be one of those that never move. */
-static bool keep_object(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
-{
-    struct compaction *c = data;
-    const struct type *type = type_at(meta);
-    (void)heap;
-    (void)granules;
-    if (UNLIKELY(type_stays(type))) object_keep(c, meta);
-    if (type->scan == SCAN_WORDS || type->scan == SCAN_TRACE) object_scan(&c->visitor, meta);
-    return true;
-}
-
-static void keep_all(struct compaction *c)
-{
-    struct gc_heap *heap = c->visitor.heap;
-    c->visitor.slot = keep_slot;
-    c->visitor.tagged = keep_tagged;
-    c->visitor.range = keep_range;
-    roots_visit(heap, &c->visitor);
-    for (struct gc_thread *t = gc_threads; t; t = t->next) word_keep(c, (uintptr_t)t->will_store);
-    heap_each_object(heap, keep_object, c);
-}
-
-/* ---- the tables, and the blocks in order ------------------------------------------------------------------- */
 
 static bool tables_make(struct compaction *c)
 {
@@ -172,8 +72,6 @@ static void blocks_order(struct compaction *c)
     c->high = c->count;
 }
 
-/* ---- the choice -------------------------------------------------------------------------------------------- */
-
 static size_t block_room(const struct gc_block *block)
 {
     return BLOCK_GRANULES - block->live;
@@ -203,8 +101,6 @@ static size_t blocks_choose(struct compaction *c)
     }
     return chosen;
 }
-
-/* ---- where to --------------------------------------------------------------------------------------------- */
 
 static void target_open(struct target *target, struct gc_block *block)
 {
@@ -250,7 +146,8 @@ static struct gc_block *block_for_small(struct compaction *c)
     return block_take_free(c);
 }
 
-/* Objects of 2 KiB and more to an empty one; else, from the sparse end on, to one with a hole for them. */
+/* Objects of 2 KiB and more to an empty one; else, from the sparse end on, to one with a hole for
+ * them. */
 static struct gc_block *block_for_medium(struct compaction *c, size_t granules)
 {
     size_t start, end;
@@ -276,8 +173,6 @@ static uintptr_t place_take(struct compaction *c, size_t granules)
         target_open(target, block);
     }
 }
-
-/* ---- the move --------------------------------------------------------------------------------------------- */
 
 static bool object_move(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
 {
@@ -309,88 +204,6 @@ static void blocks_move(struct compaction *c)
     }
 }
 
-/* ---- references -------------------------------------------------------------------------------------------- */
-
-static FH_NOINLINE uintptr_t forward_leaving(const struct compaction *c, uintptr_t word)
-{
-    uint8_t *meta = object_find(c->visitor.heap, word);
-    if (meta == NULL || object_stays(c, meta)) return word;
-    uintptr_t old = (uintptr_t)meta_address(meta);
-    return *(uintptr_t *)old + (word - old);
-}
-
-/* Where what a word refers to is now. */
-FH_INLINE uintptr_t forward(const struct compaction *c, uintptr_t word)
-{
-    if (!side_holds(word)) return word;
-    struct gc_block *block = gc_block_of((void *)word);
-    if (LIKELY(LOAD(&block->state) != BLOCK_LEAVING || LOAD(&block->kind) != FH_SPAN_GC_BLOCK))
-        return word;
-    return forward_leaving(c, word);
-}
-
-uintptr_t compact_forward(const struct compaction *c, uintptr_t word)
-{
-    return forward(c, word);
-}
-
-FH_INLINE void slot_forward(const struct compaction *c, uintptr_t *slot)
-{
-    uintptr_t word = *slot, to = forward(c, word);
-    if (to != word) *slot = to;
-}
-
-static void update_slot(struct fh_gc_visitor *visitor, void **slot)
-{
-    slot_forward((struct compaction *)visitor, (uintptr_t *)slot);
-}
-
-static void update_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
-{
-    uintptr_t word = *slot & mask, to = forward((struct compaction *)visitor, word);
-    if (to != word) *slot = (*slot & ~mask) | (to & mask);
-}
-
-/* What it points into has stayed. */
-static void update_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
-{
-    (void)visitor;
-    (void)start;
-    (void)words;
-}
-
-static bool update_object(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
-{
-    struct compaction *c = data;
-    const struct type *type = type_at(meta);
-    (void)heap;
-    (void)granules;
-    if (type->scan == SCAN_NOTHING || type->scan == SCAN_WORDS) return true;
-    char *p = meta_address(meta);
-    if (LOAD(&gc_block_of(p)->state) == BLOCK_LEAVING && !object_stays(c, meta)) return true;
-    if (type->scan == SCAN_EPHEMERON)
-        ephemeron_forward(c, (void *)p);
-    else if (type->scan == SCAN_BITMAP)
-        for (uint64_t bits = type->bitmap; bits; bits &= bits - 1)
-            slot_forward(c, (uintptr_t *)p + base_ctz(bits));
-    else
-        object_scan(&c->visitor, meta);
-    return true;
-}
-
-static void update_all(struct compaction *c)
-{
-    struct gc_heap *heap = c->visitor.heap;
-    c->visitor.slot = update_slot;
-    c->visitor.tagged = update_tagged;
-    c->visitor.range = update_range;
-    roots_visit(heap, &c->visitor);
-    heap_each_object(heap, update_object, c);
-    weak_forward(heap, c);
-}
-
-/* ---- afterwards -------------------------------------------------------------------------------------------- */
-
 static bool object_clear(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
 {
     struct compaction *c = data;
@@ -418,18 +231,16 @@ static void compact_blocks(struct compaction *c)
     struct gc_heap *heap = c->visitor.heap;
     gc_local.tracing = true;
     blocks_order(c);
-    keep_all(c);
+    stay_find(c);
     if (blocks_choose(c)) blocks_move(c);
     if (c->moved) {
-        update_all(c);
+        forward_all(c);
         atomic_fetch_add(&heap->moves, 1);
         heap->stats.evacuated_bytes += c->moved;
     }
     blocks_settle(c);
     gc_local.tracing = false;
 }
-
-/* ---- the door ----------------------------------------------------------------------------------------------- */
 
 void heap_compact(struct gc_heap *heap)
 {

@@ -4,9 +4,9 @@
 /* A piece of what waits to be done; false if nothing does. */
 static bool step_once(struct gc_heap *heap, struct gc_thread *thread)
 {
-    enum { BLOCKS = 16, OBJECTS = 2000 };
+    enum { OBJECTS = 2000 };
     thread_enter(thread);
-    bool more = heap_sweep_some(heap, BLOCKS);
+    bool more = heap_sweep_some(heap, SWEEP_BATCH);
     thread_leave(thread);
     return more || cycle_assist(heap, thread, OBJECTS);
 }
@@ -58,6 +58,8 @@ GC_PUBLIC int fh_gc_limit_set(struct fh_gc_heap *public, size_t limit)
     heap->limit = limit;
     size_after_collection(heap);
     world_give();
+    if (limit && heap_bytes(heap) > limit)
+        gc_collect(heap, FH_GC_FULL, FH_GC_WHY_LIMIT, collect_count(heap, FH_GC_FULL));
     return 0;
 }
 
@@ -76,8 +78,6 @@ GC_PUBLIC void fh_gc_ramp_end(struct fh_gc_heap *public)
     size_after_collection(heap_of(public));
     world_give();
 }
-
-/* ---- location dependency ---------------------------------------------------------------------------- */
 
 GC_PUBLIC void fh_gc_location_reset(struct fh_gc_heap *heap, struct fh_gc_location *location)
 {
@@ -102,5 +102,15 @@ GC_PUBLIC bool fh_gc_location_stale(struct fh_gc_heap *heap, const struct fh_gc_
 
 GC_PUBLIC void fh_gc_external(struct fh_gc_heap *public, ptrdiff_t bytes)
 {
-    atomic_fetch_add(&heap_of(public)->external, bytes);
+    struct gc_heap *heap = heap_of(public);
+    atomic_fetch_add(&heap->external, bytes);
+    if (bytes <= 0) return;
+    bool concurrent = collector_find(heap);
+    if (!size_is_external(heap, concurrent ? heap->start : heap->target)) return;
+    if (!concurrent)
+        gc_collect(heap, FH_GC_FULL, FH_GC_WHY_EXTERNAL, collect_count(heap, FH_GC_FULL));
+    else if (size_is_external(heap, heap->target * 2))
+        cycle_wait(heap, cycle_request(heap, FH_GC_WHY_EXTERNAL, false));
+    else
+        cycle_request(heap, FH_GC_WHY_EXTERNAL, false);
 }

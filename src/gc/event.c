@@ -1,7 +1,7 @@
 /*
- * Events: each phase of a collection, and what threads ran into, as it happens. All go into the process's
- * ring (event/ring.h), whether anybody looks or not: some ten a collection, thirty ns each. A program
- * reads them back by fh_gc_events, or listens.
+ * Events: each phase of a collection, and what threads ran into, as it happens. All go into the
+ * process's ring (event/ring.h), whether anybody looks or not: some ten a collection, thirty ns
+ * each. A program reads them back by fh_gc_events, or listens.
  */
 #include "event/ring.h"
 #include "gc/gc.h"

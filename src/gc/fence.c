@@ -1,20 +1,20 @@
 /*
- * Fences: FH_GC_FENCE puts one more granule behind each object, which holds the size that was asked for,
- * under a key, twice. What writes beyond the end of an object changes it, or the zeros between the end and
- * the fence.
+ * Fences: FH_GC_FENCE puts one more granule behind each object, which holds the size that was asked
+ * for, under a key, twice. What writes beyond the end of an object changes it, or the zeros between
+ * the end and the fence.
  *
  *      | the object, `size` bytes | 0 0 0 | word ^ key, word ^ rotated key |
  *      |<------------- whole granules --->|<--------- one granule ------->|
  *
- * To the mark bytes the fence belongs to the object: so it lives, moves and dies with it, and an address just
- * behind the object's end is in it. To all who ask for the object's size it does not. The key does not
- * depend on the address. All fences are looked at before each collection, those of the dead too, and
- * whenever the heap is verified.
+ * To the mark bytes the fence belongs to the object: so it lives, moves and dies with it, and an
+ * address just behind the object's end is in it. To all who ask for the object's size it does not.
+ * The key does not depend on the address. All fences are looked at before each collection, those of
+ * the dead too, and whenever the heap is verified.
  *
  * Every allocation goes the slow way, so that each is fenced.
  *
- * Rejected: a fence in front (what lies there is the fence of the object before); checking when a block is
- * swept, which is far from the store that did it, and has to be right while threads run.
+ * Rejected: a fence in front (what lies there is the fence of the object before); checking when a
+ * block is swept, which is far from the store that did it, and has to be right while threads run.
  */
 #include "gc/gc.h"
 #include "os/os.h"
@@ -41,7 +41,8 @@ static size_t room_of(size_t size)
     return base_round_up(size + !size, GC_GRANULE);
 }
 
-/* The size, and what follows from it above: so that of two words the one that is right can be told. */
+/* The size, and what follows from it above: so that of two words the one that is right can be
+ * told. */
 static uint64_t fence_word(size_t size)
 {
     return size | ((size + 1) * 0x9e3779b97f4a7c15ull & 0xffffull << 48);

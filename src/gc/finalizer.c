@@ -1,6 +1,12 @@
 /*
- * The thread that runs finalizers, for heaps that ask for one. It is attached like any other thread, and
- * stands SAFE while it waits.
+ * The thread that runs finalizers, for heaps that ask for one. It is attached like any other
+ * thread, and stands SAFE while it waits.
+ *
+ *      NONE --finalizer_start--> RUNS --fork--> LOST --finalizer_find--> STARTING --> RUNS
+ *
+ * In the child of a fork the thread is gone. It is made anew by the first collection there that has
+ * something for it, since most children never collect. Who stops the thread waits for who is just
+ * making it.
  */
 #include "gc/gc.h"
 #include "os/os.h"
@@ -22,16 +28,48 @@ static void *finalizer_main(void *argument)
     return NULL;
 }
 
+static bool finalizer_make(struct gc_heap *heap, enum finalizer_state refused)
+{
+    bool started = thread_start(&heap->finalizer, finalizer_main, heap, 8 * MIB);
+    STORE_RELEASE(&heap->finalizer_state, started ? FINALIZER_RUNS : refused);
+    return started;
+}
+
 bool finalizer_start(struct gc_heap *heap)
 {
-    heap->has_finalizer = os_thread_start(&heap->finalizer, finalizer_main, heap, 8 * MIB);
-    return heap->has_finalizer;
+    return finalizer_make(heap, FINALIZER_NONE);
+}
+
+void finalizer_fork_child(struct gc_heap *heap)
+{
+    if (LOAD(&heap->finalizer_state) != FINALIZER_NONE)
+        STORE(&heap->finalizer_state, FINALIZER_LOST);
+}
+
+void finalizer_find(struct gc_heap *heap)
+{
+    uint32_t lost = FINALIZER_LOST;
+    if (LIKELY(LOAD(&heap->finalizer_state) != FINALIZER_LOST)) return;
+    if (finalizers_pending(heap) == 0) return;
+    if (atomic_compare_exchange_strong(&heap->finalizer_state, &lost, FINALIZER_STARTING))
+        finalizer_make(heap, FINALIZER_LOST); /* refused: the next collection tries again */
+}
+
+/* True if there is a thread to be stopped; from here on none is made any more. */
+static bool finalizer_forbid(struct gc_heap *heap)
+{
+    for (;;) {
+        uint32_t state = LOAD_ACQUIRE(&heap->finalizer_state);
+        if (state == FINALIZER_STARTING)
+            os_delay_us(50);
+        else if (atomic_compare_exchange_strong(&heap->finalizer_state, &state, FINALIZER_NONE))
+            return state == FINALIZER_RUNS;
+    }
 }
 
 void finalizer_stop(struct gc_heap *heap)
 {
-    if (!heap->has_finalizer) return;
-    heap->has_finalizer = false;
+    if (!finalizer_forbid(heap)) return;
     STORE_RELEASE(&heap->finalizer_quit, true);
     atomic_fetch_add(&heap->finalizer_bell, 1);
     os_wake(&heap->finalizer_bell);

@@ -1,15 +1,16 @@
 /*
- * Fork in a threaded program. The child has one thread; whatever others were in the middle of must not
- * matter to it. So no cycle goes on during a fork (it waits for the end of one), no lock is held by
- * anybody else, and what other threads had of the heap is given up in the child: their holes, which the
- * next sweep finds again, and their remembered slots, which the next collection gets.
+ * Fork in a threaded program. The child has one thread; whatever others were in the middle of must
+ * not matter to it. So no cycle goes on during a fork (it waits for the end of one), no lock is
+ * held by anybody else, and what other threads had of the heap is given up in the child: their
+ * holes, which the next sweep finds again, and their remembered slots, which the next collection
+ * gets.
  */
 #include "gc/mark.h"
 #include "os/os.h"
 
+/* Also where there is no heap: another thread may be making the first. */
 void gc_fork_prepare(void)
 {
-    if (gc_heap_count == 0) return;
     for (;;) {
         world_take_idle(NULL);
         if (modules_fork_prepare()) break;
@@ -61,21 +62,21 @@ static void locks_give(void)
 
 void gc_fork_parent(void)
 {
-    if (gc_heap_count == 0) return;
     locks_give();
     world_give();
 }
 
 void gc_fork_child(void)
 {
-    if (gc_heap_count == 0) return;
     locks_give();
     helpers_fork_child();
     threads_fork_child();
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;
         blocks_fork_child(&gc_heaps[h]);
+        gc_large_fork_child(&gc_heaps[h]);
         collector_fork_child(&gc_heaps[h]);
+        finalizer_fork_child(&gc_heaps[h]);
     }
     world_give();
 }

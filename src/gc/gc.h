@@ -1,15 +1,30 @@
 /*
- * gc: the collector. A heap owns blocks (spans of one slice, into whose holes objects are bump-allocated)
- * and large objects (spans of their own); threads allocate, a collection finds what can be reached.
+ * gc: the collector. A heap owns blocks (spans of one slice, into whose holes objects are
+ * bump-allocated) and large objects (spans of their own); threads allocate, a collection finds what
+ * can be reached.
  *
- *      allocate.c   holes, the slow half of allocation       thread.c   attached threads, stopping them
- *      block.c      blocks: made, swept, given back          roots.c    where marking begins
- *      large.c      large objects                            mark.c     the tracer
- *      type.c       types and their numbers                  weak.c     what marking does not follow
- *      collect.c    a collection, as one page of verbs       size.c     when to collect
- *      compact.c    objects that move                        pause.c    when a thread does not run
- *      verify.c, fence.c   what may be wrong with the heap   event.c, stats.c   facts out
+ * Objects and blocks
+ *      allocate.c   one object, and what is done when there is no room     type.c     types
+ *      hole.c       the room that a thread bumps through                   object.c   by address
+ *      mutator.c    a thread's part of a heap, as collections see it       large.c    above 64 KiB
+ *      block.c      which block a thread gets                              sweep.c    what is dead
+ *      blocks.c     all of them, as a collection turns them                side.c     mark bytes
  *      free.c       objects that the program frees itself
+ * Threads
+ *      thread.c     one: how it comes to stand, and goes on                attach.c   its two ends
+ *      world.c      all: stopped, or asked by handshakes                   fork.c     in a fork
+ * What is alive
+ *      roots.c, modules.c    where marking begins                          mark.c     the tracer
+ *      stack.c      what is to be looked at yet                            marking.c  who marks
+ *      weak.c, link.c, ephemeron.c, finalize.c, finalizer.c   what marking does not follow
+ *      barrier.c    stores that are remembered                             visit.c    any visitor
+ * Collections
+ *      collect.c    one that stops the program, as a page of verbs         size.c     when
+ *      concurrent.c, handshake.c, assist.c, collector.c   one that does not
+ *      compact.c, stay.c, forward.c   objects that move
+ * Facts and questions
+ *      event.c, stats.c, pause.c   numbers out        walk.c, why.c, transform.c   the whole heap
+ *      verify.c, fence.c           what may be wrong  heap.c, control.c, table.c   for programs
  *
  * A block's life, with the function on each arrow:
  *
@@ -25,7 +40,8 @@
  *
  * Who may touch what:
  *   world lock       collections, attaching and detaching; its holder alone stops threads
- *   heap->lock       lists of blocks and large objects, tables of roots and weak things; a few steps
+ *   heap->lock       lists of blocks and large objects, tables of roots and weak things;
+ *                    for a few steps
  *   a mutator        its own context and holes, in slow paths (`busy`), where it is not stopped
  *   who stopped all  everything; but takes no lock and calls nothing that allocates
  */
@@ -48,7 +64,7 @@
 #define HOLES_WORTH 64
 
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
-#define MEDIUM_MIN (2 * KIB)  /* from here on an object that does not fit gets a fresh block */
+#define MEDIUM_MIN 256        /* from here on an object that does not fit goes to other holes */
 #define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
 #define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
@@ -122,15 +138,17 @@ FH_INLINE struct gc_block *gc_block_of(const void *p)
 /* A type as the marker wants it. */
 struct type {
     uint64_t bitmap;         /* references in the first 64 words; 0 if it has none */
-    uint32_t granules;       /* of an object of fixed size; 0: look for its end, or it is large */
+    uint32_t granules;       /* of each of its objects; 0: they differ, look for the end */
     uint8_t scan;            /* enum type_scan */
     bool pinned;             /* its objects do not move */
     uint32_t size;           /* fixed part */
     uint32_t element;        /* bytes of an element; 0 none */
     uint64_t element_bitmap; /* if element is at most 64 words */
     fh_gc_trace_fn *trace;
-    struct fh_gc_type *public;
+    struct fh_gc_type *public; /* what programs are told: an instance of theirs, or the copy */
+    struct fh_gc_type *copy;   /* of it, its name and fields: these go when a library is unloaded */
 } __attribute__((aligned(64)));
+static_assert(sizeof(struct type) == 64, "the marker reads one line");
 
 enum type_scan { SCAN_NOTHING, SCAN_BITMAP, SCAN_FIELDS, SCAN_WORDS, SCAN_TRACE, SCAN_EPHEMERON };
 
@@ -140,6 +158,15 @@ extern struct type type_tables[TYPES_SMALL + TYPES];
 #define type_table (type_tables + TYPES_SMALL)
 
 void types_init(void);
+
+/* An object of this type is about to be made, of more bytes than the type has. */
+void type_note_size(uint32_t id, size_t size);
+
+/* Of its objects; 0: they differ. A plain load: it is in the loop of marking. */
+FH_RACY uint32_t type_granules(const struct type *type)
+{
+    return type->granules;
+}
 
 /* Whether objects of this type never move. */
 bool type_stays(const struct type *type);
@@ -156,7 +183,7 @@ FH_INLINE const struct type *type_at(const uint8_t *meta)
     return type_of_bytes(meta_load2(meta));
 }
 
-/* ---- threads ------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 /* A slot that a barrier remembered, and what it held. */
 struct log_entry {
@@ -211,7 +238,7 @@ struct gc_thread {
     bool interrupted; /* it was reached by a signal, perhaps in the middle of a store */
     struct fh_gc_frame *frames;
     struct fh_gc_context *contexts;
-    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store */
+    uintptr_t will_store[2]; /* slot and value of its last fh_gc_will_store; 0 when that is over */
     unsigned pause_depth;    /* pause.c: of pauses in each other, and the outermost one */
     uint64_t pause_start;
     struct gc_heap *pause_heap;
@@ -229,8 +256,8 @@ struct gc_local {
 extern _Thread_local struct gc_local gc_local __attribute__((tls_model("initial-exec")));
 extern struct gc_thread *gc_threads; /* guarded by the world lock */
 
-/* Where the stack of a thread that stops others begins: in the caller's frame, which is not inlined, not in
- * those of libc below it with what they leave uninitialised. */
+/* Where the stack of a thread that stops others begins: in the caller's frame, which is not
+ * inlined, not in those of libc below it with what they leave uninitialised. */
 struct stack_top {
     uintptr_t pointer, registers[BASE_REGISTERS];
 };
@@ -260,16 +287,22 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
-/* Notes where the calling thread's stack and registers are, for who searches them while it stays in a frame
- * that is not below its caller's. */
+/* The calling thread is in a call, so what it announced by fh_gc_will_store is stored by now. */
+FH_INLINE void thread_has_stored(struct gc_thread *thread)
+{
+    thread->will_store[0] = thread->will_store[1] = 0;
+}
+
+/* Notes where the calling thread's stack and registers are, for who searches them while it stays in
+ * a frame that is not below its caller's. */
 void thread_publish(struct gc_thread *thread);
 
 /* The world lock: whoever waits for it may be stopped meanwhile. */
 void world_take(void);
 void world_give(void);
 
-/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the lock. Not
- * for the collector's thread. */
+/* The same while no cycle goes on, of this heap or, without one, of any; the next one waits for the
+ * lock. Not for the collector's thread. */
 void world_take_idle(struct gc_heap *heap);
 
 /* Whether one of this heap's goes on. Holds: the world lock. */
@@ -278,13 +311,13 @@ bool cycle_goes_on(struct gc_heap *heap);
 /* Whose pauses those are that follow from here on. Holds: the world lock. */
 void world_is_for(struct gc_heap *heap);
 
-/* All attached threads but the caller's stand from here to there, for this heap's sake; NULL: for none's.
- * Holds: the world lock. */
+/* All attached threads but the caller's stand from here to there, for this heap's sake; NULL: for
+ * none's. Holds: the world lock. */
 void world_stop(struct gc_heap *heap);
 void world_go(void);
 
-/* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE; returns
- * when all have. The caller is not attached. Holds: the world lock. */
+/* The same for one thing that each thread is to do by itself, or is done for it where it is SAFE;
+ * returns when all have. The caller is not attached. Holds: the world lock. */
 typedef void handshake_fn(struct gc_heap *heap, struct gc_thread *thread);
 void handshake(struct gc_heap *heap, handshake_fn *action);
 
@@ -292,7 +325,11 @@ void handshake(struct gc_heap *heap, handshake_fn *action);
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
 void thread_wait_end(pthread_t other);
 
-/* ---- heaps -------------------------------------------------------------------------------------- */
+/* os_thread_start, SAFE meanwhile: it waits for a lock of the linker's with all signals blocked, and
+ * who has that may wait for us to stand. Not busy, and without the world lock. */
+bool thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, size_t stack_size);
+
+/* ---- heaps ----------------------------------------------------------------------------------- */
 
 struct root_range {
     uint64_t number;       /* its own */
@@ -308,6 +345,7 @@ struct gc_weakness {
     struct vector weak;       /* struct fh_gc_weak *, all there are */
     struct vector ephemerons; /* met by this collection whose key was not marked then */
     struct vector ephemeron_chains; /* by hash of key: uint32_t position + 1 */
+    bool hashing;                   /* these are being made; marking->lock */
     struct index finalizer_index, link_index;
     size_t queue_next, queue_visible; /* finalizers between the two may run */
 };
@@ -341,9 +379,10 @@ struct gc_heap {
     uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
-    struct vector snapshots;               /* uint64_t[MAP_WORDS] */
-    struct vector remembered;              /* struct log_entry */
-    _Atomic bool remembered_lost;          /* there was no memory for one */
+    struct vector snapshots;  /* uint64_t[MAP_WORDS] */
+    struct vector remembered; /* struct log_entry */
+    /* A slot, or a block of `young`, is not known any more: until the next full collection. */
+    _Atomic bool remembered_lost;
     _Atomic size_t live_full, target_full; /* after the last full collection */
     _Atomic size_t large_bytes;            /* whole slices */
     uint32_t dead_large;                   /* found dead, to be given back: by `next` */
@@ -360,13 +399,15 @@ struct gc_heap {
     _Atomic uint64_t full_ns;       /* processor time that the last full collection took */
     size_t nursery_live;            /* heap->live at the last collection */
     _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
-    uint64_t allocation_rate, mark_rate;     /* bytes a second, smoothed */
+    uint64_t allocated_full;        /* heap->allocated at the last full collection */
+    uint64_t allocation_rate;       /* bytes a second, smoothed */
+    uint64_t collect_us;            /* how long a full collection takes, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic bool collector_lost;              /* in a fork */
+    _Atomic uint32_t collector_state;         /* enum collector_state */
     pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
     unsigned background_count;
     _Atomic uint32_t background_bell;
@@ -384,7 +425,8 @@ struct gc_heap {
     uint64_t roots_added;
     struct vector handles; /* struct fh_gc_handle chunks */
     struct fh_gc_handle *free_handle;
-    struct vector pins; /* struct pin */
+    struct vector pins; /* struct pin, found by `pin_index` */
+    struct index pin_index;
     struct gc_weakness weakness;
     /* What another library's rules of weakness ask for; called by who collects when all that is reachable is
      * marked, and may mark more (gc/mark.h). Threads stand. NULL: none. */
@@ -402,7 +444,7 @@ struct gc_heap {
     _Atomic uint32_t collection; /* number of the one that goes on, or of the last */
     _Atomic uint32_t finalizer_bell;
     pthread_t finalizer;
-    bool has_finalizer;
+    _Atomic uint32_t finalizer_state; /* enum finalizer_state */
     _Atomic bool finalizer_quit;
 };
 
@@ -432,7 +474,8 @@ FH_INLINE struct mutator *mutator_of(struct gc_thread *thread, const struct gc_h
 void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap);
 void thread_leave_heap(struct gc_thread *thread, struct gc_heap *heap);
 
-/* The same for a thread that is not there any more: its context was in memory that is not either. */
+/* The same for a thread that is not there any more: its context was in memory that is not
+ * either. */
 void thread_forget_heap(struct gc_thread *thread, struct gc_heap *heap);
 
 size_t gc_thread_count(void);
@@ -447,13 +490,13 @@ void threads_fork_child(void);
 void collector_fork_child(struct gc_heap *heap);
 void blocks_fork_child(struct gc_heap *heap);
 
-/* Fork: waits for the end of cycles, then holds all locks across it. In the child other threads are gone:
- * their holes are given up, and helpers are made anew when they are needed. */
+/* Fork: waits for the end of cycles, then holds all locks across it. In the child other threads are
+ * gone: their holes are given up, and helpers are made anew when they are needed. */
 void gc_fork_prepare(void);
 void gc_fork_parent(void);
 void gc_fork_child(void);
 
-/* Ends the program if the caller may not allocate where it is. */
+/* Ends the program if the caller may not allocate, collect or walk where it is. */
 void thread_check(struct gc_thread *thread);
 
 /* The calling thread's record, attached; ends the program with a line if memory is out. */
@@ -463,24 +506,37 @@ struct gc_thread *thread_self(void);
 struct gc_heap *gc_heap_create(const struct fh_gc_options *options, int *error);
 void gc_heap_destroy(struct gc_heap *heap);
 
-/* ---- blocks --------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
-/* The next block with holes, swept, CURRENT, and its map; NULL when there is none and the heap may not
- * grow. *zero: it is one hole that reads as zeros. `empty`: only one without objects will do. */
+/* The next block with holes, swept, CURRENT, and its map; NULL when there is none and the heap may
+ * not grow. *zero: it is one hole that reads as zeros. `empty`: only one without objects will
+ * do. */
 struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator, bool empty,
                             bool *zero, uint64_t map[MAP_WORDS]);
 
-/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no empty
- * block: the hole, from that multiple on. Everything is swept. */
+/* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no
+ * empty block: the hole, from that multiple on. Everything is swept. */
 struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
                                  size_t granules, size_t alignment, size_t *start, size_t *end);
+
+/* Gives the memory of a block back, which is in no list. */
+void block_destroy(struct gc_block *block);
 
 /* A block that a thread is done with. */
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full);
 
-/* Clears the bytes of what is dead, and sets map to what is not. Returns free granules. A thread that
- * allocates in the block stands meanwhile. */
+/* Sets map to the granules in use of a block, and to those that a thread allocates in; returns how
+ * many of the former. In use is what is marked with `mark`, and, with a snapshot, what is not in
+ * it; the rest is cleared. mark 0: all that has a state is in use, and nothing is cleared. */
+size_t block_map(struct gc_block *block, unsigned mark, const uint64_t *snapshot,
+                 uint64_t map[MAP_WORDS]);
+
+/* Clears the bytes of what is dead, and sets map to what is not. Returns free granules. A thread
+ * that allocates in the block stands meanwhile. */
 size_t block_sweep(struct gc_heap *heap, struct gc_block *block, uint64_t map[MAP_WORDS]);
+
+/* The granules first..last-1 in the word of a map that begins with granule `base`. */
+uint64_t map_range(size_t base, size_t first, size_t last);
 
 /* The first hole in a map from granule `from` on; false if there is none. */
 bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t *end);
@@ -488,11 +544,13 @@ bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t 
 /* Sets map to what a swept block holds. */
 void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS]);
 
-/* Whether a swept block has a hole of so many granules at a multiple of `alignment` bytes: the first. */
+/* Whether a swept block has a hole of so many granules at a multiple of `alignment` bytes: the
+ * first. */
 bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
                     size_t *end);
 
-/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads stand. */
+/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads
+ * stand. */
 void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
 
 /* Sweeps this block if it waits to be; false if somebody is at it just now. Busy. */
@@ -507,16 +565,21 @@ void heap_reserve_free(struct gc_heap *heap, size_t blocks);
 /* Sweeps what nobody has swept yet. */
 void heap_sweep_all(struct gc_heap *heap);
 
-/* The same for some blocks; false when there are no more. */
+/* The same for some blocks, SWEEP_BATCH at most; false when there are no more. */
+#define SWEEP_BATCH 16
 bool heap_sweep_some(struct gc_heap *heap, unsigned blocks);
 
-/* Marking has ended: all blocks but free ones wait to be swept (of young ones only, if `young`). Threads
- * stand, or the phase is not IDLE. */
+/* Marking has ended: all blocks but free ones wait to be swept (of young ones only, if `young`).
+ * Threads stand, or the phase is not IDLE. */
 void heap_unsweep(struct gc_heap *heap, bool young);
 
 /* Blocks taken since the last collection get all their log bits set, but for holes in use. Threads
  * stand. */
 void heap_arm_young(struct gc_heap *heap);
+
+/* The same for all: it is not known any more which slots were remembered. After a full
+ * collection. */
+void heap_arm_all(struct gc_heap *heap);
 
 /* A map of what is in use in a block, for its snapshot. */
 bool block_note_snapshot(struct gc_heap *heap, struct gc_block *block);
@@ -536,7 +599,8 @@ void heap_release_free(struct gc_heap *heap);
 /* Gives free blocks back until so many slices more are allowed; false when that is not enough. */
 bool heap_yield(struct gc_heap *heap, size_t slices);
 
-/* Calls visit for each object of a block: its first byte and granules. Outside of holes of threads. */
+/* Calls visit for each object of a block: its first byte and granules. Outside of holes of
+ * threads. */
 typedef bool object_fn(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data);
 bool block_each_object(struct gc_heap *heap, struct gc_block *block, object_fn *visit, void *data);
 bool heap_each_object(struct gc_heap *heap, object_fn *visit, void *data);
@@ -549,7 +613,7 @@ void weak_init(struct gc_heap *heap);
 void weak_finish(struct gc_heap *heap);
 void marking_destroy(struct gc_heap *heap);
 
-/* ---- large objects ---------------------------------------------------------------------------------- */
+/* ---- large objects --------------------------------------------------------------------------- */
 
 /* Slices that an object takes. */
 FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
@@ -558,14 +622,16 @@ FH_INLINE size_t gc_large_slices(const struct gc_heap *heap, size_t size)
     return (bytes + SLICE_SIZE - 1) >> SLICE_SHIFT;
 }
 
-void *gc_large_allocate(struct gc_heap *heap, size_t size, uint32_t id);
+/* NULL when memory is out, or the heap may not grow so far. Not busy. */
+void *gc_large_allocate(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id);
+void gc_large_fork_child(struct gc_heap *heap);
 void gc_large_find_dead(struct gc_heap *heap);
 void gc_large_free_dead(struct gc_heap *heap);
 
 /* Frees one that is alive. Busy. */
 void gc_large_free(struct gc_heap *heap, struct gc_block *block);
 
-/* ---- objects ---------------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 /* The first byte of the object of this heap that holds p, or NULL. */
 uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
@@ -573,8 +639,8 @@ uint8_t *object_find(const struct gc_heap *heap, uintptr_t p);
 /* Bytes of an object, without its fence. */
 size_t object_size(const uint8_t *meta);
 
-/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or if there is
- * something between the two; *size is then the best that can be said. */
+/* Fences. The granule behind an object of `size` bytes says so; false if it does not any more, or
+ * if there is something between the two; *size is then the best that can be said. */
 extern bool gc_fenced;
 void fences_init(struct gc_heap *heap);
 void fence_put(const struct gc_heap *heap, void *p, size_t size);
@@ -592,7 +658,7 @@ bool object_is_new(const uint8_t *meta);
 /* Whether the last collection left it, or it is younger. */
 bool object_is_live(const struct gc_heap *heap, const uint8_t *meta);
 
-/* ---- allocation --------------------------------------------------------------------------------------- */
+/* ---- allocation ------------------------------------------------------------------------------ */
 
 /* An object of so many bytes, whose type has this `id`; NULL when memory is out. */
 void *gc_allocate(struct gc_heap *heap, size_t size, uint32_t id);
@@ -626,6 +692,9 @@ FH_INLINE bool gc_is_freed(const uint8_t *meta)
 /* An ephemeron forgets its key and value. */
 void ephemeron_drop(struct fh_gc_ephemeron *ephemeron);
 
+/* The key of an ephemeron, and the slot of its value; NULL if it is broken. */
+void **ephemeron_slot(void *ephemeron, void **key);
+
 /* Calls the function while everything stands, is swept, and threads' holes are known. */
 typedef void still_fn(struct gc_heap *heap, void *data);
 void still_run(struct gc_heap *heap, still_fn *function, void *data);
@@ -636,8 +705,8 @@ void mutator_flush_log(struct gc_heap *heap, struct mutator *mutator);
 /* Old values go to the markers. */
 void shade_flush(struct gc_heap *heap, struct mutator *mutator);
 
-/* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0 and for one to an
- * object that is being found dead. The thread is busy. */
+/* A reference that the program reads from where marking does not look, as word ^ mask; NULL for 0
+ * and for one to an object that is being found dead. The thread is busy. */
 void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t *at,
                 uintptr_t mask);
 
@@ -670,34 +739,49 @@ void mutator_sweep_blocks(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_note_hole(struct gc_heap *heap, struct gc_thread *thread);
 void mutator_unnote_hole(struct gc_heap *heap, struct gc_thread *thread);
 
-/* ---- objects that move: compact.c ------------------------------------------------------------------------ */
+/* ---- objects that move: compact.c ------------------------------------------------------------ */
 
-/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just ended and
- * threads stand. */
+/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just
+ * ended and threads stand. */
 void heap_compact(struct gc_heap *heap);
 
 struct compaction;
 
-/* Where what a word refers to is now: the word itself, unless it refers to an object that has moved. */
+/* Where what a word refers to is now: the word itself, unless it refers to an object that has
+ * moved. */
 uintptr_t compact_forward(const struct compaction *c, uintptr_t word);
 
 /* The references of weak things, and the indexes of their tables; of an ephemeron. */
 void weak_forward(struct gc_heap *heap, const struct compaction *c);
 void ephemeron_forward(const struct compaction *c, void *ephemeron);
 
-/* ---- collection ----------------------------------------------------------------------------------------- */
+/* ---- collection ------------------------------------------------------------------------------ */
 
-/* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is done. */
+/* `seen`: what collect_count said to the caller; if somebody has collected since, nothing is
+ * done. */
 void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why, uint32_t seen);
+
+/* All free blocks go back to the arena, from where the purger returns them to the kernel. Not busy. */
+void heap_give_back(struct gc_heap *heap);
 
 /* How many collections of that kind, or a better one, there were. */
 uint32_t collect_count(const struct gc_heap *heap, enum fh_gc_kind kind);
 
-/* The thread that runs finalizers. */
+/* How many may run. The caller is busy, or not attached. */
+size_t finalizers_pending(struct gc_heap *heap);
+
+/* The thread that runs finalizers, of a heap that has one. */
+enum finalizer_state { FINALIZER_NONE, FINALIZER_RUNS, FINALIZER_LOST, FINALIZER_STARTING };
 bool finalizer_start(struct gc_heap *heap);
 void finalizer_stop(struct gc_heap *heap);
+void finalizer_fork_child(struct gc_heap *heap);
+
+/* Makes it anew if a fork has lost it and finalizers wait. It calls libc: so no thread stands, and
+ * the caller has no lock. */
+void finalizer_find(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
+enum collector_state { COLLECTOR_HERE, COLLECTOR_LOST, COLLECTOR_STARTING }; /* by a fork */
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
 bool collector_find(struct gc_heap *heap);
@@ -736,8 +820,8 @@ void size_after_collection(struct gc_heap *heap);
 /* Before it, at the end of a cycle: what was allocated while it went on. */
 void size_note_cycle(struct gc_heap *heap);
 
-/* Whether enough is young for a minor collection; and how much that is, after a collection that took so many
- * ns of processor time. */
+/* Whether enough is young for a minor collection; and how much that is, after a collection that
+ * took so many ns of processor time. */
 bool size_minor_is_due(const struct gc_heap *heap);
 
 /* Whether a collection is due soon: so a program that has time may have it now. */
@@ -746,18 +830,28 @@ bool size_is_due_soon(const struct gc_heap *heap);
 void size_nursery(struct gc_heap *heap, bool minor, uint64_t took);
 size_t size_in_use(const struct gc_heap *heap);
 
-/* Called with each block that is taken: starts a cycle when it is time; has the thread help with one that
- * is behind. */
+/* While a cycle goes on: the heap may grow on, as far again as it was to grow; then threads wait. */
+bool size_may_outgrow(const struct gc_heap *heap);
+
+/* Memory outside of the heap has brought what is in use over so many bytes. */
+bool size_is_external(const struct gc_heap *heap, size_t over);
+
+/* The heap holds a quarter more than its target, or more than its limit: after a spike. */
+bool size_is_too_large(const struct gc_heap *heap);
+
+/* Called with each block that is taken: starts a cycle when it is time; has the thread help with
+ * one that is behind. */
 void size_pace(struct gc_heap *heap, struct gc_thread *thread);
 
 /* A collection did not make room for so many slices: the target is raised, up to the limit. */
 void size_grow(struct gc_heap *heap, size_t slices);
 
-/* ---- pauses ----------------------------------------------------------------------------------------------- */
+/* ---- pauses ---------------------------------------------------------------------------------- */
 
 #define PAUSE_LEAST_NS 10000 /* shorter ones in the way of an allocation are its own work */
 
-/* The calling thread does not run its own work from here to there; they nest. NULL: nobody's pause. */
+/* The calling thread does not run its own work from here to there; they nest. NULL: nobody's
+ * pause. */
 void pause_begin(struct gc_thread *thread, struct gc_heap *heap);
 void pause_end(struct gc_thread *thread);
 
@@ -767,7 +861,7 @@ void pause_end_above(struct gc_thread *thread, uint64_t least_ns);
 /* Pauses and utilisation start anew. */
 void pauses_reset(struct gc_heap *heap);
 
-/* ---- marking: mark.h -------------------------------------------------------------------------------------- */
+/* ---- marking: mark.h ------------------------------------------------------------------------- */
 
 void gc_say(const char *text);
 void gc_event(struct gc_heap *heap, enum fh_gc_event_kind kind, uint64_t value);

@@ -6,8 +6,6 @@
 struct gc_heap gc_heaps[FH_GC_HEAPS];
 uint32_t gc_heap_count;
 
-/* ---- made and destroyed -------------------------------------------------------------------------------- */
-
 static int options_check(const struct fh_gc_options *o)
 {
     if (o->policy > FH_GC_CONCURRENT || o->sizing > FH_GC_ADAPTIVE) return EINVAL;
@@ -130,8 +128,6 @@ void gc_heap_destroy(struct gc_heap *heap)
     world_give();
     thread_leave(self);
 }
-
-/* ---- one object ---------------------------------------------------------------------------------------- */
 
 /* The first byte of the live object that holds p, or NULL. The answer stays true while the caller's
  * frame holds p. */

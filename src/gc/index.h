@@ -1,9 +1,9 @@
 /*
  * index: finds items of a vector by their first word. A hash table of positions, open addressing.
  *
- * It grows without a long moment: the old table stays beside the new one, each later addition moves a few of its
- * entries, and a search looks into both. So with a million entries no call takes more than a few microseconds.
- * An item is in one of the two tables.
+ * It grows without a long moment: the old table stays beside the new one, each later addition moves
+ * a few of its entries, and a search looks into both. So with a million entries no call takes more
+ * than a few microseconds. An item is in one of the two tables.
  */
 #ifndef GC_INDEX_H
 #define GC_INDEX_H

@@ -1,16 +1,17 @@
 /*
- * mark: the tracer. Markers take candidates, words that may be references, from a stack; a queue of 16
- * between the stack and the look at the object gives the memory time to come (Cher, Hosking, Vitek
- * 2004). A candidate is looked at when it leaves the queue: then its byte tells whether it is an object
- * and not marked yet, so each object is scanned once per marker at most, without an atomic operation.
+ * mark: the tracer. Markers take candidates, words that may be references, from a stack; a queue of
+ * 16 between the stack and the look at the object gives the memory time to come (Cher, Hosking,
+ * Vitek 2004). A candidate is looked at when it leaves the queue: then its byte tells whether it is
+ * an object and not marked yet, so each object is scanned once per marker at most, without an
+ * atomic operation.
  *
  *      fields --> | stack: chunks of 4 KiB | --> | queue, prefetching | --> mark byte, then fields
  *                     |            ^
  *                     v full       | empty
  *                 | the pool of chunks, shared by all markers |
  *
- * There is no recursion. When memory for chunks is refused a candidate is dropped, and found again by a
- * pass over all marked objects: the stack can be of any size.
+ * There is no recursion. When memory for chunks is refused a candidate is dropped, and found again
+ * by a pass over all marked objects: the stack can be of any size.
  */
 #ifndef GC_MARK_H
 #define GC_MARK_H
@@ -78,8 +79,35 @@ struct marking {
     struct marker marker[MARKERS];
 };
 
-/* Starts the helpers. It calls libc, which takes locks of the linker: so no thread stands, and the caller holds
- * none of them. */
+/* stack.c. Holds: marking->lock, for these three. NULL when memory is refused. */
+struct chunk *chunk_make(struct marking *marking);
+void pool_put(struct marking *marking, struct chunk *chunk);
+void pool_drop(struct marking *marking);
+
+/* The current chunk is full: it goes to the pool. False when there is no memory for another. */
+bool marker_chunk_full(struct marker *marker);
+
+/* An empty chunk in exchange for one with candidates; false if the pool has none. */
+bool marker_refill(struct marker *marker);
+
+/* Others are idle: half of what this marker has goes to the pool. */
+void marker_share(struct marker *marker);
+
+/* mark.c. Works on what this marker has, and what the pool has, up to about `most` candidates;
+ * false when there is nothing left. */
+bool marker_work(struct marker *marker, size_t most);
+
+/* The references of an object become candidates. */
+void marker_scan(struct marker *marker, const struct type *type, uintptr_t p, size_t size);
+
+/* Nothing waits in the queue any more. */
+unsigned queue_flush(struct marker *marker);
+
+/* What it visits becomes a candidate. */
+void marker_visit_with(struct marker *marker, struct gc_heap *heap);
+
+/* marking.c. Starts the helpers. It calls libc, which takes locks of the linker: so no thread
+ * stands, and the caller holds none of them. */
 void marking_prepare(struct gc_heap *heap);
 
 /* Before and after a marking. The marker of the calling thread is number 0. */
@@ -108,7 +136,8 @@ void marking_repair(struct gc_heap *heap);
 /* Gives a marker a candidate: any word. */
 void marker_add(struct marker *marker, uintptr_t word);
 
-/* Marks an object that is no root and that nothing marked refers to, so that repair would not find it again. */
+/* Marks an object that is no root and that nothing marked refers to, so that repair would not find
+ * it again. */
 void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
 
@@ -121,10 +150,14 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects);
 /* Whether the object that holds this word is marked; true for what is no object of the heap. */
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word);
 
-/* Calls the visitor for each reference of an object. */
+/* Calls the visitor for each reference of an object, but for those of ephemerons. */
 void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
 
-/* The roots of everything: threads, registered, static data. For each the visitor's range or slot. */
+/* The same, and for an ephemeron's value as long as it is not broken. */
+void object_scan_all(struct fh_gc_visitor *visitor, const uint8_t *meta);
+
+/* The roots of everything: threads, registered, static data. For each the visitor's range or
+ * slot. */
 void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor);
@@ -152,28 +185,30 @@ FH_INLINE void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintp
         visitor->range(visitor, (const uintptr_t *)start, (end - start) / sizeof(void *));
 }
 
-/* modules.c. Calls the function while no module can come or go. Who stops threads to look at roots does it
- * inside: the world lock is never held by who comes here. Not busy. */
+/* modules.c. Calls the function while no module can come or go. Who stops threads to look at roots
+ * does it inside: the world lock is never held by who comes here. Not busy. */
 typedef void modules_fn(void *data);
 void modules_hold(modules_fn *function, void *data);
 
 /* Static data of all modules, part by part. */
 void modules_visit(struct fh_gc_visitor *visitor);
 
-/* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is false. */
+/* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is
+ * false. */
 void modules_enter(void);
 void modules_leave(void);
 bool modules_fork_prepare(void);
 void modules_fork_end(void);
 
-/* weak.c: an ephemeron was reached; its value when its key is marked, else later. */
+/* ephemeron.c: one was reached; its value when its key is marked, else later. */
 void ephemeron_reach(struct marker *marker, void *ephemeron);
 void ephemeron_key_marked(struct marker *marker, void *key);
 
 /* Objects whose finalizers wait. */
 void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor);
 
-/* From now on keys look for the ephemerons that wait for them; those that missed each other meet. */
+/* From now on keys look for the ephemerons that wait for them; those that missed each other
+ * meet. */
 void ephemerons_hash(struct gc_heap *heap);
 bool ephemerons_settle(struct gc_heap *heap);
 

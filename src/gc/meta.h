@@ -61,8 +61,8 @@ FH_INLINE char *meta_address(const uint8_t *meta)
     return (char *)(((uintptr_t)meta - gc_side.marks_bias) << GC_SHIFT);
 }
 
-/* Words and bytes that other threads may be writing, plainly and on purpose: each is whole, and no reader
- * cares which of two values it gets. The thread sanitizer would. */
+/* Words and bytes that other threads may be writing, plainly and on purpose: each is whole, and no
+ * reader cares which of two values it gets. The thread sanitizer would. */
 #ifdef FH_TSAN
 #define FH_RACY __attribute__((noinline, unused, no_sanitize("thread"))) static
 #else

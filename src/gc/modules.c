@@ -2,23 +2,23 @@
  * Modules: static data of the program and its libraries, of which the dynamic linker has the list.
  *
  * What is unmapped by dlclose must not be read, so static data is searched inside the callback of
- * dl_iterate_phdr, where the linker holds the lock that dlclose takes. A thread that stands may hold that lock; so
- * who stops threads has it before they stand (modules_hold), and only then takes the world lock: in this
- * order everywhere. A cycle does not stop anybody, and lets go of the lock after each part.
+ * dl_iterate_phdr, where the linker holds the lock that dlclose takes. A thread that stands may
+ * hold that lock; so who stops threads has it before they stand (modules_hold), and only then takes
+ * the world lock: in this order everywhere. A cycle does not stop anybody, and lets go of the lock
+ * after each part.
  *
- * What is loaded while a cycle goes through the list is not missed: threads remember all that they store to
- * it. In a child of fork the linker's lock would stay with a thread that is not there; so nobody has it across a
- * fork (the gate).
+ * What is loaded while a cycle goes through the list is not missed: threads remember all that they
+ * store to it. In a child of fork the linker's lock would stay with a thread that is not there; so
+ * nobody has it across a fork (the gate).
  *
- * Rejected: a list of segments read before threads stand (a module may go in between); process_vm_readv, which
- * fails instead of faulting (a copy of all static data, and refused by sandboxes).
+ * Rejected: a list of segments read before threads stand (a module may go in between);
+ * process_vm_readv, which fails instead of faulting (a copy of all static data, and refused by
+ * sandboxes).
  */
 #include <link.h>
 
 #include "gc/mark.h"
 #include "os/os.h"
-
-/* ---- the gate ------------------------------------------------------------------------------------------- */
 
 #define FORKING (1u << 31)
 
@@ -52,8 +52,6 @@ void modules_fork_end(void)
     os_wake(&gate);
 }
 
-/* ---- holding on to what there is -------------------------------------------------------------------------- */
-
 struct hold {
     modules_fn *function;
     void *data;
@@ -70,8 +68,8 @@ static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
     return 1;
 }
 
-/* Who waits for the lock is SAFE meanwhile: it holds up nobody who has it, even where signals are kept back from
- * threads that wait in libc (the thread sanitizer). */
+/* Who waits for the lock is SAFE meanwhile: it holds up nobody who has it, even where signals are
+ * kept back from threads that wait in libc (the thread sanitizer). */
 void modules_hold(modules_fn *function, void *data)
 {
     struct hold hold = {function, data};
@@ -80,8 +78,6 @@ void modules_hold(modules_fn *function, void *data)
     dl_iterate_phdr(hold_call, &hold);
     modules_leave();
 }
-
-/* ---- static data --------------------------------------------------------------------------------------------- */
 
 /* A part of a segment. */
 struct part {
@@ -114,7 +110,8 @@ static void part_visit(void *data)
     part->start = UINTPTR_MAX;
     dl_iterate_phdr(part_find, part);
     if (part->start == UINTPTR_MAX) return;
-    part->done = base_min(part->end, part->start + ROOTS_PART);
+    /* No word lies in two parts, and so in none: segments may begin anywhere. */
+    part->done = base_min(part->end, base_round_up(part->start + ROOTS_PART, sizeof(void *)));
     visit_words(part->visitor, part->start, part->done);
 }
 

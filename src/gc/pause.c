@@ -1,19 +1,19 @@
 /*
- * Pauses: stretches of time in which a thread of the program did not run its own work because of the
- * collector. Each thread measures its own, where they happen:
+ * Pauses: stretches of time in which a thread of the program did not run its own work because of
+ * the collector. Each thread measures its own, where they happen:
  *
- *      stopped, or asked by a handshake    thread_safepoint, on_signal: until it goes on
- *      coming back while it is held        safe_leave: from fh_gc_blocking, and from waits of any kind
+ *      stopped, or asked by a handshake    thread_safepoint, thread_on_signal: until it goes on
+ *      coming back while it is held        safe_leave: from fh_gc_blocking, and from any wait
  *      waiting for the world lock          world_take
  *      collecting, waiting for a cycle     gc_collect, cycle_wait
  *      out of memory                       allocate_waiting, but for the program's own callback
  *      helping to mark                     cycle_assist
- *      sweeping for room, waiting for the  sweep_for_room, heap_lock, block_take_hole; if that takes longer
- *      heap's lock                         than PAUSE_LEAST_NS
+ *      sweeping for room, waiting for the  sweep_for_room, heap_lock, block_take_hole; if that
+ *      heap's lock                         takes longer than PAUSE_LEAST_NS
  *
- * They lie in each other (who waits for the world lock is stopped meanwhile): the
- * outermost is the pause. A thread that is SAFE all the time that others stand has no pause, nor is there
- * one in what a program asks for to look at its heap (walks, statistics, fh_gc_step).
+ * They lie in each other (who waits for the world lock is stopped meanwhile): the outermost is the
+ * pause. A thread that is SAFE all the time that others stand has no pause, nor is there one in
+ * what a program asks for to look at its heap (walks, statistics, fh_gc_step).
  *
  * All is the thread's own, its signal handler included; only the sums in the heap are shared.
  */

@@ -1,17 +1,18 @@
 /*
- * Roots: where marking begins. Stacks and registers of attached threads and static data (modules.c) are searched
- * word by word; what programs register, handles and shadow stacks are exact.
+ * Roots: where marking begins. Stacks and registers of attached threads and static data (modules.c)
+ * are searched word by word; what programs register, handles and shadow stacks are exact.
  *
- * While a cycle takes its snapshot the lists change: they are gone through from the end, so that what a removal
- * moves down has been visited, a part at a time with heap->lock; and what is added is shaded by who adds it. The
- * memory of a root is not read any more when fh_gc_root_remove has returned.
+ * While a cycle takes its snapshot the lists change: they are gone through from the end, so that
+ * what a removal moves down has been visited, a part at a time with heap->lock; and what is added
+ * is shaded by who adds it. The memory of a root is not read any more when fh_gc_root_remove has
+ * returned.
  */
 #include <string.h>
 
 #include "gc/mark.h"
 #include "os/os.h"
 
-/* ---- threads ------------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void visit_frames(struct fh_gc_visitor *visitor, struct fh_gc_frame *frame)
 {
@@ -39,6 +40,7 @@ void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor)
     visit_words(visitor, (uintptr_t)thread->registers,
                 (uintptr_t)(thread->registers + thread->register_count));
     visit_words(visitor, thread->signal_low, thread->signal_high);
+    visit_words(visitor, (uintptr_t)thread->will_store, (uintptr_t)(thread->will_store + 2));
     uintptr_t pointer = thread->stack_pointer;
     if (pointer < thread->stack_low || pointer >= thread->stack_high) {
         visit_foreign_stack(visitor->heap, visitor, pointer);
@@ -56,7 +58,7 @@ void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor)
     visit_words(visitor, thread->tls_low, thread->tls_high);
 }
 
-/* ---- registered ------------------------------------------------------------------------------------------ */
+/* ---- registered ------------------------------------------------------------------------------ */
 
 struct fh_gc_handle {
     void *object; /* free: the next free one */
@@ -68,11 +70,14 @@ struct pin {
     size_t count;
 };
 
-/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. */
+/* A part of a root, from `offset` on; returns where the next begins, 0 after the last. It ends
+ * between two words also where the root does not begin at a multiple of eight: a word that is in no
+ * part whole is lost. */
 static uintptr_t root_visit_part(const struct root_range *root, struct fh_gc_visitor *visitor,
                                  uintptr_t offset)
 {
-    uintptr_t end = base_min(root->size, offset + ROOTS_PART / 4);
+    uintptr_t part = base_round_up(root->start + offset + ROOTS_PART / 4, sizeof(void *));
+    uintptr_t end = base_min(root->size, part - root->start);
     if (root->trace)
         root->trace((void *)root->start, 0, visitor);
     else if (root->exact)
@@ -172,8 +177,9 @@ static bool roots_matter(const struct gc_heap *heap)
     return phase == PHASE_ARMED || phase == PHASE_MARKING;
 }
 
-/* A root that comes while a snapshot is taken may come too late to be visited; and what one that goes refers to
- * may be on a stack that was searched already, if it was the stack of a coroutine. */
+/* A root that comes while a snapshot is taken may come too late to be visited; and what one that
+ * goes refers to may be on a stack that was searched already, if it was the stack of a
+ * coroutine. */
 static void root_shade(struct gc_heap *heap, struct gc_thread *thread,
                        const struct root_range *root)
 {
@@ -240,7 +246,7 @@ GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
     return result;
 }
 
-/* ---- handles ------------------------------------------------------------------------------------------------ */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 GC_PUBLIC struct fh_gc_handle *fh_gc_handle_new(struct fh_gc_heap *public, void *object)
 {
@@ -292,16 +298,7 @@ GC_PUBLIC void fh_gc_handle_free(struct fh_gc_handle *handle)
     thread_leave(thread);
 }
 
-/* ---- pins ------------------------------------------------------------------------------------------------------ */
-
-static struct pin *pin_find(struct gc_heap *heap, const void *object)
-{
-    for (size_t i = 0; i < heap->pins.count; i++) {
-        struct pin *pin = vector_at(&heap->pins, i);
-        if (pin->object == object) return pin;
-    }
-    return NULL;
-}
+/* ---- pins ------------------------------------------------------------------------------------ */
 
 GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
 {
@@ -311,8 +308,8 @@ GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    struct pin *pin = pin_find(heap, object);
-    if (pin == NULL && (pin = vector_add(&heap->pins))) *pin = (struct pin){object, 0};
+    struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
+    if (pin == NULL && (pin = index_add(&heap->pin_index, &heap->pins, object))) pin->count = 0;
     if (pin) pin->count++;
     if (pin && roots_matter(heap)) shade(heap, mutator_of(thread, heap), object);
     lock_give(&heap->lock);
@@ -327,10 +324,9 @@ GC_PUBLIC int fh_gc_unpin(struct fh_gc_heap *public, void *object)
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     lock_take(&heap->lock);
-    struct pin *pin = pin_find(heap, object);
+    struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
     if (pin && LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), object);
-    if (pin && --pin->count == 0)
-        vector_remove(&heap->pins, (size_t)(pin - (struct pin *)heap->pins.base));
+    if (pin && --pin->count == 0) index_remove(&heap->pin_index, &heap->pins, object);
     lock_give(&heap->lock);
     thread_leave(thread);
     return pin ? 0 : -ENOENT;
@@ -341,6 +337,7 @@ void roots_finish(struct gc_heap *heap)
     vector_finish(&heap->roots);
     vector_finish(&heap->handles);
     vector_finish(&heap->pins);
+    index_finish(&heap->pin_index);
     heap->free_handle = NULL;
 }
 
@@ -349,6 +346,7 @@ void roots_init(struct gc_heap *heap)
     heap->roots.item = sizeof(struct root_range);
     heap->handles.item = sizeof(struct fh_gc_handle);
     heap->pins.item = sizeof(struct pin);
+    index_init(&heap->pin_index);
     heap->blocks.item = heap->large.item = heap->young.item = sizeof(uint32_t);
     heap->snapshots.item = MAP_WORDS * sizeof(uint64_t);
     heap->remembered.item = sizeof(struct log_entry);

@@ -1,8 +1,9 @@
 /*
  * search: words that may be references, found at the speed of memory.
  *
- * Each word is written to where the next candidate goes, and that place moves on if it is one: no branch that could
- * be guessed wrong. docs/decisions/0009-deep-stacks.md has the numbers, and what was rejected.
+ * Each word is written to where the next candidate goes, and that place moves on if it is one: no
+ * branch that could be guessed wrong. docs/decisions/0009-deep-stacks.md has the numbers, and what
+ * was rejected.
  */
 #ifndef GC_SEARCH_H
 #define GC_SEARCH_H
@@ -26,7 +27,8 @@ FH_INLINE bool search_is(const struct search *search, uintptr_t word)
     return word - search->base < search->range;
 }
 
-/* Of the eight words from `at` on the candidates go to `to`, which has room for eight; returns how many. */
+/* Of the eight words from `at` on the candidates go to `to`, which has room for eight; returns how
+ * many. */
 FH_INLINE size_t search_eight(const struct search *search, uintptr_t at, uintptr_t *to)
 {
     size_t count = 0;

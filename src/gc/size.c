@@ -1,19 +1,19 @@
 /*
  * When to collect.
  *
- * The heap may take blocks until it has reached its target; then it is collected. Under FH_GC_GROW the
- * target is what was live, and growth_percent more, at least `initial`. Under FH_GC_ADAPTIVE it follows
- * MemBalancer (Kirisame, Shenoy, Panchekha 2022): the room above what is live is the square root of what
- * is live times the rate of allocation over the speed of collecting, which is what makes a sum over many
- * heaps smallest; here with the constant that gives twice the live size at 64 MiB live, 1 GiB/s
- * allocated and 1 GiB/s marked.
+ * The heap may take blocks until it has reached its target; then it is collected. Under FH_GC_GROW
+ * the target is what was live, and growth_percent more, at least `initial`. Under FH_GC_ADAPTIVE it
+ * follows MemBalancer (Kirisame, Shenoy, Panchekha 2022): the room above what is live is the square
+ * root of what is live times the rate of allocation over the speed of collecting, which is what
+ * makes a sum over many heaps smallest; here with the constant that gives twice the live size at 64
+ * MiB live, 1 GiB/s allocated and 1 GiB/s marked.
  *
- * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner: when what
- * is young would no longer fit the second-level cache. Memory that is used again while it is in the cache
- * spares 0.1 to 0.2 ms a MiB; but what lives a little longer than that is marked, and kept until the next full
- * collection, which comes the sooner. So the nursery is small as long as collections of it, with their share of
- * the next full one, cost less than NURSERY_COST_MOST; beyond, it is all the room there is, and after each such
- * collection a small one is tried again.
+ * Under FH_GC_GENERATIONAL a minor collection comes when the target is reached, or much sooner:
+ * when what is young would no longer fit the second-level cache. Memory that is used again while it
+ * is in the cache spares 0.1 to 0.2 ms a MiB; but what lives a little longer than that is marked,
+ * and kept until the next full collection, which comes the sooner. So the nursery is small as long
+ * as collections of it, with their share of the next full one, cost less than NURSERY_COST_MOST;
+ * beyond, it is all the room there is, and after each such collection a small one is tried again.
  */
 #include "gc/gc.h"
 #include "os/os.h"
@@ -34,8 +34,8 @@ size_t size_in_use(const struct gc_heap *heap)
     return heap->live + (LOAD(&heap->allocated) - heap->snapshot_allocated) + size_external(heap);
 }
 
-/* Allocation since the snapshot may use up the room no faster than marking gets done; what is to be marked
- * is what was live last time, and half of what came since. */
+/* Allocation since the snapshot may use up the room no faster than marking gets done; what is to be
+ * marked is what was live last time, and half of what came since. */
 static bool cycle_is_behind(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->snapshot_live, heap->target) + 1;
@@ -62,7 +62,8 @@ bool size_minor_is_due(const struct gc_heap *heap)
            LOAD(&heap->parked) == 0;
 }
 
-/* What is allocated between two minor collections stays in the caches of the processors that allocate. */
+/* What is allocated between two minor collections stays in the caches of the processors that
+ * allocate. */
 static size_t nursery_small(void)
 {
     static size_t cache, processors;
@@ -137,11 +138,8 @@ static size_t size_room(struct gc_heap *heap, size_t live)
     size_t percent = heap->options.growth_percent ? heap->options.growth_percent : 100;
     if (heap->ramps) percent *= 2;
     if (heap->options.sizing != FH_GC_ADAPTIVE) return live / 100 * percent;
-    /* What a collection of next to nothing takes says little about the speed of marking. */
-    enum { RATE_MOST = 4096, SPEED_LEAST = 512 };
-    uint64_t mib = live / MIB + 1, rate = base_min(heap->allocation_rate / MIB + 1, RATE_MOST);
-    uint64_t speed = base_max(heap->mark_rate / MIB, SPEED_LEAST);
-    return (size_t)root(mib * 64 * rate / speed * 256) * (MIB / 16);
+    uint64_t mib_us = (heap->allocation_rate / MIB + 1) * heap->collect_us;
+    return (size_t)root(mib_us * 64 / 1000000 * 256) * (MIB / 16);
 }
 
 static size_t size_bounded(const struct gc_heap *heap, size_t target)
@@ -149,13 +147,13 @@ static size_t size_bounded(const struct gc_heap *heap, size_t target)
     return heap->limit ? base_min(target, heap->limit) : target;
 }
 
-/* A cycle starts when what is left is what cycles have seen allocated while they went on, a quarter more for
- * luck, and a tenth of the room for holes that are too small. */
+/* A cycle starts when what is left is what cycles have seen allocated while they went on, a quarter
+ * more for luck, and a tenth of the room for holes that are too small. */
 static size_t size_start(const struct gc_heap *heap)
 {
     size_t room = heap->target - base_min(heap->live, heap->target);
     size_t need = room / 3;
-    if (heap->cycle_allocated) need = heap->cycle_allocated / 4 * 5 + room / 10;
+    if (heap->cycle_allocated) need = heap->cycle_allocated / 8 * 9 + room / 16;
     return heap->target - base_max(base_min(need, room / 4 * 3), room / 8);
 }
 
@@ -176,8 +174,28 @@ void size_after_collection(struct gc_heap *heap)
     heap->target = size_bounded(heap, base_round_up(target, SLICE_SIZE));
     if (heap->target > before && before) gc_event(heap, FH_GC_EVENT_GROW, heap->target);
     heap->live_full = live;
+    heap->allocated_full = LOAD(&heap->allocated);
     heap->target_full = heap->target;
     heap->start = size_start(heap);
+}
+
+bool size_may_outgrow(const struct gc_heap *heap)
+{
+    enum { LEAST = 32 << 20 };
+    size_t room = heap->target_full - base_min(heap->live_full, heap->target_full);
+    return heap_bytes(heap) < heap->target_full + base_max(room, LEAST);
+}
+
+bool size_is_external(const struct gc_heap *heap, size_t over)
+{
+    size_t room = heap->target - base_min(heap->live, heap->target);
+    return LOAD(&heap->parked) == 0 && size_external(heap) > room / 8 && size_in_use(heap) > over;
+}
+
+bool size_is_too_large(const struct gc_heap *heap)
+{
+    if (heap->limit && heap_bytes(heap) > heap->limit) return true;
+    return heap_bytes(heap) - base_min(heap->target, heap_bytes(heap)) > heap->target / 4;
 }
 
 void size_grow(struct gc_heap *heap, size_t slices)

@@ -3,8 +3,6 @@
 
 #include "gc/mark.h"
 
-/* ---- pauses ----------------------------------------------------------------------------------------------- */
-
 /* The public layout is the histogram's. */
 static_assert(sizeof(struct fh_gc_pauses) == sizeof(struct histogram), "size");
 static_assert(FH_GC_PAUSE_BUCKETS == HISTOGRAM_BUCKETS, "buckets");
@@ -29,9 +27,8 @@ static void stats_read_pauses(struct gc_heap *heap, struct fh_gc_pauses *pauses)
     memcpy(pauses, &histogram, sizeof histogram);
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------- */
-
-/* What is left of a space when all else is known. More may have been found alive than threads have told of. */
+/* What is left of a space when all else is known. More may have been found alive than threads have
+ * told of. */
 static void space_close(struct fh_gc_space *space)
 {
     uint64_t rest = space->bytes - space->hole_bytes - space->free_bytes;
@@ -82,6 +79,7 @@ static uint64_t tables_measure(const struct gc_heap *heap)
         &heap->roots,
         &heap->handles,
         &heap->pins,
+        &heap->pin_index.slots,
         &weakness->finalizers,
         &weakness->queue,
         &weakness->links,

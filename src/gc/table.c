@@ -1,10 +1,11 @@
 /*
- * The ephemeron table: open addressing over an array of ephemerons, hashed by the address of the key.
+ * The ephemeron table: open addressing over an array of ephemerons, hashed by the address of the
+ * key.
  *
- * An entry whose key has died reads as having no key; it stays in its slot, so that searches go on past
- * it, until the next entry that hashes there takes the slot or the table is built anew. If objects have
- * moved since the last building, addresses say nothing any more and it is built anew before a search;
- * without memory for that, the search looks at every slot.
+ * An entry whose key has died reads as having no key; it stays in its slot, so that searches go on
+ * past it, until the next entry that hashes there takes the slot or the table is built anew. If
+ * objects have moved since the last building, addresses say nothing any more and it is built anew
+ * before a search; without memory for that, the search looks at every slot.
  *
  * With exact stacks an allocation may move what the variables here refer to: so they are in frames.
  */

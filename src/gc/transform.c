@@ -1,7 +1,7 @@
 /*
- * Transform: every exact reference to an object becomes one to another, while the program stands. First
- * everything ambiguous is searched; a reference there cannot be told from a number, so then nothing is
- * changed at all.
+ * Transform: every exact reference to an object becomes one to another, while the program stands.
+ * First everything ambiguous is searched; a reference there cannot be told from a number, so then
+ * nothing is changed at all.
  */
 #include "gc/mark.h"
 
@@ -69,7 +69,7 @@ static bool transform_object(struct gc_heap *heap, uint8_t *meta, size_t granule
 {
     (void)heap;
     (void)granules;
-    object_scan(data, meta);
+    object_scan_all(data, meta);
     return true;
 }
 

@@ -1,10 +1,13 @@
 /*
  * Types: a number for each, from which the marker finds what it has to follow.
  *
- * Objects of one granule have their own numbers, since their one byte has room for five bits. Types of
- * equal name and layout, from a header included twice or a library loaded again, share a number. A
- * number is never given back: an object may still carry it. When they run out a type keeps the number
- * of conservative objects, which is always right, if slower.
+ * What a program declares is copied, since it lies in a library that may be unloaded while objects
+ * of the type are still there, garbage or not.
+ *
+ * Objects of one granule have their own numbers, since their one byte has room for five bits. Types
+ * of equal name and layout, from a header included twice or a library loaded again, share a number.
+ * A number is never given back: an object may still carry it. When they run out a type keeps the
+ * number of conservative objects, which is always right, if slower.
  */
 #include <string.h>
 
@@ -16,6 +19,7 @@ struct type type_tables[TYPES_SMALL + TYPES];
 static struct lock type_lock;
 static _Atomic bool words_pinned; /* a pinned type has got the number of conservative objects */
 static unsigned type_small_count = TYPE_FIRST, type_count = TYPE_FIRST;
+static struct vector type_memory = {.item = 1}; /* of copies; never given back */
 
 static const struct fh_gc_field one_pointer = {0, 1};
 
@@ -99,9 +103,10 @@ static uint8_t type_scan_of(const struct fh_gc_type *type)
     return small && !elements ? SCAN_BITMAP : SCAN_FIELDS;
 }
 
-static void type_fill(struct type *entry, struct fh_gc_type *type)
+static void type_fill(struct type *entry, struct fh_gc_type *type, struct fh_gc_type *copy)
 {
     *entry = (struct type){.public = type,
+                           .copy = copy,
                            .trace = type->trace,
                            .size = type->size,
                            .element = type->element,
@@ -132,8 +137,32 @@ static bool type_equal(const struct fh_gc_type *a, const struct fh_gc_type *b)
 static unsigned type_search(const struct type *table, unsigned count, const struct fh_gc_type *type)
 {
     for (unsigned n = TYPE_FIRST; n < count; n++)
-        if (table[n].public && type_equal(table[n].public, type)) return n;
+        if (type_equal(table[n].copy, type)) return n;
     return 0;
+}
+
+/* NULL stays NULL. */
+static void *memory_copy(const void *from, size_t size)
+{
+    size_t at = base_round_up(type_memory.count, sizeof(void *));
+    if (from == NULL) return NULL;
+    if (!vector_reserve(&type_memory, at + size)) return NULL;
+    type_memory.count = at + size;
+    return memcpy(type_memory.base + at, from, size);
+}
+
+/* NULL when memory is out. */
+static struct fh_gc_type *type_copy(const struct fh_gc_type *type)
+{
+    struct fh_gc_type *copy = memory_copy(type, sizeof *type);
+    if (copy == NULL) return NULL;
+    copy->name = memory_copy(type->name, type->name ? strlen(type->name) + 1 : 0);
+    copy->fields = memory_copy(type->fields, type->field_count * sizeof *type->fields);
+    copy->element_fields =
+        memory_copy(type->element_fields, type->element_field_count * sizeof *type->fields);
+    bool whole = !copy->name == !type->name && !copy->fields == !type->fields &&
+                 !copy->element_fields == !type->element_fields;
+    return whole ? copy : NULL;
 }
 
 /* The type's number in one of the tables, 0 if there are no more. */
@@ -141,35 +170,65 @@ static unsigned type_number(struct type *table, unsigned *count, unsigned most,
                             struct fh_gc_type *type)
 {
     unsigned n = type_search(table, *count, type);
-    if (n == 0 && *count < most) type_fill(&table[n = (*count)++], type);
+    if (n && table[n].public == table[n].copy) table[n].public = type; /* it has come back */
+    if (n || *count == most) return n;
+    struct fh_gc_type *copy = type_copy(type);
+    if (copy) type_fill(&table[n = (*count)++], type, copy);
     return n;
 }
 
-void types_init(void)
+/* An equal instance elsewhere is not found again, since nobody has a list of them. */
+static void type_forget(struct type *entry, const struct fh_gc_type *type)
+{
+    if (entry->public == type) entry->public = entry->copy;
+}
+
+GC_PUBLIC void fh_gc_type_forget(struct fh_gc_type *type)
+{
+    uint32_t id = __atomic_load_n(&type->id, __ATOMIC_ACQUIRE);
+    if (id == 0) return;
+    lock_take(&type_lock);
+    type_forget(&type_small[id >> 16], type);
+    type_forget(&type_table[id & 0xffff], type);
+    lock_give(&type_lock);
+}
+
+/* Holds: type_lock. */
+static void types_fill(void)
 {
     static struct fh_gc_type *const ready[] = {&fh_gc_type_bytes, &fh_gc_type_words,
                                                &fh_gc_type_pointers};
     if (type_table[TYPE_BYTES].public) return;
     for (unsigned i = 0; i < 3; i++) {
-        type_fill(&type_small[TYPE_BYTES + i], ready[i]);
-        type_fill(&type_table[TYPE_BYTES + i], ready[i]);
+        type_fill(&type_small[TYPE_BYTES + i], ready[i], ready[i]);
+        type_fill(&type_table[TYPE_BYTES + i], ready[i], ready[i]);
     }
-    type_small[TYPE_FREED] = (struct type){.public = &fh_gc_type_bytes};
+    type_small[TYPE_FREED] = (struct type){.public = &fh_gc_type_bytes, .copy = &fh_gc_type_bytes};
     type_table[TYPE_FREED] = type_small[TYPE_FREED];
-    type_table[TYPE_WEAK] = (struct type){.public = &fh_gc_type_bytes, .granules = 2};
-    type_table[TYPE_EPHEMERON] =
-        (struct type){.public = &fh_gc_type_bytes, .granules = 2, .scan = SCAN_EPHEMERON};
+    type_table[TYPE_WEAK] =
+        (struct type){.public = &fh_gc_type_bytes, .copy = &fh_gc_type_bytes, .granules = 2};
+    type_table[TYPE_EPHEMERON] = (struct type){.public = &fh_gc_type_bytes,
+                                               .copy = &fh_gc_type_bytes,
+                                               .granules = 2,
+                                               .scan = SCAN_EPHEMERON};
 }
 
-/* A type of variable size may have objects of one granule too, and one of one granule has fenced objects: so
- * it has a number in both tables, that of the small ones in the upper half of `id`. */
+void types_init(void)
+{
+    lock_take(&type_lock);
+    types_fill();
+    lock_give(&type_lock);
+}
+
+/* A type of variable size may have objects of one granule too, and one of one granule has fenced
+ * objects: so it has a number in both tables, that of the small ones in the upper half of `id`. */
 GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
 {
     if (__atomic_load_n(&type->id, __ATOMIC_ACQUIRE)) return 0;
     int error = type_check(type);
     if (error) return error;
     lock_take(&type_lock);
-    types_init();
+    types_fill();
     bool small = type->size <= GC_GRANULE, large = type->element || type->size > GC_GRANULE;
     unsigned in_small = 0, in_table = 0;
     if (small) in_small = type_number(type_small, &type_small_count, TYPES_SMALL, type);
@@ -183,6 +242,15 @@ GC_PUBLIC int fh_gc_type_register(struct fh_gc_type *type)
     lock_give(&type_lock);
     if (none && type->trace) type_wrong(type, "there are too many types for its trace function");
     return none ? -ENOSPC : 0;
+}
+
+/* Those of one granule are in the other table, and are as long as it says. */
+void type_note_size(uint32_t id, size_t size)
+{
+    struct type *type = &type_table[id & 0xffff];
+    uint32_t granules = type_granules(type);
+    if (granules && size > (size_t)granules << GC_SHIFT)
+        __atomic_store_n(&type->granules, 0, __ATOMIC_RELEASE); /* before there is such an object */
 }
 
 bool type_stays(const struct type *type)

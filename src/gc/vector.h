@@ -1,6 +1,7 @@
 /*
- * vector: an array that grows in place in a range of its own, for the collector's tables. It calls the
- * kernel and no allocator, so it can grow while threads of the program stand in the middle of malloc.
+ * vector: an array that grows in place in a range of its own, for the collector's tables. It calls
+ * the kernel and no allocator, so it can grow while threads of the program stand in the middle of
+ * malloc.
  */
 #ifndef GC_VECTOR_H
 #define GC_VECTOR_H

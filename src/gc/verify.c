@@ -1,7 +1,7 @@
 /*
- * Verification: the whole heap read while the program stands, every invariant of the mark bytes, and
- * every exact reference followed. What it finds ends the program if a collection asked, since nothing
- * that follows could be trusted.
+ * Verification: the whole heap read while the program stands, every invariant of the mark bytes,
+ * and every exact reference followed. What it finds ends the program if a collection asked, since
+ * nothing that follows could be trusted.
  */
 #include <string.h>
 
@@ -27,7 +27,8 @@ static void wrong(struct verification *v, const void *object, const char *what, 
     text_char(&v->what, 0);
 }
 
-/* A reference to an address in a block of the heap at which no object is: it was freed, or never made. */
+/* A reference to an address in a block of the heap at which no object is: it was freed, or never
+ * made. */
 static void verify_slot(struct fh_gc_visitor *visitor, void **slot)
 {
     struct verification *v = (struct verification *)visitor;
@@ -67,7 +68,8 @@ static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, 
     const struct type *type = type_at(meta);
     if (type->public == NULL)
         wrong(v, meta_address(meta), "has a type that was never registered", NULL);
-    else if (type->granules && type->granules != granules - (fence_size(heap) >> GC_SHIFT))
+    else if (type_granules(type) &&
+             type_granules(type) != granules - (fence_size(heap) >> GC_SHIFT))
         wrong(v, meta_address(meta), "is not as long as its type", NULL);
     else if (type->scan != SCAN_EPHEMERON)
         object_scan(&v->visitor, meta);
@@ -77,7 +79,7 @@ static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, 
 static bool verify_fence(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
 {
     struct verification *v = data;
-    const struct fh_gc_type *type = type_at(meta)->public;
+    const struct fh_gc_type *type = type_at(meta)->copy;
     size_t size;
     (void)granules;
     if (fence_check(heap, meta, &size)) return true;

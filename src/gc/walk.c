@@ -1,13 +1,11 @@
 /*
- * Looking at the whole heap while the program stands: walks over objects, references and roots, and the
- * path that keeps an object alive.
+ * Looking at the whole heap while the program stands: walks over objects, references and roots, and
+ * the path that keeps an object alive.
  */
 #include <string.h>
 
 #include "base/format.h"
 #include "gc/mark.h"
-
-/* ---- standing still -------------------------------------------------------------------------------------- */
 
 struct still {
     struct gc_heap *heap;
@@ -53,7 +51,9 @@ static void still_holding(void *data)
 FH_NOINLINE void still_run(struct gc_heap *heap, still_fn *function, void *data)
 {
     struct still still = {heap, function, data, {0}};
-    thread_self();
+    struct gc_thread *self = thread_self();
+    thread_check(self);
+    thread_has_stored(self);
     STACK_TOP(&still.top);
     modules_hold(still_holding, &still);
 }
@@ -76,8 +76,6 @@ GC_PUBLIC int fh_gc_verify(struct fh_gc_heap *heap)
     if (!check.good) gc_say(check.what);
     return check.good ? 0 : -EINVAL;
 }
-
-/* ---- walks ------------------------------------------------------------------------------------------------- */
 
 struct walk {
     fh_gc_walk_fn *function;
@@ -152,7 +150,7 @@ static void references_run(struct gc_heap *heap, void *data)
     struct edges *edges = data;
     uint8_t *meta = object_find(heap, (uintptr_t)edges->object);
     edges->object = meta;
-    if (meta) object_scan(&edges->visitor, meta);
+    if (meta) object_scan_all(&edges->visitor, meta);
 }
 
 GC_PUBLIC int fh_gc_walk_references(struct fh_gc_heap *public, void *object,

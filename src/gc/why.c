@@ -1,7 +1,8 @@
 /*
- * Why is this object alive: a search through the heap, breadth first from the roots, that remembers by
- * which reference each object was met. It marks with the bits of a table of its own, one entry for each
- * object met, in memory that is given back afterwards; so it can be asked in any program at any time.
+ * Why is this object alive: a search through the heap, breadth first from the roots, that remembers
+ * by which reference each object was met. It marks with the bits of a table of its own, one entry
+ * for each object met, in memory that is given back afterwards; so it can be asked in any program
+ * at any time.
  */
 #include <string.h>
 
@@ -20,19 +21,27 @@ struct chain {
     struct vector met;  /* struct met, and the queue */
     struct vector seen; /* hash: position + 1 */
     uint32_t by;
-    uintptr_t target;
-    uint32_t found; /* position + 1 */
+    uintptr_t hidden; /* what is looked for, complemented: this is on a stack that is searched */
+    uint32_t found;   /* position + 1 */
     bool failed;
 };
 
-static bool seen_add(struct chain *s, uintptr_t object)
+/* Where this object is in the table of what was met, or would be: 0 there. */
+static uint32_t *seen_slot(const struct chain *s, uintptr_t object)
 {
     uint32_t *slots = (uint32_t *)s->seen.base;
     size_t mask = s->seen.count - 1;
-    size_t at = object * 0x9e3779b97f4a7c15ull >> 20 & mask;
+    size_t at = address_hash((void *)object) & mask;
     for (; slots[at]; at = (at + 1) & mask)
-        if (((struct met *)vector_at(&s->met, slots[at] - 1))->object == object) return false;
-    slots[at] = (uint32_t)s->met.count + 1;
+        if (((struct met *)vector_at(&s->met, slots[at] - 1))->object == object) break;
+    return &slots[at];
+}
+
+static bool seen_add(struct chain *s, uintptr_t object)
+{
+    uint32_t *slot = seen_slot(s, object);
+    if (*slot) return false;
+    *slot = (uint32_t)s->met.count + 1;
     return true;
 }
 
@@ -62,7 +71,7 @@ static void meet(struct chain *s, uintptr_t word, uintptr_t slot)
     if (!seen_add(s, object)) return;
     struct met *met = vector_add(&s->met);
     *met = (struct met){object, s->by ? 0 : slot, s->by};
-    if (object == s->target) s->found = (uint32_t)s->met.count;
+    if (~object == s->hidden) s->found = (uint32_t)s->met.count;
 }
 
 static void meet_slot(struct fh_gc_visitor *visitor, void **slot)
@@ -119,7 +128,7 @@ static void path_write(struct chain *s, struct text *t)
         if (length > 64 && i == 62) text_str(t, "  ...\n");
         if (length > 64 && i < length - 1 && i > 62) continue;
         struct met *met = vector_at(&s->met, path[i % 64] - 1);
-        const struct fh_gc_type *type = type_at(meta_of((void *)met->object))->public;
+        const struct fh_gc_type *type = type_at(meta_of((void *)met->object))->copy;
         text_str(t, "  -> ");
         text_str(t, type && type->name ? type->name : "object");
         text_str(t, " at ");
@@ -131,25 +140,60 @@ static void path_write(struct chain *s, struct text *t)
 struct why {
     struct chain search;
     struct text text;
-    uintptr_t hidden; /* complemented, so that the caller's frames do not hold it */
 };
+
+static bool search_goes_on(const struct chain *s)
+{
+    return !s->found && !s->failed;
+}
+
+static uint8_t *met_meta(const struct chain *s, size_t position)
+{
+    return meta_of((void *)((struct met *)vector_at(&s->met, position))->object);
+}
+
+/* Whether the object that holds this address was met; what is no object counts as alive. */
+static bool is_met(const struct chain *s, const void *p)
+{
+    const uint8_t *meta = object_find(s->visitor.heap, (uintptr_t)p);
+    return meta == NULL || *seen_slot(s, (uintptr_t)meta_address(meta));
+}
+
+/* What ephemerons refer to whose keys were met; true if something new was. */
+static bool search_ephemerons(struct chain *s)
+{
+    size_t count = s->met.count;
+    for (size_t i = 0; i < count && search_goes_on(s); i++) {
+        uint8_t *meta = met_meta(s, i);
+        void *key;
+        if (type_at(meta)->scan != SCAN_EPHEMERON) continue;
+        s->by = (uint32_t)i + 1;
+        if (ephemeron_slot(meta_address(meta), &key) && is_met(s, key))
+            object_scan_all(&s->visitor, meta);
+    }
+    return s->met.count > count;
+}
 
 static void search_run(struct chain *s)
 {
+    size_t next = 0;
     roots_visit(s->visitor.heap, &s->visitor);
-    for (size_t next = 0; next < s->met.count && !s->found && !s->failed; next++) {
-        s->by = (uint32_t)next + 1;
-        object_scan(&s->visitor, meta_of((void *)((struct met *)vector_at(&s->met, next))->object));
-    }
+    do {
+        for (; next < s->met.count && search_goes_on(s); next++) {
+            s->by = (uint32_t)next + 1;
+            object_scan(&s->visitor, met_meta(s, next));
+        }
+    } while (search_goes_on(s) && search_ephemerons(s));
 }
 
 static void why_run(struct gc_heap *heap, void *data)
 {
     struct why *why = data;
     struct chain *s = &why->search;
-    uint8_t *meta = object_find(heap, ~why->hidden);
-    s->target = meta ? (uintptr_t)meta_address(meta) : 0;
-    if (meta) search_run(s);
+    uint8_t *meta = object_find(heap, ~s->hidden);
+    if (meta == NULL) return;
+    s->hidden = ~(uintptr_t)meta_address(meta);
+    search_run(s);
     if (s->found) path_write(s, &why->text);
 }
 
@@ -160,10 +204,9 @@ GC_PUBLIC size_t fh_gc_why_alive(struct fh_gc_heap *public, const void *p, char 
     if (capacity == 0) return 0;
     struct why why = {{.visitor = {meet_slot, meet_tagged, meet_range, heap, NULL, NULL},
                        .met.item = sizeof(struct met),
-                       .seen.item = sizeof(uint32_t)},
-                      {text, 0, capacity - 1},
-                      ~(uintptr_t)p};
-    p = NULL;
+                       .seen.item = sizeof(uint32_t),
+                       .hidden = ~(uintptr_t)p},
+                      {text, 0, capacity - 1}};
     still_run(heap, why_run, &why);
     vector_finish(&why.search.met);
     vector_finish(&why.search.seen);

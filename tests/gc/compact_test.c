@@ -5,6 +5,7 @@
  */
 #include "gc/kit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -55,6 +56,50 @@ static struct fh_gc_stats stats_now(void)
     struct fh_gc_stats stats;
     fh_gc_stats_get(heap, &stats);
     return stats;
+}
+
+/* ---- a store that was announced ------------------------------------------------------------------------------ */
+
+static uintptr_t tagged_slot, tagged_value;
+
+/* The value is kept where nobody looks, as in a register with its tag. */
+static __attribute__((noinline)) void announce(void)
+{
+    struct node *node = NULL; /* not the first of its block, whose address the arena may hold */
+    for (int i = 0; i < 5; i++) node = node_new(heap, 77);
+    tagged_value = ~(uintptr_t)node;
+    fh_gc_will_store(heap, &tagged_slot, node);
+}
+
+static void *thread_collects(void *unused)
+{
+    for (int i = 0; i < 2; i++) fh_gc_collect(heap, FH_GC_FULL);
+    return unused;
+}
+
+static __attribute__((noinline)) void announced_check(void)
+{
+    const struct node *node = (struct node *)~tagged_value;
+    assert_ptr_equal(fh_gc_base(heap, node), node);
+    assert_int_equal(node->value, 77);
+}
+
+static void test_compact__an_announced_store_is_kept(void **state)
+{
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        pthread_t thread;
+        struct fh_gc_options options = {.policy = policies[p],
+                                        .debug = FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL};
+        assert_non_null(heap = fh_gc_create(&options));
+        announce();
+        stack_clear();
+        assert_int_equal(pthread_create(&thread, NULL, thread_collects, NULL), 0);
+        pthread_join(thread, NULL);
+        announced_check();
+        for (int i = 0; i < 3; i++) collect(heap); /* over: not for ever */
+        fh_gc_destroy(heap);
+    }
 }
 
 /* ---- what follows -------------------------------------------------------------------------------------------- */
@@ -522,6 +567,7 @@ static void test_compact__memory_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_compact__an_announced_store_is_kept),
         cmocka_unit_test(test_compact__references_follow),
         cmocka_unit_test(test_compact__roots_follow),
         cmocka_unit_test(test_compact__finalizers_get_the_new_address),

@@ -8,6 +8,7 @@
 #include <freehold/freehold.h>
 
 #include <pthread.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -234,6 +235,79 @@ static void test_control__several_heaps(void **state)
         assert_null(fh_gc_base(heaps[h], lists[(h + 1) % FH_GC_HEAPS]));
         fh_gc_destroy(heaps[h]);
     }
+}
+
+/* ---- through ephemerons ---------------------------------------------------------------------------------------- */
+
+enum { THROUGH = 100, BY_CHANCE = 30 };
+
+static struct fh_gc_ephemeron *dead_way[THROUGH], *way[THROUGH];
+static struct node *way_key[THROUGH];
+static uintptr_t value_hidden[THROUGH];
+
+/* Two ephemerons lead to each value, of which one has a key that nothing keeps. */
+static __attribute__((noinline)) void through_make(void)
+{
+    for (uint64_t i = 0; i < THROUGH; i++) {
+        struct node *key = node_new(heap, 1), *value = node_new(heap, i);
+        value_hidden[i] = ~(uintptr_t)value;
+        fh_gc_store(heap, &way_key[i], key);
+        fh_gc_store(heap, &dead_way[i], fh_gc_ephemeron_new(heap, node_new(heap, 4), value));
+        fh_gc_store(heap, &way[i], fh_gc_ephemeron_new(heap, key, value));
+    }
+}
+
+static bool edge_note(void *from, void *to, void *data)
+{
+    (void)from;
+    *(void **)data = to;
+    return true;
+}
+
+/* A reference that is left on the stack is found first, if there is one. */
+static __attribute__((noinline)) int through_count(void)
+{
+    char text[500], last[60];
+    int found = 0;
+    for (int i = 0; i < THROUGH; i++) {
+        assert_true(fh_gc_why_alive(heap, (void *)~value_hidden[i], text, sizeof text) > 0);
+        snprintf(last, sizeof last, "%p", (void *)way[i]);
+        found += strstr(text, last) != NULL;
+    }
+    return found;
+}
+
+static __attribute__((noinline)) void *through_transform(struct node *to_be)
+{
+    void **from = malloc(sizeof *from), **to = malloc(sizeof *to);
+    int result = -EBUSY;
+    for (int i = 0; i < THROUGH && result == -EBUSY; i++) {
+        *from = (void *)~value_hidden[i];
+        *to = to_be;
+        stack_clear();
+        result = fh_gc_transform(heap, from, to, 1);
+        if (result == 0) from[0] = way[i];
+    }
+    assert_int_equal(result, 0);
+    void *ephemeron = from[0];
+    free(from);
+    free(to);
+    return ephemeron;
+}
+
+static void test_control__ephemerons_are_looked_through(void **state)
+{
+    (void)state;
+    void *value = NULL;
+    heap = heap_with(FH_GC_MARK);
+    through_make();
+    collect(heap);
+    assert_in_range(through_count(), THROUGH - BY_CHANCE, THROUGH);
+    assert_int_equal(fh_gc_walk_references(heap, way[7], edge_note, &value), 0);
+    assert_int_equal(((struct node *)value)->value, 7);
+    struct node *other = node_new(heap, 12345);
+    assert_ptr_equal(fh_gc_ephemeron_value(heap, through_transform(other)), other);
+    fh_gc_destroy(heap);
 }
 
 /* ---- transform, walks, why -------------------------------------------------------------------------------------------- */
@@ -532,6 +606,26 @@ static void trace_allocates(void *unused)
     (void)nosy;
 }
 
+static bool walk_collects(void *object, size_t size, const struct fh_gc_type *type, void *unused)
+{
+    (void)object;
+    (void)size;
+    (void)type;
+    (void)unused;
+    fh_gc_collect(heap, FH_GC_FULL);
+    return true;
+}
+
+static void collects_in_walk(void *unused)
+{
+    (void)unused;
+    heap = fh_gc_create(NULL);
+    struct node *node = node_new(heap, 1);
+    alarm(20);
+    fh_gc_walk(heap, walk_collects, NULL);
+    node->value = 2;
+}
+
 static void stale_store(void *unused)
 {
     (void)unused;
@@ -598,6 +692,7 @@ static void test_misuse__ends_in_a_clear_line(void **state)
         {handle_twice, "a handle is freed twice"},
         {heap_twice, "a heap is destroyed twice"},
         {trace_allocates, "while objects are traced"},
+        {collects_in_walk, "while objects are traced or walked"},
         {stale_store, "refers to memory that was freed"},
         {blocked_allocates, "inside fh_gc_blocking"},
         {detached_allocates, "a detached thread uses a heap"},
@@ -627,6 +722,7 @@ int main(void)
         cmocka_unit_test(test_control__transform_replaces_references),
         cmocka_unit_test(test_control__walks),
         cmocka_unit_test(test_control__why_alive),
+        cmocka_unit_test(test_control__ephemerons_are_looked_through),
         cmocka_unit_test(test_control__numbers_and_events),
         cmocka_unit_test(test_control__quantiles_of_known_pauses),
         cmocka_unit_test(test_control__options_of_the_environment),

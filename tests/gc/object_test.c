@@ -215,6 +215,51 @@ static void test_object__copies(void **state)
     assert_memory_equal(fh_gc_memdup(heap, FH_GC_BYTES, "1234567", 8), "1234567", 8);
 }
 
+/* More bytes than the type has: what is behind is the trace function's to find, and counts. */
+struct tail {
+    uint64_t count;
+};
+
+static void tail_trace(void *object, size_t size, struct fh_gc_visitor *visitor)
+{
+    void **slot = (void **)((struct tail *)object + 1);
+    for (size_t i = 0; i < size / sizeof *slot - 1; i++) fh_gc_visit(visitor, &slot[i]);
+}
+FH_GC_TRACED(tail, struct tail, tail_trace)
+
+struct lump {
+    char bytes[48];
+};
+FH_GC_LEAF_TYPE(lump)
+
+static __attribute__((noinline)) void tail_fill(struct tail *tail, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        fh_gc_store(heap, (struct node **)(tail + 1) + i, node_new(heap, i));
+}
+
+static void test_object__longer_than_its_type(void **state)
+{
+    (void)state;
+    static const uint64_t counts[] = {1, 2, 100, 5000, 20000};
+    for (size_t k = 0; k < COUNT_OF(counts); k++) {
+        struct tail *tail = fh_gc_allocate(heap, &fh_gc_type_tail, 8 + counts[k] * 8);
+        tail_fill(tail, counts[k]);
+        for (int i = 0; i < 2; i++) collect(heap);
+        for (uint64_t i = 0; i < counts[k]; i++)
+            assert_int_equal((((struct node **)(tail + 1))[i])->value, i);
+    }
+    void *lump[500];
+    struct fh_gc_stats stats;
+    for (size_t i = 0; i < COUNT_OF(lump); i++)
+        lump[i] = fh_gc_allocate(heap, &fh_gc_type_lump, 4096);
+    collect(heap);
+    fh_gc_stats_get(heap, &stats);
+    assert_true(stats.live_bytes >= COUNT_OF(lump) * 4096);
+    for (size_t i = 0; i < COUNT_OF(lump); i++) assert_int_equal(fh_gc_size(heap, lump[i]), 4096);
+    assert_int_equal(fh_gc_verify(heap), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_object__is_described, setup, teardown),
         cmocka_unit_test_setup_teardown(test_object__overhead_is_what_is_promised, setup, teardown),
         cmocka_unit_test_setup_teardown(test_object__copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_object__longer_than_its_type, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

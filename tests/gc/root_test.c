@@ -85,6 +85,26 @@ static void test_root__slots_and_ranges(void **state)
     each_policy(registered);
 }
 
+/* Long ranges are searched part by part: no word may get lost in between. */
+static void unaligned(void)
+{
+    enum { COUNT = 60000 };
+    char *memory = calloc(COUNT + 2, sizeof(void *));
+    struct node **range = (struct node **)(memory + sizeof *range);
+    assert_int_equal(fh_gc_root_range(heap, memory + 4, COUNT * sizeof *range), 0);
+    scatter(range, COUNT - 1);
+    for (int i = 0; i < 2; i++) collect(heap);
+    scatter_check(range, COUNT - 1);
+    assert_int_equal(fh_gc_root_remove(heap, memory + 4), 0);
+    free(memory);
+}
+
+static void test_root__ranges_that_are_not_aligned(void **state)
+{
+    (void)state;
+    each_policy(unaligned);
+}
+
 static __attribute__((noinline)) void handles_make(struct fh_gc_handle **handle)
 {
     for (uint64_t i = 0; i < 400; i++) handle[i] = fh_gc_handle_new(heap, node_new(heap, i));
@@ -325,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_root__static_and_thread_local_variables),
         cmocka_unit_test(test_root__slots_and_ranges),
+        cmocka_unit_test(test_root__ranges_that_are_not_aligned),
         cmocka_unit_test(test_root__handles),
         cmocka_unit_test(test_root__frames_are_exact),
         cmocka_unit_test(test_root__stacks_of_threads),

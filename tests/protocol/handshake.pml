@@ -1,5 +1,5 @@
 /*
- * How a thread is reached: the state and `wanted` words of thread.c, one thread, one collector, which asks
+ * How a thread is reached: the state and `wanted` words of thread.c and world.c, one thread, one collector, which asks
  * for one action three times. The thread runs, goes into slow paths (busy) and out, waits (SAFE) and comes
  * back; a signal may find it at any of these places. docs/gc-protocol.md, H1 to H4.
  *

@@ -33,7 +33,7 @@ static size_t queue_next;
 static uint32_t notified_epoch; /* the collection that the program was told of last */
 _Atomic bool finalizers_wait;
 
-void finalizers_init(void)
+void boehm_finalizers_init(void)
 {
     finalizers.item = queue.item = sizeof(struct last_call);
     index_init(&finalizer_index);

@@ -127,7 +127,7 @@ typedef void finalizer_fn(void *object, void *data);
 
 enum finalizer_order { ORDER_NORMAL, ORDER_IGNORE_SELF, ORDER_NONE, ORDER_UNREACHABLE };
 
-void finalizers_init(void);
+void boehm_finalizers_init(void);
 void finalizer_set(void *object, finalizer_fn *function, void *data, finalizer_fn **old,
                    void **old_data, enum finalizer_order order);
 void finalizers_visit(struct fh_gc_visitor *visitor);
@@ -138,7 +138,7 @@ void finalizers_due(struct gc_heap *heap);
 /* Runs or tells of finalizers that are due, as the program wishes. Not with locks. */
 void finalizers_notify(void);
 
-void links_init(void);
+void boehm_links_init(void);
 void links_clear_short(struct gc_heap *heap);
 void links_clear_long(struct gc_heap *heap);
 

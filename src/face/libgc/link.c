@@ -18,7 +18,7 @@ struct links {
 
 static struct links links_short, links_long;
 
-void links_init(void)
+void boehm_links_init(void)
 {
     links_short.all.item = links_long.all.item = sizeof(struct disappearing);
     index_init(&links_short.index);

@@ -150,8 +150,8 @@ static struct gc_heap *start_once(void)
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
     kinds_init();
     uncollectable_init();
-    finalizers_init();
-    links_init();
+    boehm_finalizers_init();
+    boehm_links_init();
     heap->weak_hook = weak_hook;
     roots_start(heap);
     bounds_publish();

@@ -1,0 +1,193 @@
+/*
+ * Threads that come and go: what the collector has to know of one, from its first call to its end.
+ *
+ * A thread is found by its own calls; its end by the destructor of a key. Its record is used again
+ * for another thread, and never given back. What may allocate or take a lock of libc's (the bounds
+ * of the stack, the list of modules) is asked for outside of the world lock, since a thread that
+ * stands may hold such a lock.
+ */
+#include <link.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/syscall.h"
+#include "gc/thread.h"
+#include "os/os.h"
+
+static struct gc_thread *thread_pool; /* records of threads that ended; the world lock's */
+static size_t thread_count;
+static pthread_key_t thread_key;
+static _Atomic uint32_t handler_state; /* 0 not installed, 1 in progress, 2 installed */
+
+/* Adds the calling thread's part of a module's thread-local variables. */
+static int tls_add(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct gc_thread *thread = data;
+    if (size < offsetof(struct dl_phdr_info, dlpi_tls_data) + sizeof info->dlpi_tls_data) return 1;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type != PT_TLS || info->dlpi_tls_data == NULL) continue;
+        uintptr_t start = (uintptr_t)info->dlpi_tls_data, end = start + header->p_memsz;
+        /* Static ones lie together below the thread pointer (above it on arm). */
+        uintptr_t pointer = (uintptr_t)__builtin_thread_pointer();
+        if (start > pointer + MIB || pointer > end + MIB) continue;
+        if (start < thread->tls_low) thread->tls_low = start;
+        if (end > thread->tls_high) thread->tls_high = end;
+    }
+    return 0;
+}
+
+static void thread_find_memory(struct gc_thread *thread)
+{
+    if (!os_stack_bounds(&thread->stack_low, &thread->stack_high)) {
+        gc_say("a thread's stack cannot be found; it keeps nothing alive");
+        thread->stack_low = thread->stack_high = 0;
+    }
+    thread->tls_low = UINTPTR_MAX;
+    thread->tls_high = 0;
+    modules_enter();
+    dl_iterate_phdr(tls_add, thread);
+    modules_leave();
+    bool inside = thread->tls_low >= thread->stack_low && thread->tls_high <= thread->stack_high;
+    if (thread->tls_high == 0 || inside) thread->tls_low = thread->tls_high = 0;
+}
+
+static void gc_thread_end(void *unused);
+
+/* Once, by whichever thread is first. */
+static void handler_install(void)
+{
+    uint32_t state = 0;
+    if (LOAD_ACQUIRE(&handler_state) == 2) return;
+    if (atomic_compare_exchange_strong(&handler_state, &state, 1)) {
+        pthread_key_create(&thread_key, gc_thread_end);
+        CHECK(os_signal_handle(FH_GC_SIGNAL, thread_on_signal));
+        STORE_RELEASE(&handler_state, 2);
+    }
+    while (LOAD_ACQUIRE(&handler_state) != 2) base_pause();
+}
+
+static struct gc_thread *thread_record(void)
+{
+    struct gc_thread *thread = thread_pool;
+    if (thread)
+        thread_pool = thread->next;
+    else
+        thread = arena_record(RECORD_GC, sizeof *thread);
+    if (thread) memset(thread, 0, sizeof *thread);
+    return thread;
+}
+
+struct gc_thread *thread_attach(void)
+{
+    if (gc_local.thread) return gc_local.thread;
+    handler_install();
+    world_take();
+    struct gc_thread *thread = thread_record();
+    world_give();
+    if (thread == NULL) return NULL;
+    thread->id = os_thread_id();
+    thread->contexts = gc_local.contexts;
+    thread_find_memory(thread); /* may allocate: outside of the lock */
+    pthread_setspecific(thread_key, thread);
+    world_take();
+    thread->next = gc_threads;
+    gc_threads = thread;
+    gc_local.thread = thread;
+    gc_local.detached = false;
+    thread_count++;
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+        if (gc_heaps[h].exists) thread_join_heap(thread, &gc_heaps[h]);
+    world_give();
+    return thread;
+}
+
+struct gc_thread *thread_self(void)
+{
+    struct gc_thread *thread = gc_local.thread;
+    if (LIKELY(thread)) return thread;
+    if (gc_local.detached) thread_misused("a detached thread uses a heap; stopping");
+    thread = thread_attach();
+    if (thread) return thread;
+    gc_say("no memory for the record of a thread; stopping");
+    base_abort();
+}
+
+GC_PUBLIC int fh_gc_thread_attach(void)
+{
+    return arena.size == 0 || thread_attach() ? 0 : -ENOMEM;
+}
+
+static int thread_detach(void)
+{
+    struct gc_thread *thread = gc_local.thread;
+    if (thread == NULL) return -ESRCH;
+    if (thread->busy) return -EBUSY;
+    world_take();
+    for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+        if (gc_heaps[h].exists) thread_leave_heap(thread, &gc_heaps[h]);
+    struct gc_thread **at = &gc_threads;
+    while (*at != thread) at = &(*at)->next;
+    *at = thread->next;
+    gc_local.thread = NULL;
+    memset(gc_local.contexts, 0, sizeof gc_local.contexts);
+    thread->next = thread_pool;
+    thread_pool = thread;
+    thread_count--;
+    pthread_setspecific(thread_key, NULL);
+    world_give();
+    return 0;
+}
+
+GC_PUBLIC int fh_gc_thread_detach(void)
+{
+    int result = thread_detach();
+    if (result == 0) gc_local.detached = true;
+    return result;
+}
+
+static void gc_thread_end(void *unused)
+{
+    struct gc_thread *thread = gc_local.thread;
+    (void)unused;
+    /* It ended inside fh_gc_blocking: cancelled, or left by an exception. */
+    if (thread && LOAD(&thread->state) != THREAD_RUNS) fh_gc_blocking_end();
+    thread_detach(); /* what other destructors do may attach it once more */
+}
+
+void threads_fork_child(void)
+{
+    struct gc_thread *self = gc_local.thread;
+    for (struct gc_thread *t = gc_threads, *next; t; t = next) {
+        next = t->next;
+        if (t == self) continue;
+        for (unsigned h = 0; h < FH_GC_HEAPS; h++)
+            if (gc_heaps[h].exists) thread_forget_heap(t, &gc_heaps[h]);
+        t->next = thread_pool;
+        thread_pool = t;
+    }
+    gc_threads = self;
+    thread_count = self != NULL;
+    if (self == NULL) return;
+    self->next = NULL;
+    self->id = os_thread_id();
+    STORE(&self->wanted, 0);
+}
+
+size_t gc_thread_count(void)
+{
+    return thread_count;
+}
+
+GC_PUBLIC void fh_gc_frame_enter(struct fh_gc_frame *frame)
+{
+    struct gc_thread *thread = thread_self();
+    frame->outer = thread->frames;
+    thread->frames = frame;
+}
+
+GC_PUBLIC void fh_gc_frame_leave(struct fh_gc_frame *frame)
+{
+    struct gc_thread *thread = gc_local.thread;
+    if (thread && thread->frames == frame) thread->frames = frame->outer;
+}

@@ -1,0 +1,140 @@
+/*
+ * All threads: the lock under which they are stopped, how all of them are, and how each is asked
+ * for one thing.
+ *
+ * A stop wants every thread to stand at once. A handshake has each do one thing in its own time, or
+ * does it for those that are SAFE, and no thread waits for another. Both write `wanted` before they
+ * look at a thread's state, and a thread publishes its state before it looks at `wanted`: one of
+ * the two sees the other. Who was busy when the signal came looks at the end of its slow path; and
+ * signals are repeated, as one may come in the last instruction of one.
+ *
+ * docs/gc-protocol.md numbers what has to hold here (H1 to H4), and tests/protocol/handshake.pml
+ * checks it.
+ */
+#include "gc/thread.h"
+#include "os/os.h"
+
+struct gc_thread *gc_threads;
+struct world_action world_action;
+
+static struct lock world_lock;
+static struct gc_heap *_Atomic world_heap; /* the world lock's */
+
+struct gc_heap *world_whose(void)
+{
+    return LOAD(&world_heap);
+}
+
+void world_take(void)
+{
+    struct gc_thread *self = gc_local.thread;
+    if (lock_try(&world_lock)) return;
+    if (thread_stands_apart(self)) {
+        lock_take(&world_lock);
+        return;
+    }
+    self->busy++;
+    pause_begin(self, world_whose());
+    safe_enter(self);
+    lock_take(&world_lock);
+    safe_leave(self); /* at once: nobody stops threads but who has the lock */
+    pause_end(self);
+    self->busy--;
+}
+
+void world_give(void)
+{
+    lock_give(&world_lock);
+}
+
+/* SAFE to HELD; false if it runs. */
+static bool thread_hold(struct gc_thread *thread)
+{
+    uint32_t safe = THREAD_SAFE;
+    return LOAD(&thread->state) == THREAD_HELD ||
+           atomic_compare_exchange_strong(&thread->state, &safe, THREAD_HELD);
+}
+
+static bool world_stands(struct gc_thread *self)
+{
+    bool all = true;
+    for (struct gc_thread *t = gc_threads; t; t = t->next)
+        if (t != self && !thread_hold(t)) all = false;
+    return all;
+}
+
+void world_is_for(struct gc_heap *heap)
+{
+    STORE(&world_heap, heap);
+}
+
+void world_stop(struct gc_heap *heap)
+{
+    struct gc_thread *self = gc_local.thread;
+    world_is_for(heap); /* before anybody is wanted */
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        if (t == self) continue;
+        atomic_store(&t->wanted,
+                     WANTED_STOP); /* before the look at its state; partner: safe_publish */
+        if (!thread_hold(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&safe_bell);
+        if (world_stands(self)) return;
+        /* A signal may have come while the thread was busy for the last instruction: ask again. */
+        os_wait(&safe_bell, bell, 20);
+        for (struct gc_thread *t = gc_threads; t; t = t->next)
+            if (t != self && LOAD(&t->state) == THREAD_RUNS && LOAD(&safe_bell) == bell)
+                os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+}
+
+/* Does a thread's part for it, if it is SAFE; true once it is done, by whomever. */
+static bool action_for(struct gc_heap *heap, handshake_fn *action, struct gc_thread *thread)
+{
+    uint32_t safe = THREAD_SAFE;
+    if (LOAD_ACQUIRE(&thread->wanted) == 0) return true;
+    if (!atomic_compare_exchange_strong(&thread->state, &safe, THREAD_HELD)) return false;
+    if (LOAD_ACQUIRE(&thread->wanted)) action(heap, thread);
+    STORE_RELEASE(&thread->wanted, 0);
+    STORE_RELEASE(&thread->state, THREAD_SAFE);
+    os_wake(&thread->state);
+    return true;
+}
+
+void handshake(struct gc_heap *heap, handshake_fn *action)
+{
+    struct gc_thread *self = gc_local.thread;
+    world_action = (struct world_action){heap, action};
+    ASSERT(self == NULL);
+    (void)self;
+    world_is_for(heap);
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        if (heap->options.debug & FH_GC_RANDOM_DELAY) os_delay_us(os_random() % 200);
+        atomic_store(&t->wanted, WANTED_ACTION);
+        if (!action_for(heap, action, t)) os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+    for (;;) {
+        uint32_t bell = LOAD_ACQUIRE(&safe_bell);
+        bool all = true;
+        for (struct gc_thread *t = gc_threads; t; t = t->next) all &= action_for(heap, action, t);
+        if (all) return;
+        os_wait(&safe_bell, bell, 5);
+        if (LOAD(&safe_bell) != bell) continue;
+        for (struct gc_thread *t = gc_threads; t; t = t->next)
+            if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
+                os_thread_signal(t->id, FH_GC_SIGNAL);
+    }
+}
+
+void world_go(void)
+{
+    struct gc_thread *self = gc_local.thread;
+    for (struct gc_thread *t = gc_threads; t; t = t->next) {
+        if (t == self) continue;
+        STORE_RELEASE(&t->wanted, 0);
+        STORE_RELEASE(&t->state, THREAD_SAFE);
+        os_wake(&t->wanted);
+        os_wake(&t->state);
+    }
+}
