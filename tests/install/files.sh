@@ -12,6 +12,7 @@ include/freehold/registry.h
 lib/cmake/freehold/freehold-config-version.cmake
 lib/cmake/freehold/freehold-config.cmake
 lib/cmake/freehold/freehold-targets.cmake
+lib/freehold/gc/libgc.so.1
 lib/libfreehold.a
 lib/libfreehold.so
 lib/libfreehold.so.1
