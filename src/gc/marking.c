@@ -79,8 +79,8 @@ static bool helper_start(void)
     world_take(); /* between two jobs */
     helpers.seen[number] = LOAD(&helpers.job);
     STORE_RELEASE(&helpers.count, (uint32_t)number);
+    os_wake(&helpers.count); /* who has the world next may wait for it while this thread stands */
     world_give();
-    os_wake(&helpers.count);
     return true;
 }
 
