@@ -248,7 +248,8 @@ static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
     struct chunk *chunk = marker->chunk;
     uintptr_t *top = chunk->entry + chunk->count;
     uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;
-    const uintptr_t *const enough = chunk->entry + (follow ? FOLLOW_ENOUGH : CHUNK_ENTRIES + 1);
+    const uintptr_t *const enough =
+        follow ? chunk->entry + FOLLOW_ENOUGH : (const uintptr_t *)UINTPTR_MAX;
     const uintptr_t marks = gc_side.marks_bias, base = side_base();
     const size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     const uint8_t mark = marker->mark;
