@@ -121,12 +121,14 @@ struct gc_thread *thread_attach(void)
     world_take();
     thread->next = gc_threads;
     gc_threads = thread;
+    thread_enter(thread);
     gc_local.thread = thread;
     gc_local.detached = false;
     thread_count++;
     for (unsigned h = 0; h < FH_GC_HEAPS; h++)
         if (gc_heaps[h].exists) thread_join_heap(thread, &gc_heaps[h]);
     world_give();
+    thread_leave(thread);
     return thread;
 }
 
@@ -151,6 +153,7 @@ static int thread_detach(void)
     if (thread == NULL) return -ESRCH;
     if (thread->busy) return -EBUSY;
     world_take();
+    thread_enter(thread); /* for good */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++)
         if (gc_heaps[h].exists) thread_leave_heap(thread, &gc_heaps[h]);
     struct gc_thread **at = &gc_threads;

@@ -14,7 +14,7 @@
 /* Holds: the thread is busy. */
 static void log_flush(struct gc_heap *heap, struct mutator *mutator)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (uint32_t i = 0; i < mutator->log_count; i++) {
         struct log_entry *entry = vector_add(&heap->remembered);
         if (entry == NULL) {

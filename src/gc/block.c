@@ -57,12 +57,12 @@ void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
     uint64_t map[MAP_WORDS];
     size_t room = full ? 0 : HOLES_WORTH;
     block->busy_from = block->busy_to = 0;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     while (LOAD(&block->cycle) != LOAD(&heap->cycle)) {
         bool idle = LOAD(&heap->phase) == PHASE_IDLE;
         if (idle) lock_give(&heap->lock);
         room = block_sweep(heap, block, map);
-        if (idle) lock_take(&heap->lock);
+        if (idle) gc_lock_take(&heap->lock);
     }
     block_put_swept(heap, block, room);
     lock_give(&heap->lock);
@@ -106,7 +106,7 @@ struct gc_block *block_pop_free(struct gc_heap *heap)
 void heap_reserve_free(struct gc_heap *heap, size_t blocks)
 {
     bool zero;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     while (heap->free_count < blocks) {
         if (heap->limit && heap_bytes(heap) + BLOCK_SIZE > heap->limit) break;
         struct gc_block *block = block_create(heap, &zero);
@@ -158,7 +158,7 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
     if (sweep_claim(heap, &block, 1) == 0) return NULL;
     lock_give(&heap->lock);
     *room = block_sweep(heap, block, map);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     atomic_fetch_sub(&heap->sweeping, 1);
     heap->swept_bytes += *room << GC_SHIFT;
     return block;
@@ -167,7 +167,7 @@ static struct gc_block *sweep_next(struct gc_heap *heap, uint64_t map[MAP_WORDS]
 bool block_sweep_now(struct gc_heap *heap, struct gc_block *block)
 {
     uint64_t map[MAP_WORDS];
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     if (block_is_unswept(heap, block)) block_put_swept(heap, block, block_sweep(heap, block, map));
     bool swept = LOAD(&block->cycle) == LOAD(&heap->cycle);
     lock_give(&heap->lock);
@@ -266,7 +266,7 @@ static void heap_lock(struct gc_heap *heap)
     struct gc_thread *self = gc_local.thread;
     if (LIKELY(lock_try(&heap->lock))) return;
     pause_begin(self, heap);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     pause_end_above(self, PAUSE_LEAST_NS);
 }
 
@@ -350,7 +350,7 @@ struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mut
 {
     struct gc_thread *self = gc_local.thread;
     pause_begin(self, heap);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     if (!snapshot_has_room(heap, mutator)) {
         lock_give(&heap->lock);
         return NULL;
@@ -380,12 +380,12 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
     struct gc_block *block[SWEEP_BATCH];
     size_t room[SWEEP_BATCH];
     ASSERT(blocks <= SWEEP_BATCH);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     unsigned count = sweep_claim(heap, block, blocks);
     lock_give(&heap->lock);
     for (unsigned i = 0; i < count; i++) room[i] = block_sweep(heap, block[i], map);
     if (count == 0) return false;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (unsigned i = 0; i < count; i++) {
         block_put_swept(heap, block[i], room[i]);
         heap->swept_bytes += room[i] << GC_SHIFT;
@@ -405,7 +405,7 @@ void heap_sweep_all(struct gc_heap *heap)
 /* One free block goes back to the arena. */
 static bool block_yield(struct gc_heap *heap)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct gc_block *block = list_pop(heap, &heap->free_first);
     if (block) {
         heap->block_count--;

@@ -12,7 +12,7 @@ void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
 
 void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     heap->stats.collections++;
     heap->stats.minor_collections += minor;
     heap->stats.last_why = why;

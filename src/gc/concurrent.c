@@ -50,7 +50,7 @@ static void barriers_set(struct gc_heap *heap, enum fh_gc_barrier barrier)
  * thread has armed them. */
 static void slots_arm(struct gc_heap *heap)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     size_t blocks = heap->blocks.count, large = heap->large.count;
     lock_give(&heap->lock);
     for (size_t i = 0; i < blocks; i++) {
@@ -72,7 +72,7 @@ static void cycle_arm(struct gc_heap *heap)
     STORE(&heap->marking_state->overflow, 0);
     STORE(&heap->phase, PHASE_ARMED);
     handshake_noted(heap, action_arm);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
     marking_begin(heap, true, false);
@@ -87,7 +87,7 @@ static void cycle_snapshot(struct gc_heap *heap)
     slots_arm(heap);
     world_take();
     handshake_noted(heap, action_settle);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
     handshake_noted(heap, action_scan);
@@ -166,7 +166,7 @@ static void cycle_settle(struct gc_heap *heap)
 static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
 {
     world_take();
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     weak_publish(heap);
     gc_large_find_dead(heap);
     heap_unsweep(heap, false);

@@ -168,7 +168,7 @@ void ephemeron_reach(struct marker *marker, void *object)
     bool marked = mark_is_set(heap, ~hidden);
     if (!marked) {
         struct vector *waiting = &heap->weakness.ephemerons;
-        lock_take(&heap->marking_state->lock);
+        gc_lock_take(&heap->marking_state->lock);
         struct waiting *entry = vector_add(waiting);
         if (entry) *entry = (struct waiting){ephemeron, 0};
         if (entry) waiting_add(marker, entry);
@@ -185,7 +185,7 @@ void ephemeron_key_marked(struct marker *marker, void *key)
     struct gc_heap *heap = marker->visitor.heap;
     atomic_thread_fence(memory_order_seq_cst); /* the mark first; partner: ephemeron_reach */
     if (__atomic_load_n(waiting_chain(heap, key), __ATOMIC_ACQUIRE) == 0) return;
-    lock_take(&heap->marking_state->lock);
+    gc_lock_take(&heap->marking_state->lock);
     for (uint32_t next = *waiting_chain(heap, key); next;) {
         struct waiting *entry = vector_at(&heap->weakness.ephemerons, next - 1);
         struct fh_gc_ephemeron *ephemeron = entry->ephemeron;
@@ -194,7 +194,7 @@ void ephemeron_key_marked(struct marker *marker, void *key)
         entry->ephemeron = NULL;
         lock_give(&heap->marking_state->lock); /* the marker may need it for room */
         marker_add(marker, (uintptr_t)__atomic_load_n(&ephemeron->value, __ATOMIC_RELAXED));
-        lock_take(&heap->marking_state->lock);
+        gc_lock_take(&heap->marking_state->lock);
     }
     lock_give(&heap->marking_state->lock);
 }
@@ -203,7 +203,7 @@ void ephemeron_key_marked(struct marker *marker, void *key)
 void ephemerons_hash(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
-    lock_take(&marking->lock); /* threads that assist may be adding to the list */
+    gc_lock_take(&marking->lock); /* threads that assist may be adding to the list */
     waiting_hash(heap);
     /* Markers of threads that assist do not look: what they mark is found by ephemerons_settle. So
      * is everything if there was no memory for even one chain. */
@@ -220,7 +220,7 @@ bool ephemerons_settle(struct gc_heap *heap)
     struct marking *marking = heap->marking_state;
     bool found = false;
     for (size_t i = 0;; i++) {
-        lock_take(&marking->lock);
+        gc_lock_take(&marking->lock);
         struct waiting *entry = i < waiting->count ? vector_at(waiting, i) : NULL;
         struct fh_gc_ephemeron *ephemeron = entry ? entry->ephemeron : NULL;
         bool due = ephemeron && mark_is_set(heap, ~ephemeron->key);

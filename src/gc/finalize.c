@@ -31,7 +31,7 @@ GC_PUBLIC int fh_gc_finalizer_add(struct fh_gc_heap *public, void *object,
     struct gc_thread *thread = thread_self();
     modules_keep((const void *)(uintptr_t)function);
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct gc_weakness *weakness = &heap->weakness;
     struct vector *all = &weakness->finalizers;
     struct finalizer *finalizer = index_find(&weakness->finalizer_index, all, object);
@@ -47,7 +47,7 @@ GC_PUBLIC int fh_gc_finalizer_cancel(struct fh_gc_heap *public, void *object)
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct gc_weakness *weakness = &heap->weakness;
     bool found = index_remove(&weakness->finalizer_index, &weakness->finalizers, object);
     lock_give(&heap->lock);
@@ -61,7 +61,7 @@ static size_t finalizers_some(struct gc_heap *heap, size_t *left, void **object)
 {
     const struct vector *finalizers = &heap->weakness.finalizers;
     size_t count = 0;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     *left = base_min(*left, finalizers->count);
     while (count<SOME && * left> 0) {
         const struct finalizer *finalizer = vector_at(finalizers, --*left);
@@ -108,7 +108,7 @@ static void finalizer_queue(struct gc_heap *heap, const struct finalizer *finali
 static void finalizers_queue(struct gc_heap *heap, bool unordered)
 {
     struct vector *finalizers = &heap->weakness.finalizers;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (size_t left = finalizers->count; left > 0; left = base_min(left - 1, finalizers->count)) {
         const struct finalizer *finalizer = vector_at(finalizers, left - 1);
         if (!!(finalizer->flags & FH_GC_UNORDERED) == unordered &&
@@ -124,7 +124,7 @@ static void queue_compact(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
     struct vector *queue = &weakness->queue;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     size_t run = weakness->queue_next, rest = queue->count - run;
     if (run > rest) {
         memcpy(queue->base, vector_at(queue, run), rest * queue->item);
@@ -152,7 +152,7 @@ void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor)
     struct vector *queue = &heap->weakness.queue;
     bool more = true;
     for (size_t i = 0; more;) {
-        lock_take(&heap->lock);
+        gc_lock_take(&heap->lock);
         i = base_max(i, heap->weakness.queue_next);
         for (unsigned n = 0; n < SOME && i < queue->count; n++, i++)
             visitor->slot(visitor, &((struct finalizer *)vector_at(queue, i))->object);
@@ -181,7 +181,7 @@ GC_PUBLIC size_t fh_gc_finalize(struct fh_gc_heap *public, size_t most)
     size_t count = 0;
     for (struct finalizer finalizer; most == 0 || count < most; count++) {
         thread_enter(thread);
-        lock_take(&heap->lock);
+        gc_lock_take(&heap->lock);
         bool some = queue_pop(heap, &finalizer);
         lock_give(&heap->lock);
         thread_leave(thread);
@@ -193,7 +193,7 @@ GC_PUBLIC size_t fh_gc_finalize(struct fh_gc_heap *public, size_t most)
 
 size_t finalizers_pending(struct gc_heap *heap)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     size_t pending = heap->weakness.queue_visible - heap->weakness.queue_next;
     lock_give(&heap->lock);
     return pending;

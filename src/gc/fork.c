@@ -17,7 +17,8 @@ void gc_fork_prepare(void)
         world_give(); /* who is at the linker's list may wait for it */
         os_delay_us(20);
     }
-    /* A cycle may have been asked for since, but its first step takes the world lock. */
+    /* Who has the world lock is stopped by nobody: the locks are taken without being busy.
+     * A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;
         lock_take(&gc_heaps[h].lock);

@@ -46,7 +46,7 @@ static void freed_put(const struct gc_heap *heap, struct gc_freed *freed, uint8_
 /* The bytes go: whoever maps the block next finds a hole. A mapper holds the lock too. */
 static void bytes_clear(struct gc_heap *heap, uint8_t *meta, size_t granules)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     memset(meta, 0, granules);
     lock_give(&heap->lock);
 }

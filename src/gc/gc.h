@@ -297,6 +297,15 @@ FH_INLINE void thread_leave(struct gc_thread *thread)
     if (--thread->busy == 0 && UNLIKELY(LOAD(&thread->wanted))) thread_safepoint(thread);
 }
 
+/* A lock that the collector takes while threads stand, too: who is stopped must not have it. */
+FH_INLINE void gc_lock_take(struct lock *lock)
+{
+    struct gc_thread *self = gc_local.thread;
+    (void)self;
+    ASSERT(self == NULL || self->busy || LOAD(&self->state) != THREAD_RUNS);
+    lock_take(lock);
+}
+
 /* The calling thread is in a call, so what it announced by fh_gc_will_store is stored by now. */
 FH_INLINE void thread_has_stored(struct gc_thread *thread)
 {
@@ -884,7 +893,7 @@ void pauses_reset(struct gc_heap *heap);
 /* Counts while threads run, who may be copying the numbers. The lock is not held. */
 FH_INLINE void stats_add(struct gc_heap *heap, uint64_t *count, uint64_t more)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     *count += more;
     lock_give(&heap->lock);
 }

@@ -110,7 +110,7 @@ static void mutator_blacken(struct gc_heap *heap, struct gc_thread *thread)
 {
     struct mutator *mutator = mutator_of(thread, heap);
     mutator_note_hole(heap, thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     uint32_t block[] = {mutator->block, mutator->medium_block};
     for (unsigned i = 0; i < 2; i++) {
         if (block[i] == 0) continue;

@@ -9,23 +9,27 @@
 
 /* The heap's share of the limit is taken before there is memory for it: threads that allocate at
  * the same time do not pass it together. */
-static bool room_reserve(struct gc_heap *heap, size_t slices)
+static bool room_reserve(struct gc_heap *heap, struct gc_thread *thread, size_t slices)
 {
     enum fh_gc_why why;
-    lock_take(&heap->lock);
+    thread_enter(thread);
+    gc_lock_take(&heap->lock);
     bool allowed = size_allows(heap, slices, &why);
     if (allowed) heap->large_bytes += slices << SLICE_SHIFT;
     if (heap_bytes(heap) > heap->stats.heap_bytes_peak)
         heap->stats.heap_bytes_peak = heap_bytes(heap);
     lock_give(&heap->lock);
+    thread_leave(thread);
     return allowed;
 }
 
-static void room_return(struct gc_heap *heap, size_t slices)
+static void room_return(struct gc_heap *heap, struct gc_thread *thread, size_t slices)
 {
-    lock_take(&heap->lock);
+    thread_enter(thread);
+    gc_lock_take(&heap->lock);
     heap->large_bytes -= slices << SLICE_SHIFT;
     lock_give(&heap->lock);
+    thread_leave(thread);
 }
 
 /* Enters the object into the heap, with its mark byte: a collection may look at it from then on. */
@@ -34,7 +38,7 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
     size_t slices = LOAD(&block->slices);
     uint8_t *meta = meta_of(gc_block_start(block));
     uint16_t stamp = FH_GC_STAMP(id & 0xffff, 48);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     uint32_t *entry = NULL;
     if (side_commit(gc_block_index(block) + (uint32_t)slices)) entry = vector_add(&heap->large);
     if (entry) {
@@ -90,12 +94,12 @@ static void *gc_large_finish(struct gc_heap *heap, struct gc_thread *thread, str
 void *gc_large_allocate(struct gc_heap *heap, struct gc_thread *thread, size_t size, uint32_t id)
 {
     size_t slices = gc_large_slices(heap, size);
-    if (!room_reserve(heap, slices)) return NULL;
+    if (!room_reserve(heap, thread, slices)) return NULL;
     struct span *span = gc_large_span(thread, slices, size);
     void *p = span ? gc_large_finish(heap, thread, span, size, id) : NULL;
     gc_local.refused = p == NULL;
     if (p == NULL)
-        room_return(heap, slices);
+        room_return(heap, thread, slices);
     else
         atomic_fetch_add_explicit(&heap->allocated, size, memory_order_relaxed);
     return p;
@@ -143,7 +147,7 @@ static void gc_large_destroy(struct gc_block *block)
 
 void gc_large_free_dead(struct gc_heap *heap)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     uint32_t index = heap->dead_large;
     heap->dead_large = 0;
     lock_give(&heap->lock);
@@ -156,7 +160,7 @@ void gc_large_free_dead(struct gc_heap *heap)
 
 void gc_large_free(struct gc_heap *heap, struct gc_block *block)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     vector_remove(&heap->large, block->position);
     if (block->position < heap->large.count)
         gc_block_at(*(uint32_t *)vector_at(&heap->large, block->position))->position =

@@ -28,7 +28,7 @@ void links_clear(struct gc_heap *heap)
 {
     struct gc_weakness *weakness = &heap->weakness;
     struct vector *links = &weakness->links;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (size_t left = links->count; left > 0; left = base_min(left - 1, links->count)) {
         struct weak_link *link = vector_at(links, left - 1);
         if (link_clear(heap, link)) index_remove(&weakness->link_index, links, link->slot);
@@ -43,7 +43,7 @@ GC_PUBLIC int fh_gc_link_add(struct fh_gc_heap *public, void *slot, void *target
     if (slot == NULL || (uintptr_t)slot % sizeof(void *)) return -EINVAL;
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct gc_weakness *weakness = &heap->weakness;
     struct weak_link *link = index_find(&weakness->link_index, &weakness->links, slot);
     if (link == NULL) link = index_add(&weakness->link_index, &weakness->links, slot);
@@ -67,7 +67,7 @@ GC_PUBLIC int fh_gc_link_remove(struct fh_gc_heap *public, void *slot)
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     bool found = index_remove(&heap->weakness.link_index, &heap->weakness.links, slot);
     lock_give(&heap->lock);
     thread_leave(thread);

@@ -308,7 +308,7 @@ static bool marker_next_slice(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
     struct vector *slices = marker->slices.count ? &marker->slices : &marking->slices;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     struct slice slice = {0, 0, NULL};
     if (slices->count) slice = *(struct slice *)vector_at(slices, --slices->count);
     lock_give(&marking->lock);

@@ -171,7 +171,7 @@ FH_INLINE void lock_breathe(struct lock *lock)
     bool wanted = LOAD(&lock->word) == 2;
     lock_give(lock);
     for (unsigned spin = 0; wanted && spin < 1000 && !lock_is_held(lock); spin++) base_pause();
-    lock_take(lock);
+    gc_lock_take(lock);
 }
 
 /* What keeps references that a thread has no name for: registers and stack. */

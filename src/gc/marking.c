@@ -255,7 +255,7 @@ bool marker_make(struct gc_heap *heap, struct marker *marker)
 {
     struct marking *marking = heap->marking_state;
     memset(marker, 0, sizeof *marker);
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     marker_begin(heap, marker);
     lock_give(&marking->lock);
     return marker->chunk != NULL;

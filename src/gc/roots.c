@@ -24,7 +24,7 @@ static void visit_frames(struct fh_gc_visitor *visitor, struct fh_gc_frame *fram
 static void visit_foreign_stack(struct gc_heap *heap, struct fh_gc_visitor *visitor,
                                 uintptr_t pointer)
 {
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (size_t i = 0; i < heap->roots.count; i++) {
         const struct root_range *root = vector_at(&heap->roots, i);
         if (root->trace || root->exact || pointer - root->start >= root->size) continue;
@@ -93,7 +93,7 @@ static void visit_ranges(struct gc_heap *heap, struct fh_gc_visitor *visitor)
     uint64_t number = 0; /* of the root that has been visited up to offset */
     uintptr_t offset = 0;
     for (size_t left = SIZE_MAX; left > 0;) {
-        lock_take(&heap->lock);
+        gc_lock_take(&heap->lock);
         left = base_min(left, heap->roots.count);
         if (left > 0) {
             const struct root_range *root = vector_at(&heap->roots, left - 1);
@@ -109,7 +109,7 @@ static void visit_handles(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
     bool more = true;
     for (size_t i = 0; more;) {
-        lock_take(&heap->lock);
+        gc_lock_take(&heap->lock);
         size_t end = base_min(i + SOME, heap->handles.count);
         for (; i < end; i++) {
             struct fh_gc_handle *handle = vector_at(&heap->handles, i);
@@ -123,7 +123,7 @@ static void visit_handles(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 static void visit_pins(struct gc_heap *heap, struct fh_gc_visitor *visitor)
 {
     for (size_t left = SIZE_MAX; left > 0;) {
-        lock_take(&heap->lock);
+        gc_lock_take(&heap->lock);
         left = base_min(left, heap->pins.count);
         for (unsigned i = 0; i < SOME && left > 0; i++) {
             struct pin *pin = vector_at(&heap->pins, --left);
@@ -194,7 +194,7 @@ static int root_add(struct gc_heap *heap, struct root_range root)
 {
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct root_range *entry = vector_add(&heap->roots);
     root.number = ++heap->roots_added;
     if (entry) *entry = root;
@@ -241,7 +241,7 @@ GC_PUBLIC int fh_gc_root_remove(struct fh_gc_heap *public, const void *start)
     struct root_range removed;
     int result = -ENOENT;
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (size_t i = heap->roots.count; i-- > 0 && result != 0;) {
         struct root_range *root = vector_at(&heap->roots, i);
         if (root->start != (uintptr_t)start) continue;
@@ -262,7 +262,7 @@ GC_PUBLIC struct fh_gc_handle *fh_gc_handle_new(struct fh_gc_heap *public, void 
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct fh_gc_handle *handle = heap->free_handle;
     if (handle)
         heap->free_handle = handle->object;
@@ -296,7 +296,7 @@ GC_PUBLIC void fh_gc_handle_free(struct fh_gc_handle *handle)
     struct gc_thread *thread = thread_self();
     fh_gc_store(&heap->public, &handle->object, NULL);
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     handle->heap = NULL;
     handle->object = heap->free_handle;
     heap->free_handle = handle;
@@ -313,7 +313,7 @@ GC_PUBLIC int fh_gc_pin(struct fh_gc_heap *public, void *object)
     if (object == NULL) return -EINVAL;
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
     if (pin == NULL && (pin = index_add(&heap->pin_index, &heap->pins, object))) pin->count = 0;
     if (pin) pin->count++;
@@ -329,7 +329,7 @@ GC_PUBLIC int fh_gc_unpin(struct fh_gc_heap *public, void *object)
     object = fh_gc_base(public, object);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct pin *pin = index_find(&heap->pin_index, &heap->pins, object);
     if (pin && LOAD(&heap->phase) != PHASE_IDLE) shade(heap, mutator_of(thread, heap), object);
     if (pin && --pin->count == 0) index_remove(&heap->pin_index, &heap->pins, object);

@@ -25,7 +25,7 @@ bool side_init(void)
 
 void side_publish(struct fh_gc_heap *heap)
 {
-    lock_take(&gc_side.lock);
+    gc_lock_take(&gc_side.lock);
     heap->marks = gc_side.marks_bias;
     heap->logs = gc_side.logs_bias;
     heap->minus_base = -side_base();
@@ -48,7 +48,7 @@ bool side_commit(uint32_t end)
 {
     size_t need = (size_t)(end - arena.first) << SLICE_SHIFT;
     if (need <= __atomic_load_n(&gc_side.range, __ATOMIC_ACQUIRE)) return true;
-    lock_take(&gc_side.lock);
+    gc_lock_take(&gc_side.lock);
     uint32_t from = gc_side.committed;
     /* In proportion to what there is, so that growth costs few system calls. */
     uint32_t to = (uint32_t)base_round_up(end + (from - arena.first) / 8, SIDE_STEP);

@@ -46,7 +46,7 @@ void pool_put(struct marking *marking, struct chunk *chunk)
 FH_NOINLINE bool marker_chunk_full(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     struct chunk *fresh = chunk_make(marking);
     if (fresh) pool_put(marking, marker->chunk);
     lock_give(&marking->lock);
@@ -65,7 +65,7 @@ bool marker_refill(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
     if (__atomic_load_n(&marking->pool, __ATOMIC_RELAXED) == NULL) return false;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     struct chunk *chunk = marking->pool;
     if (chunk) {
         __atomic_store_n(&marking->pool, chunk->next, __ATOMIC_RELAXED);
@@ -82,7 +82,7 @@ FH_NOINLINE void marker_share(struct marker *marker)
 {
     struct marking *marking = marker->visitor.heap->marking_state;
     struct chunk *own = marker->chunk;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     struct chunk *other = marking->pool ? NULL : chunk_make(marking);
     if (other) {
         size_t half = own->count / 2; /* the older half: it leads further */
@@ -115,7 +115,7 @@ void marker_give_all(struct marker *marker)
     struct marking *marking = marker->visitor.heap->marking_state;
     queue_flush(marker);
     bool fixed = marker >= marking->marker && marker < marking->marker + MARKERS;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     while (marker->slices.count) {
         struct slice *slice = vector_add(&marking->slices);
         if (slice == NULL) break;
@@ -156,7 +156,7 @@ void shade_flush(struct gc_heap *heap, struct mutator *mutator)
 {
     struct marking *marking = heap->marking_state;
     if (mutator->log_count == 0) return;
-    lock_take(&marking->lock);
+    gc_lock_take(&marking->lock);
     struct chunk *chunk = chunk_make(marking);
     if (chunk) {
         chunk->count = 0;

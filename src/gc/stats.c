@@ -101,7 +101,7 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     mutator_tell(heap, thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     *stats = heap->stats;
     stats->allocated_bytes = LOAD(&heap->allocated);
     stats->live_bytes = heap->live;
@@ -127,7 +127,7 @@ GC_PUBLIC void fh_gc_stats_reset(struct fh_gc_heap *public)
     struct gc_heap *heap = heap_of(public);
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     pauses_reset(heap);
     heap->stats.heap_bytes_peak = heap_bytes(heap);
     lock_give(&heap->lock);

@@ -65,7 +65,7 @@ GC_PUBLIC struct fh_gc_weak *fh_gc_weak_new(struct fh_gc_heap *public, void *tar
     if (weak == NULL) return NULL;
     thread_enter(thread);
     weak->hidden = ~(uintptr_t)target; /* no collection comes between it and the list */
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct fh_gc_weak **entry = vector_add(&heap->weakness.weak);
     if (entry) *entry = weak;
     lock_give(&heap->lock);
@@ -94,7 +94,7 @@ GC_PUBLIC void fh_gc_weak_set(struct fh_gc_heap *public, struct fh_gc_weak *weak
 static void weak_clear(struct gc_heap *heap)
 {
     struct vector *weak = &heap->weakness.weak;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     for (size_t i = 0; i < weak->count; i++) {
         struct fh_gc_weak *reference = *(struct fh_gc_weak **)vector_at(weak, i);
         uintptr_t hidden = __atomic_load_n(&reference->hidden, __ATOMIC_ACQUIRE);
@@ -113,7 +113,7 @@ static void weak_drop(struct gc_heap *heap)
 {
     struct vector *weak = &heap->weakness.weak;
     size_t kept = 0;
-    lock_take(&heap->lock);
+    gc_lock_take(&heap->lock);
     struct fh_gc_weak **entry = (struct fh_gc_weak **)weak->base;
     for (size_t i = 0; i < weak->count; i++) {
         if (mark_is_set(heap, (uintptr_t)entry[i])) entry[kept++] = entry[i];
