@@ -17,12 +17,12 @@ void gc_fork_prepare(void)
         world_give(); /* who is at the linker's list may wait for it */
         os_delay_us(20);
     }
-    /* Who has the world lock is stopped by nobody: the locks are taken without being busy.
-     * A cycle may have been asked for since, but its first step takes the world lock. */
+    if (gc_local.thread) thread_enter(gc_local.thread);
+    /* A cycle may have been asked for since, but its first step takes the world lock. */
     for (unsigned h = 0; h < FH_GC_HEAPS; h++) {
         if (!gc_heaps[h].exists) continue;
-        lock_take(&gc_heaps[h].lock);
-        lock_take(&gc_heaps[h].marking_state->lock);
+        gc_lock_take(&gc_heaps[h].lock);
+        gc_lock_take(&gc_heaps[h].marking_state->lock);
     }
     side_fork_prepare();
     types_fork_prepare();
@@ -61,10 +61,16 @@ static void locks_give(void)
     }
 }
 
+static void world_released(void)
+{
+    world_give();
+    if (gc_local.thread) thread_leave(gc_local.thread);
+}
+
 void gc_fork_parent(void)
 {
     locks_give();
-    world_give();
+    world_released();
 }
 
 void gc_fork_child(void)
@@ -79,5 +85,5 @@ void gc_fork_child(void)
         collector_fork_child(&gc_heaps[h]);
         finalizer_fork_child(&gc_heaps[h]);
     }
-    world_give();
+    world_released();
 }

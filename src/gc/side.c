@@ -99,7 +99,7 @@ void log_fill(const void *start, size_t size, bool set)
 
 void side_fork_prepare(void)
 {
-    lock_take(&gc_side.lock);
+    gc_lock_take(&gc_side.lock);
 }
 
 void side_fork_end(void)
