@@ -52,7 +52,11 @@ void finalizer_find(struct gc_heap *heap)
 {
     uint32_t lost = FINALIZER_LOST;
     if (LIKELY(LOAD(&heap->finalizer_state) != FINALIZER_LOST)) return;
-    if (finalizers_pending(heap) == 0) return;
+    struct gc_thread *self = gc_local.thread; /* NULL: the collector's own thread */
+    if (self) thread_enter(self);
+    size_t pending = finalizers_pending(heap);
+    if (self) thread_leave(self);
+    if (pending == 0) return;
     if (atomic_compare_exchange_strong(&heap->finalizer_state, &lost, FINALIZER_STARTING))
         finalizer_make(heap, FINALIZER_LOST); /* refused: the next collection tries again */
 }
