@@ -14,6 +14,7 @@
 
 /* os: the kernel, behind one contract */
 #include "os/linux/thread.c"
+#include "os/linux/watch.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -85,6 +86,7 @@
 #include "gc/handshake.c"
 #include "gc/assist.c"
 #include "gc/concurrent.c"
+#include "gc/watched.c"
 #include "gc/collector.c"
 #include "gc/fork.c"
 #include "gc/transform.c"

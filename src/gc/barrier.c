@@ -40,7 +40,7 @@ static void log_add(struct gc_heap *heap, struct mutator *mutator, void **slot, 
 
 void shade(struct gc_heap *heap, struct mutator *mutator, void *object)
 {
-    log_add(heap, mutator, NULL, object);
+    if (heap->options.policy == FH_GC_CONCURRENT) log_add(heap, mutator, NULL, object);
 }
 
 /* Remembers a slot before it changes. */

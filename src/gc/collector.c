@@ -1,5 +1,5 @@
 /*
- * The collector's thread of a heap with FH_GC_CONCURRENT: it runs one cycle after the other, as
+ * The collector's thread of a heap with FH_GC_CONCURRENT or FH_GC_WATCHED: it runs one cycle after the other, as
  * they are asked for.
  *
  *      cycles_wanted >= cycles_started >= cycles_done
@@ -29,7 +29,10 @@ static void *collector_main(void *argument)
         world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
         world_give();
-        cycle_run(heap, LOAD(&heap->cycle_why));
+        if (heap->options.policy == FH_GC_WATCHED)
+            cycle_run_watched(heap, LOAD(&heap->cycle_why));
+        else
+            cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
     }
@@ -120,7 +123,9 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    bool started = thread_start(&heap->collector, collector_main, heap, 512 * KIB);
+    heap->watch_fails = heap->options.policy == FH_GC_WATCHED && !watch_open(heap);
+    bool started =
+        !heap->watch_fails && thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
     if (started) background_start(heap);
     return started;

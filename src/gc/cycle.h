@@ -14,6 +14,15 @@
 /* One cycle, from the sweep of what the last one left to the sweep of what this one found. */
 void cycle_run(struct gc_heap *heap, enum fh_gc_why why);
 
+/* The same of a heap with FH_GC_WATCHED: watched.c. */
+void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why);
+
+/* Watches writes to the heap, in this process; false when the kernel cannot. */
+bool watch_open(struct gc_heap *heap);
+
+/* A handshake that is told of. */
+void handshake_noted(struct gc_heap *heap, handshake_fn *action, enum fh_gc_handshake kind);
+
 /* The four things that a thread is asked for: enum fh_gc_handshake. */
 void action_arm(struct gc_heap *heap, struct gc_thread *thread);
 void action_settle(struct gc_heap *heap, struct gc_thread *thread);

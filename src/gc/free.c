@@ -73,7 +73,8 @@ bool gc_free(struct gc_heap *heap, struct gc_freed *freed, void *p)
     uint8_t *meta = object_find(heap, (uintptr_t)p);
     bool found =
         meta && meta_address(meta) == p && object_is_live(heap, meta) && !gc_is_freed(meta);
-    if (found) object_free(heap, freed, meta);
+    /* A marker may be looking at it: then it is garbage like any other. */
+    if (found && LOAD(&heap->phase) == PHASE_IDLE) object_free(heap, freed, meta);
     thread_leave(thread);
     return found;
 }
@@ -84,7 +85,7 @@ void *gc_freed_take(struct gc_heap *heap, struct gc_freed *freed, size_t granule
     if (granules > FREED_SIZES) return NULL;
     thread_enter(thread);
     freed_renew(heap, freed);
-    void *p = freed->first[granules];
+    void *p = LOAD(&heap->phase) == PHASE_IDLE ? freed->first[granules] : NULL;
     if (p) {
         freed->first[granules] = *(void **)p;
         memset(p, 0, granules << GC_SHIFT);

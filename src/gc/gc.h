@@ -63,6 +63,12 @@
 /* Free granules below which a block is not worth a thread's time: 1 KiB. */
 #define HOLES_WORTH 64
 
+/* Live bytes below which a stop is over before a cycle would be. Debug modes are to see cycles. */
+#define WATCH_LEAST (16 * MIB)
+
+/* Blocks with holes are told apart by the longest one: below 16 granules, 32, 64, ... 4096. */
+#define HOLE_CLASSES 9
+
 #define OBJECT_MAX BLOCK_SIZE /* above: a large object */
 #define MEDIUM_MIN 256        /* from here on an object that does not fit goes to other holes */
 #define FENCE GC_GRANULE      /* bytes behind an object: fence.c */
@@ -93,7 +99,7 @@ struct gc_block {
     uint32_t live; /* granules in use: after the last sweep, and what threads have told of since */
     bool young;    /* of a large object: its slots are not armed */
     bool aligned;  /* there are objects at a multiple of more than 16: they do not move */
-    uint16_t hole_most; /* granules: no hole is longer, of one in the list of partial blocks */
+    uint16_t hole_most; /* granules: no hole is longer, of one in a list of partial blocks */
     uint16_t busy_from; /* granules that a thread allocates in: a sweep passes over them */
     uint16_t busy_to;
     _Atomic uint8_t kind;
@@ -394,8 +400,8 @@ struct gc_heap {
     uint64_t swept_bytes; /* free in those that have been */
     uint32_t free_first;  /* blocks without objects, by `next` */
     _Atomic size_t free_count;
-    uint32_t partial_first; /* swept, with holes, nobody's */
-    uint32_t poor_first;    /* the same, passed over by objects that wanted a long hole */
+    uint32_t partial_first[HOLE_CLASSES]; /* swept, with holes, nobody's; by the longest of them */
+    bool keeps_holes; /* somebody wants long ones: others get short ones first */
     struct vector
         young; /* uint32_t: blocks taken since the last collection, if there is a barrier */
     struct vector snapshots;  /* uint64_t[MAP_WORDS] */
@@ -427,6 +433,8 @@ struct gc_heap {
     pthread_t collector;
     bool has_collector;
     _Atomic uint32_t collector_state;         /* enum collector_state */
+    bool watch_fails;                         /* the kernel cannot tell what is written to */
+    _Atomic size_t watch_least;               /* live bytes from which on it is asked */
     pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
     unsigned background_count;
     _Atomic uint32_t background_bell;
@@ -467,8 +475,16 @@ struct gc_heap {
     _Atomic bool finalizer_quit;
 };
 
-/* Of a concurrent cycle; concurrent.c draws it. */
-enum gc_phase { PHASE_IDLE, PHASE_ARMED, PHASE_MARKING, PHASE_SETTLING, PHASE_WEAK };
+/* Of a cycle; concurrent.c draws it. */
+enum gc_phase {
+    PHASE_IDLE,
+    PHASE_ARMED,
+    PHASE_MARKING,
+    PHASE_SETTLING,
+    PHASE_WEAK,
+    PHASE_WATCHED, /* watched.c draws these */
+    PHASE_CLOSING,
+};
 
 extern struct gc_heap gc_heaps[FH_GC_HEAPS];
 extern uint32_t gc_heap_count;
@@ -542,7 +558,7 @@ struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator,
                             bool *zero, uint64_t map[MAP_WORDS]);
 
 /* The same with a hole of so many granules at a multiple of `alignment` bytes, for when there is no
- * empty block: the hole, from that multiple on. Everything is swept. */
+ * empty block: the hole, from that multiple on. */
 struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
                                  size_t granules, size_t alignment, size_t *start, size_t *end);
 
@@ -576,9 +592,15 @@ void block_map_used(struct gc_block *block, uint64_t map[MAP_WORDS]);
 bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
                     size_t *end);
 
-/* A swept block goes to the list that its free granules ask for. Holds: heap->lock, or threads
- * stand. */
-void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room);
+/* No block with holes is in a list. */
+void partial_forget(struct gc_heap *heap);
+
+/* Granules of the longest hole in a map. */
+size_t map_longest(const uint64_t map[MAP_WORDS]);
+
+/* A swept block goes to the list that its free granules, and the longest hole of them, ask for. Holds:
+ * heap->lock, or threads stand. */
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room, size_t longest);
 
 /* Sweeps this block if it waits to be; false if somebody is at it just now. Busy. */
 bool block_sweep_now(struct gc_heap *heap, struct gc_block *block);
@@ -808,13 +830,29 @@ void finalizer_fork_child(struct gc_heap *heap);
 void finalizer_find(struct gc_heap *heap);
 
 /* The concurrent cycle: concurrent.c. */
-enum collector_state { COLLECTOR_HERE, COLLECTOR_LOST, COLLECTOR_STARTING }; /* by a fork */
+enum collector_state {
+    COLLECTOR_HERE,
+    COLLECTOR_LOST, /* by a fork, or there was none so far */
+    COLLECTOR_STARTING
+};
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
 bool collector_find(struct gc_heap *heap);
+
+/* A heap with FH_GC_WATCHED that has become large gets a collector's thread, as soon as somebody
+ * needs it. Holds: the world lock. */
+void watch_when_due(struct gc_heap *heap);
+
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 void cycle_wait(struct gc_heap *heap, uint32_t number);
 void cycle_drain(struct gc_heap *heap);
+
+/* Whether objects are being marked while threads run. */
+FH_INLINE bool heap_is_marking(const struct gc_heap *heap)
+{
+    uint32_t phase = atomic_load(&heap->phase);
+    return phase == PHASE_MARKING || phase == PHASE_WATCHED;
+}
 
 /* The thread marks about so many objects; false if there was nothing for it to do. */
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);

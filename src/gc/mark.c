@@ -355,6 +355,19 @@ static void visit_range(struct fh_gc_visitor *visitor, const uintptr_t *start, s
     marker_words((struct marker *)visitor, (uintptr_t)start, (uintptr_t)(start + words));
 }
 
+bool visitor_defers(const struct fh_gc_visitor *visitor, void *object)
+{
+    struct gc_heap *heap = visitor->heap;
+    struct marking *marking = heap->marking_state;
+    if (LIKELY(LOAD(&heap->phase) != PHASE_WATCHED || visitor->slot != visit_slot)) return false;
+    gc_lock_take(&marking->lock);
+    void **entry = vector_add(&marking->deferred);
+    if (entry) *entry = object;
+    lock_give(&marking->lock);
+    if (entry == NULL) STORE(&marking->overflow, 1);
+    return true;
+}
+
 void marker_visit_with(struct marker *marker, struct gc_heap *heap)
 {
     marker->visitor =

@@ -75,7 +75,8 @@ struct marking {
     _Atomic uint32_t idle, active, bell, done;
     _Atomic uint32_t overflow;
     _Atomic uint32_t borrowed; /* bit for each marker that a thread of the program uses */
-    unsigned count;
+    unsigned count, begun;     /* markers that work, and that have begun */
+    struct vector deferred;    /* objects that are traced when threads stand: lock */
     struct marker marker[MARKERS];
 };
 
@@ -140,6 +141,17 @@ void marker_add(struct marker *marker, uintptr_t word);
  * it again. */
 void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
+
+/* Threads stand, and have not been all the time since marking_begin: what they put off is scanned,
+ * and from here on helpers take part. */
+void marking_resume(struct gc_heap *heap);
+
+/* From the roots on, what is not marked yet; and weakness. Threads stand. */
+void mark_rest(struct gc_heap *heap, bool minor);
+
+/* True if threads run that may be changing the object which is being traced, and who traces it cannot
+ * bear that: it will be traced when they stand. */
+bool visitor_defers(const struct fh_gc_visitor *visitor, void *object);
 
 /* Marks all that can be reached from what was added; all helpers take part. */
 void marking_drain(struct gc_heap *heap);

@@ -48,8 +48,7 @@ static bool cycle_is_behind(const struct gc_heap *heap)
 void size_pace(struct gc_heap *heap, struct gc_thread *thread)
 {
     enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
-    if (LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
-        cycle_assist(heap, thread, QUANTUM);
+    if (heap_is_marking(heap) && cycle_is_behind(heap)) cycle_assist(heap, thread, QUANTUM);
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)
         cycle_request(heap, FH_GC_WHY_ALLOCATION, false);

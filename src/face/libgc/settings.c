@@ -120,8 +120,6 @@ static void environment_refuse(void)
     if (environment_set("GC_FIND_LEAK"))
         libgc_say(
             "GC_FIND_LEAK is not supported and is ignored; `freehold run --leaks` finds leaks");
-    if (environment_set("GC_USE_GETWRITEWATCH") || environment_set("GC_ENABLE_INCREMENTAL"))
-        libgc_say("GC_ENABLE_INCREMENTAL has no effect: every collection is complete");
 }
 
 void settings_from_environment(struct fh_gc_options *options)
@@ -133,6 +131,7 @@ void settings_from_environment(struct fh_gc_options *options)
     if (markers == 0) markers = environment_size("GC_NPROCS");
     options->markers = (uint32_t)base_min(markers, 64);
     if (environment_set("GC_DONT_GC")) GC_dont_gc++;
+    if (environment_set("GC_DISABLE_INCREMENTAL")) options->policy = FH_GC_MARK;
     if (os_environment("GC_ALL_INTERIOR_POINTERS"))
         GC_all_interior_pointers = os_environment("GC_ALL_INTERIOR_POINTERS")[0] != '0';
     options->stress = (uint32_t)environment_size("FREEHOLD_GC_STRESS");

@@ -138,7 +138,7 @@ static void bounds_publish(void)
 
 static struct gc_heap *start_once(void)
 {
-    struct fh_gc_options options = {.policy = FH_GC_MARK,
+    struct fh_gc_options options = {.policy = FH_GC_WATCHED,
                                     .sizing = FH_GC_ADAPTIVE,
                                     .no_static_data = true, /* roots.c has its own view */
                                     .no_moving = true};
@@ -148,6 +148,7 @@ static struct gc_heap *start_once(void)
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
     struct gc_heap *heap = gc_heap_create(&options, &error);
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
+    if (os_environment("GC_ENABLE_INCREMENTAL")) STORE(&heap->watch_least, 0);
     kinds_init();
     uncollectable_init();
     boehm_finalizers_init();
