@@ -30,6 +30,15 @@ static struct item *item_new(unsigned long number)
     return item;
 }
 
+/* So many rounds at least, and as many collections as make it likely that one meets each line. */
+static GC_word begun_with;
+
+static bool more(unsigned round, unsigned least)
+{
+    enum { COLLECTIONS = 50 };
+    return round < least || GC_get_gc_no() - begun_with < COLLECTIONS;
+}
+
 static unsigned long seed = 1;
 
 static size_t random_below(size_t n)
@@ -73,7 +82,7 @@ static void test_incremental__plain_stores(void **state)
 {
     (void)state;
     struct item **cell = cells_new();
-    for (int round = 0; round < ROUNDS; round++) cells_stir(cell, 50000);
+    for (unsigned round = 0; more(round, ROUNDS); round++) cells_stir(cell, 50000);
     cells_check(cell);
 }
 
@@ -86,7 +95,7 @@ static void *stirs(void *argument)
 {
     struct worker *worker = argument;
     worker->cell = cells_new();
-    for (int round = 0; round < ROUNDS / 2; round++) cells_stir(worker->cell, 20000);
+    for (unsigned round = 0; more(round, ROUNDS / 2); round++) cells_stir(worker->cell, 20000);
     worker->ok = true;
     for (size_t i = 0; i < CELLS; i++) worker->ok &= worker->cell[i]->magic == MAGIC;
     return NULL;
@@ -98,7 +107,6 @@ static void test_incremental__threads(void **state)
     static struct worker worker[3];
     pthread_t thread[3];
     for (int i = 0; i < 3; i++) GC_pthread_create(&thread[i], NULL, stirs, &worker[i]);
-    for (int i = 0; i < 20; i++) GC_gcollect();
     for (int i = 0; i < 3; i++) {
         GC_pthread_join(thread[i], NULL);
         assert_true(worker[i].ok);
@@ -112,7 +120,7 @@ static void test_incremental__static_data(void **state)
     (void)state;
     struct item **cell = GC_MALLOC(1000 * sizeof *cell);
     for (size_t i = 0; i < 1000; i++) cell[i] = item_new(i);
-    for (int round = 0; round < 2 * ROUNDS; round++) {
+    for (unsigned round = 0; more(round, 2 * ROUNDS); round++) {
         for (size_t i = 0; i < 1000; i++) {
             in_static_data[i] = cell[i];
             cell[i] = NULL;
@@ -139,7 +147,7 @@ static void test_incremental__what_the_kernel_stores(void **state)
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     struct item **from = cells_new(), **to = GC_MALLOC(CELLS * sizeof *to);
-    for (int round = 0; round < ROUNDS / 4; round++) {
+    for (unsigned round = 0; more(round, ROUNDS / 4); round++) {
         for (size_t i = 0; i < CELLS; i++) {
             struct item *kept = from[i];
             assert_int_equal(write(ends[1], &from[i], sizeof *from), sizeof *from);
@@ -187,7 +195,7 @@ static void test_incremental__mark_procedures(void **state)
         object[i]->reference = ~(GC_word)item_new(i);
         object[i]->magic = MAGIC;
     }
-    for (int round = 0; round < 200; round++) {
+    for (unsigned round = 0; more(round, 200); round++) {
         for (size_t i = 0; i < 1000; i++) {
             struct hidden *a = object[random_below(OBJECTS)], *b = object[random_below(OBJECTS)];
             GC_word was = a->reference;
@@ -209,7 +217,7 @@ static void test_incremental__freed_and_resized(void **state)
     unsigned char **buffer = GC_MALLOC(BUFFERS * sizeof *buffer);
     size_t *size = GC_MALLOC_ATOMIC(BUFFERS * sizeof *size);
     memset(size, 0, BUFFERS * sizeof *size);
-    for (unsigned round = 0; round < 60000; round++) {
+    for (unsigned round = 0; more(round, 60000); round++) {
         size_t i = random_below(BUFFERS);
         for (size_t at = 0; at < size[i]; at += 97) assert_int_equal(buffer[i][at], i % 251);
         size_t want = random_below(100) ? random_below(2000) + 1 : random_below(300000) + 1;
@@ -245,7 +253,7 @@ static void test_incremental__links(void **state)
     struct item **held = GC_MALLOC(LINKS * sizeof *held);
     memset(link, 0, LINKS * sizeof *link);
     size_t revived = 0;
-    for (unsigned round = 0; round < 400000; round++) {
+    for (unsigned round = 0; more(round, 400000); round++) {
         size_t i = random_below(LINKS);
         struct item *item = GC_call_with_alloc_lock(link_read, &link[i]);
         if (item) {
@@ -263,18 +271,48 @@ static void test_incremental__links(void **state)
     assert_true(revived > 0);
 }
 
+/* ---- one cycle after the other ------------------------------------------------------------------------------------ */
+
+static pthread_t collector;
+static _Atomic bool over;
+
+static void *collects(void *unused)
+{
+    (void)unused;
+    while (!over) {
+        GC_gcollect();
+        usleep(500);
+    }
+    return NULL;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    begun_with = GC_get_gc_no();
+    over = false;
+    return GC_pthread_create(&collector, NULL, collects, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    over = true;
+    GC_pthread_join(collector, NULL);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_incremental__##name, set_up, tear_down)
+
 int main(void)
 {
     GC_INIT();
     GC_enable_incremental();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_incremental__plain_stores),
-        cmocka_unit_test(test_incremental__threads),
-        cmocka_unit_test(test_incremental__static_data),
-        cmocka_unit_test(test_incremental__what_the_kernel_stores),
-        cmocka_unit_test(test_incremental__mark_procedures),
-        cmocka_unit_test(test_incremental__freed_and_resized),
-        cmocka_unit_test(test_incremental__links),
+        TEST(plain_stores),    TEST(threads),
+        TEST(static_data),     TEST(what_the_kernel_stores),
+        TEST(mark_procedures), TEST(freed_and_resized),
+        TEST(links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
