@@ -8,6 +8,10 @@
  * unused.
  */
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static struct marker *marker_borrow(struct gc_heap *heap)

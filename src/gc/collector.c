@@ -12,6 +12,9 @@
  * collected by stopping the program from then on.
  */
 #include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static void *collector_main(void *argument)

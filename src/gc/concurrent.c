@@ -20,7 +20,16 @@
  * block that is used during a cycle keeps a map of what was in it, and the sweep spares what is
  * not.
  */
+#include "gc/collect.h"
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/large.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/verify.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 static void handshake_noted(struct gc_heap *heap, handshake_fn *action)

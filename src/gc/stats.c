@@ -1,7 +1,10 @@
 /* Numbers out: pauses, counters. */
 #include <string.h>
 
+#include "gc/call.h"
+#include "gc/heap.h"
 #include "gc/mark.h"
+#include "gc/pause.h"
 
 /* The public layout is the histogram's. */
 static_assert(sizeof(struct fh_gc_pauses) == sizeof(struct histogram), "size");
