@@ -42,7 +42,7 @@ static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
     };
     uint64_t start = os_time_ns();
     handshake(heap, action);
-    stats_add(heap, &heap->stats.handshakes, 1);
+    atomic_fetch_add_explicit(&heap->handshakes, 1, memory_order_relaxed);
     unsigned kind = FH_GC_HANDSHAKE_ARM;
     while (kinds[kind] != action) kind++;
     gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);

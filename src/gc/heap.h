@@ -106,8 +106,9 @@ struct gc_heap {
     void (*weak_hook)(struct gc_heap *heap);
     struct marking *marking_state;
     _Atomic uint64_t allocated; /* bytes that threads have told */
-    struct fh_gc_stats stats;   /* what is counted; fh_gc_stats_get adds what is looked up */
-    struct histogram pauses;    /* pause.c */
+    _Atomic uint64_t handshakes, assists;
+    struct fh_gc_stats stats; /* what is counted; fh_gc_stats_get adds what is looked up */
+    struct histogram pauses;  /* pause.c */
     _Atomic uint32_t utilisation[UTILISATION_WINDOWS]; /* the least of any thread, permille */
     _Atomic uint32_t pause_resets;
     _Atomic uint64_t pauses_since; /* the last reset, in ns */
@@ -154,7 +155,8 @@ FH_INLINE size_t heap_bytes(const struct gc_heap *heap)
     return (heap->block_count << SLICE_SHIFT) + heap->large_bytes;
 }
 
-/* Counts while threads run, who may be copying the numbers. The lock is not held. */
+/* Counts once a collection, while threads run, who may be copying the numbers. The lock is not
+ * held. What is counted more often is an atomic beside heap->stats. */
 FH_INLINE void stats_add(struct gc_heap *heap, uint64_t *count, uint64_t more)
 {
     gc_lock_take(&heap->lock);

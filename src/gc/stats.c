@@ -107,6 +107,8 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     gc_lock_take(&heap->lock);
     *stats = heap->stats;
     stats->allocated_bytes = LOAD(&heap->allocated);
+    stats->handshakes = LOAD(&heap->handshakes);
+    stats->assists = LOAD(&heap->assists);
     stats->live_bytes = heap->live;
     stats->heap_bytes = heap_bytes(heap);
     stats->target_bytes = heap->target;
