@@ -13,6 +13,7 @@
 #include "base/panic.c"
 
 /* os: the kernel, behind one contract */
+#include "os/say.c"
 #include "os/linux/thread.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"

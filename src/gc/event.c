@@ -3,21 +3,10 @@
  * process's ring (event/ring.h), whether anybody looks or not: some ten a collection, thirty ns
  * each. A program reads them back by fh_gc_events, or listens.
  */
-#include "base/format.h"
 #include "event/ring.h"
 #include "gc/call.h"
 #include "gc/event.h"
 #include "gc/heap.h"
-
-void gc_say(const char *text)
-{
-    char line[400];
-    struct text t = TEXT(line);
-    text_str(&t, "freehold: gc: ");
-    text_str(&t, text);
-    text_char(&t, '\n');
-    os_write(2, line, t.length);
-}
 
 /* What it must not do is noticed. */
 static void listener_call(fh_gc_listener_fn *listener, const struct fh_gc_event *event, void *data)

@@ -7,10 +7,14 @@
 
 #include <freehold/gc.h>
 
+#include "os/say.h"
+
 struct gc_heap;
 
-/* "freehold: gc: text" */
-void gc_say(const char *text);
+FH_INLINE void gc_say(const char *text)
+{
+    os_say("freehold: gc", text);
+}
 
 /* `detail`: what the kind of event says it is. */
 void gc_event_of(struct gc_heap *heap, enum fh_gc_event_kind kind, unsigned detail, uint64_t value);
