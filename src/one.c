@@ -13,6 +13,7 @@
 #include "base/panic.c"
 
 /* os: the kernel, behind one contract */
+#include "os/say.c"
 #include "os/linux/thread.c"
 #include "os/linux/watch.c"
 #ifdef FH_OS_FAKE

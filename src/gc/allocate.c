@@ -12,7 +12,16 @@
  */
 #include <string.h>
 
+#include "gc/allocate.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
 #include "gc/hole.h"
+#include "gc/large.h"
+#include "gc/pause.h"
+#include "gc/size.h"
+#include "gc/type.h"
 
 static void object_describe(void *p, size_t size, uint32_t id)
 {

@@ -8,6 +8,10 @@
  * unused.
  */
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static struct marker *marker_borrow(struct gc_heap *heap)
@@ -93,7 +97,7 @@ bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects
         worked = marker_assist(marker, objects);
         pause_end(thread);
         if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
-        stats_add(heap, &heap->stats.assists, 1);
+        atomic_fetch_add_explicit(&heap->assists, 1, memory_order_relaxed);
     }
     if (marker) marker_return(heap, marker);
     thread_leave(thread);

@@ -11,7 +11,11 @@
 #include <string.h>
 
 #include "base/syscall.h"
-#include "gc/thread.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/roots.h"
+#include "gc/safe.h"
 #include "os/os.h"
 
 static struct gc_thread *thread_pool; /* records of threads that ended; the world lock's */

@@ -13,7 +13,11 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
+#include "gc/size.h"
 
 static struct gc_block *list_pop(struct gc_heap *heap, uint32_t *first)
 {

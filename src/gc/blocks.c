@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/heap.h"
 
 /* Blocks that were given back leave the list, if they are an eighth of it: all others' numbers are
  * rewritten, while who allocates may wait for the lock. */

@@ -1,7 +1,19 @@
 /*
  * A collection, as one page of verbs: gc_collect and collect_stopped are the whole of it.
  */
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/large.h"
 #include "gc/mark.h"
+#include "gc/pause.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/verify.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 void collection_begins(struct gc_heap *heap, enum fh_gc_why why)

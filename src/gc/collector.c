@@ -12,6 +12,9 @@
  * collected by stopping the program from then on.
  */
 #include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static void *collector_main(void *argument)
@@ -123,7 +126,7 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    heap->watch_fails = heap->options.policy == FH_GC_WATCHED && !watch_open(heap);
+    heap->watch_fails = heap->options.policy == FH_GC_WATCHED && !watch_open();
     bool started =
         !heap->watch_fails && thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;

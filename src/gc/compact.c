@@ -25,6 +25,8 @@
 #include <string.h>
 
 #include "gc/compact.h"
+#include "gc/hole.h"
+#include "gc/object.h"
 #include "os/os.h"
 
 static bool tables_make(struct compaction *c)

@@ -20,14 +20,23 @@
  * block that is used during a cycle keeps a map of what was in it, and the sweep spares what is
  * not.
  */
+#include "gc/collect.h"
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/large.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/verify.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 void handshake_noted(struct gc_heap *heap, handshake_fn *action, enum fh_gc_handshake kind)
 {
     uint64_t start = os_time_ns();
     handshake(heap, action);
-    stats_add(heap, &heap->stats.handshakes, 1);
+    atomic_fetch_add_explicit(&heap->handshakes, 1, memory_order_relaxed);
     gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
 }
 

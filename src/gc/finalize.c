@@ -13,6 +13,12 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/finalizer.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
 #include "gc/weak.h"
 #include "os/os.h"
 

@@ -6,6 +6,10 @@
  * Ambiguous words need no look: what they refer to has stayed.
  */
 #include "gc/compact.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 
 static FH_NOINLINE uintptr_t forward_leaving(const struct compaction *c, uintptr_t word)
 {

@@ -15,7 +15,9 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/free.h"
+#include "gc/large.h"
+#include "gc/object.h"
 
 /* The first bytes of an object tell its type; that of its end stays. */
 static void object_retype(uint8_t *meta, size_t granules, unsigned number)

@@ -19,7 +19,12 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/call.h"
 #include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
 #include "gc/search.h"
 
 /* What a thread is about to store, plainly, is in a register or on its stack, if it was

@@ -1,7 +1,19 @@
 /* Heaps: made and destroyed; and the questions about one object. */
 #include <string.h>
 
+#include "gc/call.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/heap.h"
+#include "gc/large.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/pause.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 
 struct gc_heap gc_heaps[FH_GC_HEAPS];
 uint32_t gc_heap_count;

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/large.h"
+#include "gc/size.h"
 
 /* The heap's share of the limit is taken before there is memory for it: threads that allocate at
  * the same time do not pass it together. */

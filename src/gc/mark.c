@@ -13,9 +13,12 @@
  * marking an object when it is pushed, not when it is popped, which touches its byte before it has
  * come into the cache.
  */
+#include "gc/heap.h"
 #include "gc/mark.h"
-
+#include "gc/object.h"
 #include "gc/search.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 /* Of what is no object there is nothing to mark. An object that is younger than the snapshot is not

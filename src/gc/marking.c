@@ -10,7 +10,11 @@
  */
 #include <string.h>
 
+#include "gc/heap.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
 #include "os/os.h"
 
 /* Threads that mark beside the collecting one, for all heaps; made at the first collection and

@@ -21,7 +21,10 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include "gc/mark.h"
+#include "gc/event.h"
+#include "gc/index.h"
+#include "gc/roots.h"
+#include "gc/thread.h"
 #include "os/os.h"
 
 #define FORKING (1u << 31)

@@ -8,7 +8,9 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
 #include "gc/hole.h"
+#include "gc/mutator.h"
 
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
 {

@@ -15,7 +15,10 @@
  * as collections of it, with their share of the next full one, cost less than NURSERY_COST_MOST;
  * beyond, it is all the room there is, and after each such collection a small one is tried again.
  */
-#include "gc/gc.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/size.h"
 #include "os/os.h"
 
 #define NURSERY_COST_MOST 70 /* us of processor time for each MiB allocated */

@@ -8,6 +8,9 @@
  * too.
  */
 #include "gc/compact.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
 
 static void word_keep(struct compaction *c, uintptr_t word)
 {

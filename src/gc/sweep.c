@@ -17,7 +17,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/heap.h"
 
 /* Byte k is 0xff where bit k is set. */
 FH_INLINE uint64_t scatter(uint64_t bits)

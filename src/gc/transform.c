@@ -3,7 +3,12 @@
  * First everything ambiguous is searched; a reference there cannot be told from a number, so then
  * nothing is changed at all.
  */
-#include "gc/mark.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/walk.h"
 
 struct transform {
     struct fh_gc_visitor visitor;

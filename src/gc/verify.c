@@ -6,7 +6,12 @@
 #include <string.h>
 
 #include "base/format.h"
+#include "gc/event.h"
+#include "gc/fence.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/type.h"
+#include "gc/verify.h"
 
 struct verification {
     struct fh_gc_visitor visitor;

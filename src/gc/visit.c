@@ -3,7 +3,12 @@
  * programs call. Slower than the tracer and knows nothing of marks; walks, verification, evacuation
  * and transformation stand on it.
  */
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/object.h"
+#include "gc/thread.h"
+#include "gc/type.h"
+#include "gc/visit.h"
+#include "gc/weak.h"
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)
 {

@@ -5,7 +5,14 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/verify.h"
+#include "gc/walk.h"
 
 struct still {
     struct gc_heap *heap;

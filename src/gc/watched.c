@@ -24,7 +24,18 @@
  * written to, which costs 0.13 us a page for all pages at the fork alone; new objects that are born
  * marked: what dies young would stay until the next cycle, and be scanned with its page.
  */
+#include "gc/collect.h"
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/fence.h"
+#include "gc/large.h"
+#include "gc/mark.h"
+#include "gc/mutator.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/type.h"
+#include "gc/verify.h"
 #include "os/os.h"
 #include "os/watch.h"
 
@@ -104,9 +115,8 @@ static size_t written_rescan(struct gc_heap *heap)
 
 /* ---- who may ---------------------------------------------------------------------------------- */
 
-bool watch_open(struct gc_heap *heap)
+bool watch_open(void)
 {
-    (void)heap;
     os_watch_close(); /* in the child of a fork it is the parent's */
     return os_watch_open() && os_watch_add((void *)arena.base, arena.size);
 }

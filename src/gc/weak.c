@@ -15,6 +15,13 @@
  */
 #include <string.h>
 
+#include "gc/allocate.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
+#include "gc/type.h"
 #include "gc/weak.h"
 #include "os/os.h"
 

@@ -7,7 +7,13 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/walk.h"
+#include "gc/weak.h"
 
 /* An object that was met, in order; `by` is the position of the one that referred to it. */
 struct met {

@@ -12,7 +12,11 @@
  * checks it.
  */
 #include "base/format.h"
-#include "gc/thread.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
+#include "gc/safe.h"
 #include "os/os.h"
 
 struct gc_thread *gc_threads;

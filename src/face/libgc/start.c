@@ -4,9 +4,9 @@
  */
 #include <pthread.h>
 
-#include "base/format.h"
 #include "face/libgc/libgc.h"
 #include "os/os.h"
+#include "os/say.h"
 #include "span/purger.h"
 
 struct libgc libgc;
@@ -16,12 +16,7 @@ _Thread_local struct libgc_local libgc_local __attribute__((tls_model("initial-e
 
 void libgc_say(const char *text)
 {
-    char line[400];
-    struct text t = TEXT(line);
-    text_str(&t, "freehold: libgc: ");
-    text_str(&t, text);
-    text_char(&t, '\n');
-    os_write(2, line, t.length);
+    os_say("freehold: libgc", text);
 }
 
 void libgc_stop(const char *text)
