@@ -548,9 +548,12 @@ int main(void)
 #ifndef OS_TEST_FAKE
         cmocka_unit_test(test_os__helper_runs_beside_and_ends),
         cmocka_unit_test(test_os__wait_ends_when_the_word_differs),
-        cmocka_unit_test(test_os__watch_tells_pages_that_were_written_to),
-        cmocka_unit_test(test_os__watch_sees_what_the_kernel_writes),
-        cmocka_unit_test(test_os__watch_does_not_miss_memory_that_was_moved),
+        cmocka_unit_test_setup_teardown(test_os__watch_tells_pages_that_were_written_to, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_os__watch_sees_what_the_kernel_writes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_os__watch_does_not_miss_memory_that_was_moved, set_up,
+                                        tear_down),
         cmocka_unit_test(test_os__environment_is_the_process_own),
 #else
         cmocka_unit_test(test_os__environment_is_what_the_test_says),
