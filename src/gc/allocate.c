@@ -192,6 +192,7 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
     if (UNLIKELY(size > arena.size)) return allocate_failed();
     call_check();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
+    if (UNLIKELY(LOAD(&heap->collector_state) == COLLECTOR_DUE)) collector_find(heap);
     void *p = allocate_once(heap, thread, size, id, alignment);
     return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
 }

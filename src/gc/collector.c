@@ -44,7 +44,10 @@ static void *collector_main(void *argument)
 /* Cycles that were asked for are asked for again by whoever needs them. */
 void collector_fork_child(struct gc_heap *heap)
 {
-    if (!heap->exists || !heap->has_collector) return;
+    if (!heap->exists) return;
+    if (LOAD(&heap->collector_state) == COLLECTOR_STARTING)
+        STORE(&heap->collector_state, COLLECTOR_LOST); /* by a thread that is not there */
+    if (!heap->has_collector) return;
     STORE(&heap->marking_state->borrowed, 0); /* by who has just seen that there is no cycle */
     STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
     STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
@@ -126,10 +129,11 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    heap->watch_fails = heap->options.policy == FH_GC_WATCHED && !watch_open();
-    bool started =
-        !heap->watch_fails && thread_start(&heap->collector, collector_main, heap, 512 * KIB);
+    bool watches = heap->options.policy == FH_GC_WATCHED;
+    bool started = (!watches || watch_open()) &&
+                   thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
+    heap->watch_fails = watches && !started;
     if (started) background_start(heap);
     return started;
 }

@@ -16,8 +16,8 @@ struct gc_heap;
 
 /* ---- for others ------------------------------------------------------------------------------ */
 
-/* The thread that runs cycles, of a heap that has one; LOST by a fork, or it was not needed yet. */
-enum collector_state { COLLECTOR_HERE, COLLECTOR_LOST, COLLECTOR_STARTING };
+/* The thread that runs cycles, of a heap that has one; LOST by a fork; DUE: there was none so far. */
+enum collector_state { COLLECTOR_HERE, COLLECTOR_LOST, COLLECTOR_DUE, COLLECTOR_STARTING };
 bool collector_start(struct gc_heap *heap);
 void collector_stop(struct gc_heap *heap);
 void collector_fork_child(struct gc_heap *heap);
@@ -26,8 +26,7 @@ void collector_fork_child(struct gc_heap *heap);
  * world lock. */
 bool collector_find(struct gc_heap *heap);
 
-/* A heap with FH_GC_WATCHED that has become large gets one as soon as somebody needs it. Holds: the
- * world lock. */
+/* A heap with FH_GC_WATCHED that has become large is due to get one. */
 void watch_when_due(struct gc_heap *heap);
 
 /* Asks for a cycle, and for `another` if one goes on; returns its number. */

@@ -80,9 +80,10 @@ struct gc_heap {
     _Atomic uint32_t epoch; /* collections so far */
     pthread_t collector;
     bool has_collector;
-    _Atomic uint32_t collector_state;         /* enum collector_state */
-    bool watch_fails;                         /* the kernel cannot tell what is written to */
-    _Atomic size_t watch_least;               /* live bytes from which on it is asked */
+    _Atomic uint32_t collector_state; /* enum collector_state */
+    bool watch_fails;                 /* no thread, or the kernel cannot tell what is written to */
+    _Atomic size_t watch_least;       /* live bytes from which on it is asked */
+    _Atomic uint32_t watch_nap_us;    /* of a thread with each block that it takes */
     pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
     unsigned background_count;
     _Atomic uint32_t background_bell;

@@ -362,7 +362,7 @@ bool visitor_defers(const struct fh_gc_visitor *visitor, void *object)
 {
     struct gc_heap *heap = visitor->heap;
     struct marking *marking = heap->marking_state;
-    if (LIKELY(LOAD(&heap->phase) != PHASE_WATCHED || visitor->slot != visit_slot)) return false;
+    if (LIKELY(LOAD(&heap->phase) < PHASE_WATCHED || visitor->slot != visit_slot)) return false;
     gc_lock_take(&marking->lock);
     void **entry = vector_add(&marking->deferred);
     if (entry) *entry = object;

@@ -52,6 +52,8 @@ void size_pace(struct gc_heap *heap, struct gc_thread *thread)
 {
     enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
     if (heap_is_marking(heap) && cycle_is_behind(heap)) cycle_assist(heap, thread, QUANTUM);
+    watch_when_due(heap);
+    if (UNLIKELY(LOAD(&heap->watch_nap_us))) os_delay_us(LOAD(&heap->watch_nap_us));
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)
         cycle_request(heap, FH_GC_WHY_ALLOCATION, false);

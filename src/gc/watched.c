@@ -7,7 +7,7 @@
  *   IDLE     sweep what is left; pages count as unwritten from here on
  *            threads stand: the mark turns, all roots are visited
  *   WATCHED  mark; then what is marked on pages that were written to is scanned again, and threads'
- *            own roots are visited anew: a few rounds, as long as each brings less
+ *            own roots are visited anew: in rounds, until there is little left
  *            threads stand: the pages of the last moments, all roots, what was put off; weakness
  *   IDLE     the number of the cycle rises: everything is unswept
  *
@@ -123,8 +123,10 @@ bool watch_open(void)
 
 void watch_when_due(struct gc_heap *heap)
 {
+    uint32_t here = COLLECTOR_HERE;
     if (heap->options.policy != FH_GC_WATCHED || heap->has_collector || heap->watch_fails) return;
-    if (heap->live >= LOAD(&heap->watch_least)) STORE(&heap->collector_state, COLLECTOR_LOST);
+    if (size_in_use(heap) >= LOAD(&heap->watch_least))
+        atomic_compare_exchange_strong(&heap->collector_state, &here, COLLECTOR_DUE);
 }
 
 /* ---- the cycle ------------------------------------------------------------------------------- */
@@ -165,19 +167,22 @@ static void begin_holding(void *data)
     world_give();
 }
 
-/* While the program runs; until there is little left to do, or it writes faster than that. */
+/* While the program runs, until there is little left to do. If it writes as fast as that gets done,
+ * threads that allocate are slowed down, each time more: what is left is done while they all stand. */
 static void mark_watched(struct gc_heap *heap)
 {
-    enum { ROUNDS = 6, LITTLE = 256 * KIB };
-    size_t before = SIZE_MAX, written;
+    enum { ROUNDS = 24, LITTLE = MIB, NAP_US = 25, NAP_US_MAX = 400 };
+    size_t before = SIZE_MAX, written = SIZE_MAX;
+    uint32_t nap_us = 0;
     cycle_drain(heap);
-    for (unsigned round = 0; round < ROUNDS; round++, before = written) {
+    for (unsigned round = 0; round < ROUNDS && written > LITTLE; round++, before = written) {
         written = written_rescan(heap);
+        if (written > before / 2) nap_us = (uint32_t)base_min(nap_us * 2 + NAP_US, NAP_US_MAX);
+        STORE(&heap->watch_nap_us, nap_us); /* partner: size_pace */
         world_take();
         handshake_noted(heap, action_look, FH_GC_HANDSHAKE_SCAN);
         world_give();
         cycle_drain(heap);
-        if (written <= LITTLE || written > before / 4 * 3) break;
     }
     atomic_store(&heap->phase, PHASE_CLOSING); /* partner: marker_borrow */
     cycle_drain(heap);
@@ -192,6 +197,7 @@ static void end_holding(void *data)
     uint64_t stopped = os_time_ns();
     gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
+    STORE(&heap->watch_nap_us, 0);
     mutators_note_holes(heap);
     marking_resume(heap);
     written_rescan(heap);

@@ -192,15 +192,17 @@ static void test_incremental__mark_procedures(void **state)
     struct hidden **object = GC_MALLOC(OBJECTS * sizeof *object);
     for (size_t i = 0; i < OBJECTS; i++) {
         object[i] = GC_generic_malloc(sizeof **object, (int)kind);
-        object[i]->reference = ~(GC_word)item_new(i);
+        struct item *volatile kept = item_new(i);
+        object[i]->reference = ~(GC_word)kept;
         object[i]->magic = MAGIC;
+        GC_reachable_here((void *)kept);
     }
     for (unsigned round = 0; more(round, 200); round++) {
         for (size_t i = 0; i < 1000; i++) {
             struct hidden *a = object[random_below(OBJECTS)], *b = object[random_below(OBJECTS)];
-            GC_word was = a->reference;
+            struct item *volatile kept = (struct item *)~a->reference; /* while no object has it */
             a->reference = b->reference;
-            b->reference = was;
+            b->reference = ~(GC_word)kept;
             item_new(0);
         }
     }
