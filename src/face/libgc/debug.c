@@ -58,7 +58,7 @@ static FH_COLD void debug_complain(const struct header *header, const char *what
     text_str(&t, header->file ? header->file : "?");
     text_char(&t, ':');
     text_dec(&t, (uint64_t)header->line);
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 

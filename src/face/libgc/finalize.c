@@ -283,6 +283,6 @@ GC_API void GC_dump_finalization(void)
     text_str(&t, " finalizers are registered, ");
     text_dec(&t, waiting);
     text_str(&t, " wait to run");
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
