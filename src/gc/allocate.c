@@ -58,9 +58,9 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
     return room ? gc_large_allocate(heap, thread, size, id) : NULL;
 }
 
-/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once, unless threads allocate faster than the cycle gets on. After cycles in vain
- * objects are moved. False: nothing helped. */
+/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not
+ * the limit, stands against it, goes on at once, unless threads allocate faster than the cycle gets
+ * on. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {

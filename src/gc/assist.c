@@ -1,6 +1,7 @@
 /*
- * Who marks beside the collector's thread: background threads, up to three, and threads of the program whose allocation is ahead of the marking. Each works with a marker
- * that it borrows, for a bounded number of objects, and gives what is left over to the pool.
+ * Who marks beside the collector's thread: background threads, up to three, and threads of the
+ * program whose allocation is ahead of the marking. Each works with a marker that it borrows, for a
+ * bounded number of objects, and gives what is left over to the pool.
  *
  * A round of the cycle may only end when no marker is in use, and none may be when the next cycle
  * makes them ready. So the phase is looked at after the borrowing, in one order with it (partners:

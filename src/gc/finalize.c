@@ -90,6 +90,7 @@ static void finalizers_mark_below(struct gc_heap *heap)
         for (size_t i = 0; i < count; i++)
             if (!mark_is_set(heap, (uintptr_t)object[i]))
                 object_scan(&marker->visitor, meta_of(object[i]));
+    base_forget(object, sizeof object);
     marker->repairs = false;
     marking_drain(heap);
 }

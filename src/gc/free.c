@@ -1,17 +1,20 @@
 /*
- * Objects that the program frees itself, as allocators are used: known to be garbage before any collection.
- *
- * A small one becomes an object of a type of its own, without references, in a list of its thread's by size, and
- * the next allocation of that size takes it from there. To everybody else it is an object still: so no sweep and no
- * search of a block gives its granules away a second time. A collection forgets the lists and finds such
- * objects dead like others; that it was one is told by heap->cycle, which rises while threads stand.
- *
- * Whoever writes to the bytes of an object in a block that waits to be swept races with the sweep, which writes
- * eight at a time: so the block is swept first; and if somebody is at it just then, the object is left to the next
+ * Objects that the program frees itself, as allocators are used: known to be garbage before any
  * collection.
  *
- * Rejected: clearing the bytes of small ones too (the granules come back only when their block is taken or swept
- * next); lists that live on through collections (they would have to be marked, or blocks to know of them).
+ * A small one becomes an object of a type of its own, without references, in a list of its thread's
+ * by size, and the next allocation of that size takes it from there. To everybody else it is an
+ * object still: so no sweep and no search of a block gives its granules away a second time. A
+ * collection forgets the lists and finds such objects dead like others; that it was one is told by
+ * heap->cycle, which rises while threads stand.
+ *
+ * Whoever writes to the bytes of an object in a block that waits to be swept races with the sweep,
+ * which writes eight at a time: so the block is swept first; and if somebody is at it just then,
+ * the object is left to the next collection.
+ *
+ * Rejected: clearing the bytes of small ones too (the granules come back only when their block is
+ * taken or swept next); lists that live on through collections (they would have to be marked, or
+ * blocks to know of them).
  */
 #include <string.h>
 

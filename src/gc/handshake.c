@@ -93,6 +93,7 @@ static NO_SANITIZE void look_into_range(struct fh_gc_visitor *visitor, const uin
         count = 0;
     }
     slots_look_into((struct marker *)visitor, word, count);
+    base_forget(word, sizeof word);
 }
 
 /* What an interrupted thread is about to overwrite, plainly. Slots outside of the heap are roots,

@@ -245,9 +245,8 @@ FH_INLINE size_t short_granules(const uint8_t *meta)
 static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
 {
     enum { FOLLOW_ENOUGH = 128 };
-    enum {
-        WORDS_INLINE = 16
-    }; /* granules of a conservative object: its words fit above `nearly` */
+    /* Granules of a conservative object: its words fit above `nearly`. */
+    enum { WORDS_INLINE = 16 };
     struct chunk *chunk = marker->chunk;
     uintptr_t *top = chunk->entry + chunk->count;
     uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;

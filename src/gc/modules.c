@@ -128,9 +128,10 @@ void modules_visit(struct fh_gc_visitor *visitor)
     while (part.start != UINTPTR_MAX) modules_hold(part_visit, &part);
 }
 
-/* ---- code that stays ----------------------------------------------------------------------------------------- */
+/* ---- code that stays ------------------------------------------------------------------------- */
 
-/* Not there in a static program, which unloads nothing; dlopen by its name, since linkers warn of it there. */
+/* Not there in a static program, which unloads nothing; dlopen by its name, since linkers warn of
+ * it there. */
 #pragma weak dladdr1
 #pragma weak dlclose
 #pragma weak dlsym

@@ -49,7 +49,7 @@ static int type_wrong(const struct fh_gc_type *type, const char *what)
     text_str(&t, type->name ? type->name : "?");
     text_str(&t, "': ");
     text_str(&t, what);
-    text_char(&t, 0);
+    text_end(&t);
     gc_say(line);
     return -EINVAL;
 }

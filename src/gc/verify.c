@@ -31,7 +31,7 @@ static void wrong(struct verification *v, const void *object, const char *what, 
     text_char(&v->what, ' ');
     text_str(&v->what, what);
     if (other) text_hex(&v->what, (uintptr_t)other);
-    text_char(&v->what, 0);
+    text_end(&v->what);
 }
 
 /* A reference to an address in a block of the heap at which no object is: it was freed, or never
@@ -102,7 +102,7 @@ static bool verify_fence(struct gc_heap *heap, uint8_t *meta, size_t granules, v
     text_str(&v->what, ", ");
     text_dec(&v->what, size);
     text_str(&v->what, " bytes, was written beyond its end");
-    text_char(&v->what, 0);
+    text_end(&v->what);
     return false;
 }
 
@@ -159,7 +159,7 @@ static FH_COLD void verify_failed(const char *what, const char *when)
     text_str(&t, " (found ");
     text_str(&t, when);
     text_str(&t, "); stopping");
-    text_char(&t, 0);
+    text_end(&t);
     gc_say(line);
     base_abort();
 }

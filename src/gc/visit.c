@@ -27,6 +27,26 @@ GC_PUBLIC void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *star
     if (end > at) visitor->range(visitor, (uintptr_t *)at, (end - at) / sizeof(void *));
 }
 
+void slot_ignore(struct fh_gc_visitor *visitor, void **slot)
+{
+    (void)visitor;
+    (void)slot;
+}
+
+void tagged_ignore(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    (void)visitor;
+    (void)slot;
+    (void)mask;
+}
+
+void range_ignore(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    (void)visitor;
+    (void)start;
+    (void)words;
+}
+
 static void scan_fields(struct fh_gc_visitor *visitor, uintptr_t at,
                         const struct fh_gc_field *fields, uint32_t count)
 {

@@ -27,6 +27,11 @@ void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
 /* The same, and for an ephemeron's value as long as it is not broken. */
 void object_scan_all(struct fh_gc_visitor *visitor, const uint8_t *meta);
 
+/* Of a visitor that passes over slots, or over ranges. */
+void slot_ignore(struct fh_gc_visitor *visitor, void **slot);
+void tagged_ignore(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask);
+void range_ignore(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words);
+
 /* Each aligned word of a range that may be changing. */
 FH_INLINE void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintptr_t end)
 {

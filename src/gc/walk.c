@@ -141,8 +141,8 @@ static void edge_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_
     edge(edges, edges->roots ? (void *)slot : visitor->from, *slot & mask);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void edge_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void edge_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                   size_t words)
 {
     struct edges *edges = (struct edges *)visitor;
     for (size_t i = 0; i < words; i++)

@@ -90,8 +90,8 @@ static void meet_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_
     meet((struct chain *)visitor, *slot & mask, (uintptr_t)slot);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void meet_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void meet_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                   size_t words)
 {
     for (size_t i = 0; i < words; i++)
         if (side_holds(start[i])) meet((struct chain *)visitor, start[i], (uintptr_t)(start + i));

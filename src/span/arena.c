@@ -43,7 +43,7 @@ static void arena_refused(size_t size)
     text_str(&t, "cannot reserve address space (even ");
     text_size(&t, size);
     text_str(&t, " was refused); raise RLIMIT_AS (ulimit -v)");
-    text_char(&t, 0);
+    text_end(&t);
     os_say("freehold", line);
 }
 

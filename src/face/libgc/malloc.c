@@ -200,6 +200,7 @@ GC_API void GC_generic_malloc_many(size_t size, int kind, void **result)
         *(void **)some[--made] = list;
         list = some[made];
     }
+    base_forget(some, count * sizeof *some);
     *result = list;
 }
 
