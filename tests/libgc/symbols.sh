@@ -32,9 +32,6 @@ done >"$work/needed"
 [ -s "$work/needed" ] && complain "$(cat "$work/needed")"
 [ "$(grep -c ' GC_' "$(dirname "$0")/imports.txt")" = 350 ] || complain 'imports.txt has another number of lines'
 
-listed 'Not supported' >"$work/refused"
-sed -n 's/^MISSING(\(GC_[a-z_]*\))$/\1/p' "$tree/src/face/libgc/missing.c" | sort >"$work/missing"
-cmp -s "$work/refused" "$work/missing" || complain "docs/libgc.md and missing.c differ: $(comm -3 "$work/refused" "$work/missing" | tr '\n' ' ')"
 listed 'Not exported' >"$work/absent"
 
 original=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | sed -n 's/.*libgc\.so\.1 .*x86-64.* => //p' | head -n 1)

@@ -82,6 +82,7 @@ static void fork_child(void)
     purger_fork_child();
     fh_registry.pid = os_process_id();
     gc_fork_child();
+    suspend_fork_child();
     fork_release();
 }
 
@@ -143,6 +144,11 @@ static struct gc_heap *start_once(void)
                                     .no_static_data = true, /* roots.c has its own view */
                                     .no_moving = true};
     int error;
+    if (twins_have_variables())
+        libgc_stop("another libgc was loaded first, to whose variables this one's functions are "
+                   "bound: one "
+                   "process can have one; stopping");
+    signal_note_before();
     settings_from_environment(&options);
     registry_start();
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
@@ -157,6 +163,8 @@ static struct gc_heap *start_once(void)
     bounds_publish();
     collect_start(heap);
     threads_start();
+    signal_start();
+    twins_look();
     return heap;
 }
 
