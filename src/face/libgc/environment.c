@@ -249,7 +249,7 @@ static void variable_read(const struct variable *variable, struct fh_gc_options 
 
 void settings_from_environment(struct fh_gc_options *options)
 {
-    options->initial = 4 * MIB;
+    options->initial = 2 * MIB;
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
         variable_read(&variables[i], options);
     options->stress = (uint32_t)environment_number("FREEHOLD_GC_STRESS");
