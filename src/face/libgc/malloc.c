@@ -194,7 +194,7 @@ GC_API void GC_generic_malloc_many(size_t size, int kind, void **result)
     void *some[MOST], *list = NULL;
     struct fh_gc_type *type = kind_type_checked(kind);
     size_t count = base_min(BYTES / (size + GC_GRANULE) + 1, MOST), made = 0;
-    while (made < count && (some[made] = libgc_allocate(size, type))) made++;
+    while (made < count && (some[made] = allocate(size, type))) made++;
     __asm__ volatile("" ::"r"(some) : "memory");
     while (made > 0) {
         *(void **)some[--made] = list;
