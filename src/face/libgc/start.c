@@ -141,7 +141,7 @@ static struct gc_heap *start_once(void)
 {
     struct fh_gc_options options = {.policy = FH_GC_MARK,
                                     .sizing = FH_GC_ADAPTIVE,
-                                    .growth_percent = 200,
+                                    .growth_percent = 100,
                                     .no_static_data = true, /* roots.c has its own view */
                                     .no_moving = true};
     int error;
