@@ -19,10 +19,13 @@ struct allocator {
     const char *message; /* in a stripped static program */
 };
 
+#define BOEHM_SYMBOL "GC_malloc_kind"
+
 /* Ordered: who stands further up is named first when one file shows several. The C libraries stand
  * at the end because a program that brings its own allocator often has theirs linked in too. */
 static const struct allocator allocators[] = {
     {"Freehold", PLAIN, {{SYMBOL, "fh_registry"}}, NULL},
+    {"Freehold's libgc", PLAIN, {{MATCH_END, NULL}}, NULL}, /* see take_libgc */
     {"AddressSanitizer", SANITIZER, {{SYMBOL, "__asan_init"}}, "AddressSanitizer: "},
     {"HWAddressSanitizer", SANITIZER, {{SYMBOL, "__hwasan_init"}}, NULL},
     {"MemorySanitizer", SANITIZER, {{SYMBOL, "__msan_init"}}, NULL},
@@ -53,7 +56,7 @@ static const struct allocator allocators[] = {
     {"dmalloc", PLAIN, {{SYMBOL, "dmalloc_malloc"}}, NULL},
     {"dlmalloc", PLAIN, {{SYMBOL, "dlmalloc"}}, NULL},
     {"the Go runtime's heap", PLAIN, {{SYMBOL, "runtime.mallocgc"}}, "runtime.mallocgc"},
-    {"Boehm's collector", PLAIN, {{SYMBOL, "GC_malloc_kind"}}, NULL},
+    {"Boehm's collector", PLAIN, {{SYMBOL, BOEHM_SYMBOL}}, NULL},
     {"glibc",
      PLAIN,
      {{SYMBOL, "_int_malloc"}, {FILE_PART, "libc.so.6"}},
@@ -137,6 +140,14 @@ static void take_note(struct allocator_signs *signs, const struct elf_image *ima
         signs->registry = address + offsetof(struct fh_note, offset) + (uint64_t)note.offset;
 }
 
+/* The note of ours and the functions of Boehm's: our library of his ABI, and neither of the two. */
+static void take_libgc(struct allocator_signs *signs)
+{
+    uint64_t both = 1ull << ALLOCATOR_FREEHOLD | allocators_of_symbol(BOEHM_SYMBOL);
+    if ((signs->allocators & both) == both)
+        signs->allocators = (signs->allocators & ~both) | 1ull << ALLOCATOR_LIBGC;
+}
+
 void allocator_signs_read(struct allocator_signs *signs, const struct elf_image *image,
                           const char *name)
 {
@@ -147,6 +158,7 @@ void allocator_signs_read(struct allocator_signs *signs, const struct elf_image 
     signs->symbol_table = elf_image_has_symbol_table(image);
     elf_image_symbols(image, take_symbol, signs);
     take_note(signs, image);
+    take_libgc(signs);
 }
 
 static void take_messages(void *context, const char *piece, size_t size)

@@ -19,7 +19,11 @@
 enum { FUNCTION_MALLOC, FUNCTION_CALLOC, FUNCTION_REALLOC, FUNCTION_FREE, FUNCTION_COUNT = 8 };
 extern const char *const allocator_functions[FUNCTION_COUNT];
 
-enum { ALLOCATOR_NONE = -1, ALLOCATOR_FREEHOLD = 0 };
+enum {
+    ALLOCATOR_NONE = -1,
+    ALLOCATOR_FREEHOLD = 0,
+    ALLOCATOR_LIBGC = 1 /* Freehold's libgc.so.1 */
+};
 
 /* What an ELF image says about allocation. */
 struct allocator_signs {

@@ -26,7 +26,8 @@ static enum heap_view_error read_registry(struct fh_registry *r, const struct me
 static bool is_sound(const struct fh_registry *r)
 {
     return r->limit > r->base && r->high >= r->first_slice && r->heap_count <= HEAPS_MAX &&
-           r->heap_stride >= sizeof(struct fh_heap) && r->high - r->first_slice <= SPANS_MAX &&
+           (r->heap_count == 0 || r->heap_stride >= sizeof(struct fh_heap)) &&
+           r->high - r->first_slice <= SPANS_MAX &&
            r->high <= (r->limit - r->base) >> FH_SLICE_SHIFT &&
            (uint64_t)r->high * sizeof(struct fh_span) <= r->span_bytes;
 }
@@ -59,6 +60,11 @@ static void add_span(struct heap_view *view, const struct fh_span *span)
         view->large_count++;
         view->large_bytes += span->bytes;
         view->held_bytes += (uint64_t)span->slices << FH_SLICE_SHIFT;
+    }
+    if (span->kind == FH_SPAN_GC_BLOCK) view->gc_block_bytes += 1ull << FH_SLICE_SHIFT;
+    if (span->kind == FH_SPAN_GC_LARGE) {
+        view->gc_large_count++;
+        view->gc_large_bytes += span->bytes;
     }
     if (span->kind == FH_SPAN_FREE && span->flags & FH_SPAN_DIRTY)
         view->dirty_bytes += (uint64_t)span->slices << FH_SLICE_SHIFT;

@@ -21,6 +21,10 @@ struct heap_view {
     uint64_t large_count;
     uint64_t dirty_bytes; /* free spans with resident pages */
     uint64_t held_bytes;  /* address space of slabs and large blocks */
+    /* Of the collector's heaps: */
+    uint64_t gc_block_bytes; /* blocks of small objects, free room in them included */
+    uint64_t gc_large_bytes; /* objects with a span of their own */
+    uint64_t gc_large_count;
 };
 
 enum heap_view_error {

@@ -108,6 +108,17 @@ static void read_heaps(struct which *w)
             heap_view_read(&w->view, &w->process.memory, owner->bias + owner->signs.registry);
 }
 
+static void read_libgc(struct which *w)
+{
+    w->libgc = NULL;
+    for (size_t i = 0; !w->libgc && i < w->process.module_count; i++)
+        if (w->process.modules[i].signs.allocators & 1ull << ALLOCATOR_LIBGC)
+            w->libgc = &w->process.modules[i];
+    if (!w->libgc) return;
+    w->libgc_error = heap_view_read(&w->libgc_view, &w->process.memory,
+                                    w->libgc->bias + w->libgc->signs.registry);
+}
+
 int command_which(int argc, char **argv)
 {
     struct request request = {0};
@@ -119,6 +130,7 @@ int command_which(int argc, char **argv)
         verdict_reach(&w.verdict, &w.process);
         w.status = status_of(&w.verdict);
         read_heaps(&w);
+        read_libgc(&w);
         struct palette colours = palette_for(STDOUT_FILENO);
         if (request.json)
             which_json(&w, stdout);

@@ -17,6 +17,10 @@ struct which {
     /* Of a process on Freehold. */
     enum heap_view_error view_error;
     struct heap_view view;
+    /* Of a process with Freehold's libgc, whatever its malloc is; NULL: there is none. */
+    const struct module *libgc;
+    enum heap_view_error libgc_error;
+    struct heap_view libgc_view;
     int status;
 };
 

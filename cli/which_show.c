@@ -52,6 +52,7 @@ static void show_owner(const struct show *s, const struct verdict *v)
 static void show_other(void *context, int allocator, const struct module *where)
 {
     const struct show *s = context;
+    if (allocator == ALLOCATOR_LIBGC) return; /* show_libgc has it */
     label(s, "also there");
     fprintf(s->out, "%s, in ", allocator_name(allocator));
     path(s, where);
@@ -104,9 +105,17 @@ static void show_heaps(const struct show *s, const struct heap_view *h)
     fprintf(s->out, "%s so far\n", HUMAN(bytes, h->registry.purged_bytes));
 }
 
-static const char *view_trouble(const struct which *w)
+static void show_collected(const struct show *s, const struct heap_view *h)
 {
-    switch (w->view_error) {
+    label(s, "collected");
+    fprintf(s->out, "%s in blocks of objects, %s in %s large objects\n",
+            HUMAN(bytes, h->gc_block_bytes), HUMAN(bytes, h->gc_large_bytes),
+            HUMAN(count, h->gc_large_count));
+}
+
+static const char *view_trouble(enum heap_view_error error)
+{
+    switch (error) {
     case HEAP_VIEW_UNREADABLE:
         return "may not read the memory of the process: sudo, CAP_SYS_PTRACE, or sysctl "
                "kernel.yama.ptrace_scope=0";
@@ -121,12 +130,28 @@ static const char *view_trouble(const struct which *w)
 static void show_view(const struct show *s, const struct which *w)
 {
     if (w->status != WHICH_FREEHOLD) return;
-    const char *trouble = view_trouble(w);
+    const char *trouble = view_trouble(w->view_error);
     if (!trouble) {
         show_heaps(s, &w->view);
+        if (w->view.gc_block_bytes + w->view.gc_large_count) show_collected(s, &w->view);
         return;
     }
     label(s, "heaps");
+    fprintf(s->out, "%s\n", trouble);
+}
+
+static void show_libgc(const struct show *s, const struct which *w)
+{
+    if (!w->libgc) return;
+    const char *trouble = view_trouble(w->libgc_error);
+    label(s, "libgc");
+    path(s, w->libgc);
+    fprintf(s->out, ", Freehold's %s\n", w->libgc_view.library);
+    if (!trouble) {
+        show_collected(s, &w->libgc_view);
+        return;
+    }
+    label(s, "collected");
     fprintf(s->out, "%s\n", trouble);
 }
 
@@ -156,6 +181,7 @@ void which_show(const struct which *w, FILE *out, const struct palette *colours)
     show_verdict(&s, w);
     show_owner(&s, &w->verdict);
     show_view(&s, w);
+    show_libgc(&s, w);
     verdict_others(&w->verdict, &w->process, show_other, &s);
     show_mixed(&s, &w->verdict);
     show_ignored(&s, &w->verdict);
@@ -214,7 +240,7 @@ static void json_heaps(struct json *j, const struct which *w)
     if (w->status != WHICH_FREEHOLD) return;
     json_open(j, "freehold", '{');
     json_text(j, "version", h->library[0] ? h->library : NULL);
-    json_text(j, "trouble", view_trouble(w));
+    json_text(j, "trouble", view_trouble(w->view_error));
     json_number(j, "live_heaps", h->live_heaps);
     json_number(j, "idle_heaps", h->idle_heaps);
     json_number(j, "threads_peak", h->registry.threads_peak);
@@ -225,6 +251,23 @@ static void json_heaps(struct json *j, const struct which *w)
     json_number(j, "span_bytes", h->held_bytes);
     json_number(j, "purged_bytes", h->registry.purged_bytes);
     json_number(j, "purge_delay_ms", h->registry.purge_delay_ms);
+    json_number(j, "gc_block_bytes", h->gc_block_bytes);
+    json_number(j, "gc_large_bytes", h->gc_large_bytes);
+    json_number(j, "gc_large_count", h->gc_large_count);
+    json_close(j, '}');
+}
+
+static void json_libgc(struct json *j, const struct which *w)
+{
+    const struct heap_view *h = &w->libgc_view;
+    if (!w->libgc) return;
+    json_open(j, "libgc", '{');
+    json_text(j, "path", w->libgc->path);
+    json_text(j, "version", h->library[0] ? h->library : NULL);
+    json_text(j, "trouble", view_trouble(w->libgc_error));
+    json_number(j, "gc_block_bytes", h->gc_block_bytes);
+    json_number(j, "gc_large_bytes", h->gc_large_bytes);
+    json_number(j, "gc_large_count", h->gc_large_count);
     json_close(j, '}');
 }
 
@@ -238,6 +281,7 @@ void which_json(const struct which *w, FILE *out)
     json_verdict(&j, w);
     json_ignored(&j, &w->verdict);
     json_heaps(&j, w);
+    json_libgc(&j, w);
     json_number(&j, "status", (uint64_t)w->status);
     json_close(&j, '}');
 }

@@ -1,4 +1,4 @@
-# What leaves the build: bin/freehold, lib/libfreehold.so.1, lib/libfreehold.a and lib/gc/libgc.so.1.
+# What leaves the build: bin/freehold, lib/libfreehold.so.1, lib/libfreehold.a and lib/gc/lib{gc,gccpp,gctba}.so.1.
 
 # The same source for both; but the C++ operators of the shared one must do without a C++ runtime, and
 # those of the static one are a member of its own in the archive (src/face/cxx.c, cxx_static.cc). That
@@ -57,6 +57,24 @@ target_link_options(freehold_libgc PRIVATE
     -Wl,--version-script=${libgc_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 
+# Its C++ side, as the original has it in libraries of their own: gccpp for gc_cpp.h with all operators, gctba with
+# GC_throw_bad_alloc alone.
+set(libgc_cxx)
+if(CMAKE_CXX_COMPILER)
+    foreach(library gccpp gctba)
+        add_library(freehold_lib${library} SHARED src/face/libgc/gctba.cc)
+        target_link_libraries(freehold_lib${library} PRIVATE freehold_warnings)
+        target_compile_options(freehold_lib${library} PRIVATE -fvisibility=hidden)
+        set_target_properties(freehold_lib${library} PROPERTIES
+            OUTPUT_NAME ${library} SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/gc SKIP_BUILD_RPATH ON)
+        target_link_options(freehold_lib${library} PRIVATE
+            -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+        list(APPEND libgc_cxx freehold_lib${library})
+    endforeach()
+    target_sources(freehold_libgccpp PRIVATE src/face/libgc/gccpp.cc)
+    target_link_libraries(freehold_libgccpp PRIVATE freehold_libgc)
+endif()
+
 # The command reads processes from outside: of the library it knows the public headers only.
 if(FH_CLI)
     find_package(PkgConfig REQUIRED)
@@ -74,7 +92,7 @@ endif()
 
 # `make` builds the product and not the tests.
 add_custom_target(product
-    DEPENDS freehold_shared freehold_static freehold_libgc $<TARGET_NAME_IF_EXISTS:freehold_cli>
+    DEPENDS freehold_shared freehold_static freehold_libgc ${libgc_cxx} $<TARGET_NAME_IF_EXISTS:freehold_cli>
         $<TARGET_NAME_IF_EXISTS:lisp>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
 add_subdirectory(bench/gc EXCLUDE_FROM_ALL)

@@ -103,6 +103,9 @@
 /* face: what a program sees */
 #ifdef FH_LIBGC
 #include "face/libgc/settings.c"
+#include "face/libgc/log.c"
+#include "face/libgc/environment.c"
+#include "face/libgc/twin.c"
 #include "face/libgc/start.c"
 #include "face/libgc/kind.c"
 #include "face/libgc/malloc.c"
@@ -112,15 +115,17 @@
 #include "face/libgc/finalize.c"
 #include "face/libgc/toggleref.c"
 #include "face/libgc/disclaim.c"
+#include "face/libgc/leak.c"
 #include "face/libgc/weak.c"
 #include "face/libgc/roots.c"
 #include "face/libgc/thread.c"
+#include "face/libgc/suspend.c"
+#include "face/libgc/fault.c"
 #include "face/libgc/collect.c"
 #include "face/libgc/stats.c"
 #include "face/libgc/debug.c"
 #include "face/libgc/check.c"
 #include "face/libgc/report.c"
-#include "face/libgc/missing.c"
 #else
 #include "face/options.c"
 #include "face/start.c"

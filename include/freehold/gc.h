@@ -119,9 +119,10 @@ struct fh_gc_options {
     uint32_t sizing; /* enum fh_gc_sizing */
     size_t limit;    /* bytes of blocks and large objects; 0 none */
     size_t initial;  /* no collection below this size; 0: 8 MiB. With FH_GC_FIXED it is `limit` */
-    uint32_t growth_percent; /* of what was live; 0: 100 */
-    uint32_t markers;        /* threads that mark, the collecting one included; 0: by processors */
-    bool no_static_data;     /* static variables of program and libraries are not roots */
+    /* With FH_GC_GROW: of what was live; 0: 100. With FH_GC_ADAPTIVE: no more than that, or `initial`; 0: unbounded. */
+    uint32_t growth_percent;
+    uint32_t markers;    /* threads that mark, the collecting one included; 0: by processors */
+    bool no_static_data; /* static variables of program and libraries are not roots */
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
      * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT and
      * FH_GC_WATCHED. */

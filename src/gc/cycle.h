@@ -29,6 +29,9 @@ bool collector_find(struct gc_heap *heap);
 /* A heap with FH_GC_WATCHED that has become large is due to get one. */
 void watch_when_due(struct gc_heap *heap);
 
+/* From here on the heap is as with FH_GC_MARK. Not busy, and one thread at a time. */
+void watch_end(struct gc_heap *heap);
+
 /* Asks for a cycle, and for `another` if one goes on; returns its number. */
 uint32_t cycle_request(struct gc_heap *heap, enum fh_gc_why why, bool another);
 

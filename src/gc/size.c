@@ -143,7 +143,9 @@ static size_t size_room(struct gc_heap *heap, size_t live)
     if (heap->ramps) percent *= 2;
     if (heap->options.sizing != FH_GC_ADAPTIVE) return live / 100 * percent;
     uint64_t mib_us = (heap->allocation_rate / MIB + 1) * heap->collect_us;
-    return (size_t)root(mib_us * 64 / 1000000 * 256) * (MIB / 16);
+    size_t room = (size_t)root(mib_us * 64 / 1000000 * 256) * (MIB / 16);
+    if (heap->options.growth_percent == 0) return room;
+    return base_min(room, base_max(heap->options.initial, live / 100 * percent));
 }
 
 static size_t size_bounded(const struct gc_heap *heap, size_t target)

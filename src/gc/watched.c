@@ -129,6 +129,14 @@ void watch_when_due(struct gc_heap *heap)
         atomic_compare_exchange_strong(&heap->collector_state, &here, COLLECTOR_DUE);
 }
 
+void watch_end(struct gc_heap *heap)
+{
+    collector_find(heap); /* one that is being started is there */
+    heap->watch_fails = true;
+    collector_stop(heap);
+    heap->options.policy = FH_GC_MARK;
+}
+
 /* ---- the cycle ------------------------------------------------------------------------------- */
 
 static void action_look(struct gc_heap *heap, struct gc_thread *thread)

@@ -34,5 +34,7 @@ try 125 'which program' --
 "$freehold" gc nonsense 2>"$work/err" && fail 'gc nonsense is accepted'
 FREEHOLD_LIBGC=/nonexistent "$freehold" gc run -- "$program" 1 2>"$work/err" && fail 'a missing library is not noticed'
 "$freehold" gc run -q -- "$program" 1 0 "$freehold" >"$work/out" 2>"$work/err" || true
-grep -q 'Freehold, in .*libgc.so.1' "$work/out" || { cat "$work/out"; fail 'freehold which does not see libgc.so.1'; }
+grep -q "libgc  .*libgc.so.1, Freehold's 0" "$work/out" || { cat "$work/out"; fail 'freehold which does not see libgc.so.1'; }
+grep -q 'collected .* in blocks of objects' "$work/out" || { cat "$work/out"; fail 'freehold which does not see its heap'; }
+grep -q Boehm "$work/out" && { cat "$work/out"; fail "freehold which takes it for Boehm's"; }
 exit $status

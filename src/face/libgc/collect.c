@@ -33,6 +33,8 @@ static void event_tell(int event)
 static void collection_starts(void)
 {
     stackbottom_sync();
+    twins_look();
+    log_start();
     if (setting_start_callback) setting_start_callback();
     event_tell(EVENT_START);
     event_tell(EVENT_PRE_STOP);
@@ -63,13 +65,23 @@ static void on_event(const struct fh_gc_event *event, void *data)
     switch (event->kind) {
     case FH_GC_EVENT_START: collection_starts(); return;
     case FH_GC_EVENT_STOPPED:
+        fault_watch(true);
         togglerefs_ask();
         event_tell(EVENT_POST_STOP);
         event_tell(EVENT_MARK_START);
         return;
-    case FH_GC_EVENT_MARKED: collection_marked(); return;
-    case FH_GC_EVENT_RESUMED: collection_goes_on(); return;
-    case FH_GC_EVENT_END: collection_ended(); return;
+    case FH_GC_EVENT_MARKED:
+        fault_watch(false);
+        collection_marked();
+        return;
+    case FH_GC_EVENT_RESUMED:
+        log_stopped(event->value);
+        collection_goes_on();
+        return;
+    case FH_GC_EVENT_END:
+        log_collection(libgc.heap);
+        collection_ended();
+        return;
     case FH_GC_EVENT_GROW:
         if (GC_on_heap_resize) GC_on_heap_resize(event->value);
         return;
@@ -129,7 +141,7 @@ static bool collect(void)
     collect_sync(heap);
     if (GC_dont_gc > 0) return false;
     gc_collect(heap, FH_GC_FULL, FH_GC_WHY_CALL, collect_count(heap, FH_GC_FULL));
-    finalizers_notify();
+    libgc_poll();
     return true;
 }
 
@@ -167,7 +179,7 @@ GC_API int GC_collect_a_little(void)
     collect_sync(heap);
     if (GC_dont_gc > 0) return 0;
     bool more = fh_gc_step(&heap->public, BUDGET_US);
-    finalizers_poll();
+    libgc_poll();
     return more;
 }
 

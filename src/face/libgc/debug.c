@@ -11,6 +11,7 @@
 
 #include "base/format.h"
 #include "face/libgc/libgc.h"
+#include "os/os.h"
 
 #define GUARD ((GC_word)0x9ea7c0de5afe60a2)
 
@@ -60,6 +61,26 @@ static FH_COLD void debug_complain(const struct header *header, const char *what
     text_dec(&t, (uint64_t)header->line);
     text_end(&t);
     libgc_say(line);
+}
+
+bool debug_print(void *object, const char *kind)
+{
+    const struct header *header = object;
+    char line[400];
+    struct text t = TEXT(line);
+    if (GC_size(object) < sizeof *header || header->guard != guard_of(header)) return false;
+    text_hex(&t, (uintptr_t)(header + 1));
+    text_str(&t, " (");
+    text_str(&t, header->file ? header->file : "?");
+    text_char(&t, ':');
+    text_dec(&t, (uint64_t)header->line);
+    text_str(&t, ", sz= ");
+    text_dec(&t, header->size);
+    text_str(&t, ", ");
+    text_str(&t, kind);
+    text_str(&t, ")\n");
+    os_write(log_settings.error, line, t.length);
+    return true;
 }
 
 /* The header of an object that was made here; NULL: it was not. Says what was written over. */
@@ -172,7 +193,7 @@ static void debug_finalizer_set(void *p, finalizer_fn *function, void *data, fin
     void *was_data = NULL;
     if (old) *old = NULL;
     if (old_data) *old_data = NULL;
-    if (header == NULL) return;
+    if (header == NULL || GC_find_leak) return;
     if ((void *)(header + 1) != p)
         libgc_stop("a debug finalizer for what is no object of GC_debug_malloc; stopping");
     if (function) closure = GC_malloc(sizeof *closure);

@@ -48,8 +48,12 @@ static bool disclaim(struct gc_heap *heap, uint8_t *meta, size_t granules, void 
     (void)granules;
     (void)data;
     unsigned kind = object_disclaims(heap, meta);
-    if (kind && disclaims[kind].function(meta_address(meta)))
-        marker_keep(&heap->marking_state->marker[0], meta_address(meta));
+    if (kind == 0) return true;
+    called_begin("a procedure that disclaims", (uintptr_t)disclaims[kind].function,
+                 meta_address(meta));
+    int keep = disclaims[kind].function(meta_address(meta));
+    called_end();
+    if (keep) marker_keep(&heap->marking_state->marker[0], meta_address(meta));
     return true;
 }
 

@@ -233,6 +233,7 @@ void finalizer_set(void *object, finalizer_fn *function, void *data, finalizer_f
                    void **old_data, enum finalizer_order order)
 {
     struct last_call had = {0};
+    if (GC_find_leak) return; /* nor are *old and *old_data written, as in the original */
     bool ours = GC_base(object) != NULL;
     struct gc_thread *thread = libgc_lock();
     struct last_call *entry = ours ? index_find(&finalizer_index, &finalizers, object) : NULL;

@@ -14,6 +14,10 @@ GC_API void GC_init_gcj_malloc(int index, void *proc)
     (void)index;
     kind_set_proc((unsigned)index, proc);
     if (GC_gcj_kind) return;
+    if (environment_ignores_gcj) { /* every word may be a reference */
+        GC_gcj_kind = GC_gcj_debug_kind = KIND_NORMAL;
+        return;
+    }
     GC_word descriptor = (GC_word)(-(intptr_t)DESCRIPTOR_OFFSET - INDIRECT_BIAS) | DS_PER_OBJECT;
     GC_gcj_kind = (int)GC_new_kind(NULL, descriptor, 0, 1);
     GC_gcj_debug_kind = GC_gcj_kind;

@@ -43,8 +43,10 @@ static void proc_visit(GC_word descriptor, void *object, struct fh_gc_visitor *v
 {
     mark_proc *proc = procs[descriptor >> 2 & (PROCS - 1)];
     if (proc == NULL) libgc_stop("a descriptor names a mark procedure that there is not; stopping");
+    called_begin("a mark procedure", (uintptr_t)proc, object);
     proc(object, (struct GC_ms_entry *)visitor, (struct GC_ms_entry *)UINTPTR_MAX,
          descriptor >> (2 + PROC_BITS));
+    called_end();
 }
 
 /* The descriptor that is in the object, or before what its first word points to; 0: none yet. */

@@ -12,8 +12,11 @@
  *      debug.c    objects with a header                      settings.* what can be set
  *      finalize.c, link.c, weak.c   what marking does not follow        stats.c   numbers
  *      toggleref.c, disclaim.c      the same, more
- *      start.c    the heap, environment, fork                missing.c  what says that it is not here
- *      report.c   for `freehold gc run`
+ *      start.c    the heap, fork                             suspend.c  threads that the program suspends
+ *      environment.c   variables of the environment          leak.c     what was lost and not freed
+ *      log.c      lines and dumps                            fault.c    procedures of the program's that fault
+ *      twin.c     another libgc in the process               report.c   for `freehold gc run`
+ *      gccpp.cc, gctba.cc   libgccpp.so.1 and libgctba.so.1, which use this one as programs do
  *
  * Every function may be the program's first: those that need the heap call libgc_heap(), which makes it.
  *
@@ -58,11 +61,21 @@ FH_INLINE struct gc_heap *libgc_heap(void)
     return LIKELY(heap != NULL) ? heap : libgc_start();
 }
 
+/* A procedure of the program's that the collector calls just now. */
+struct called {
+    const char *what; /* NULL: none */
+    uintptr_t procedure;
+    const void *object; /* or NULL */
+};
+
 /* A thread's own. */
 struct libgc_local {
     struct gc_freed freed;
-    struct thread_info *info; /* thread.c */
-    bool finalizing;          /* it runs finalizers */
+    struct thread_info *info;   /* thread.c */
+    bool finalizing;            /* it runs finalizers */
+    _Atomic uint32_t suspended; /* suspend.c: 1, by the program */
+    _Atomic bool stands;        /* for that */
+    struct called called;       /* fault.c */
 };
 
 extern _Thread_local struct libgc_local libgc_local __attribute__((tls_model("initial-exec")));
@@ -111,6 +124,7 @@ void *GC_realloc(void *old, size_t size);
 void GC_free(void *p);
 void *GC_base(void *p);
 size_t GC_size(const void *p);
+int GC_get_kind_and_size(const void *p, size_t *size);
 int GC_is_heap_ptr(const void *p);
 unsigned GC_new_kind(void **list, GC_word descriptor, int adds_size, int clear);
 
@@ -159,6 +173,7 @@ void roots_start(struct gc_heap *heap);
 /* ---- collect.c --------------------------------------------------------------------------------------------------- */
 
 void collect_start(struct gc_heap *heap);
+void GC_gcollect(void);
 
 /* Bytes in objects, as far as threads have told. */
 size_t libgc_used(const struct gc_heap *heap);
@@ -170,14 +185,82 @@ void libgc_warn(const char *format, GC_word argument);
 /* Collections are switched off and on as GC_dont_gc says, which programs write to. */
 void collect_sync(struct gc_heap *heap);
 
-/* ---- settings.c --------------------------------------------------------------------------------------------------- */
+/* ---- environment.c ------------------------------------------------------------------------------------------------ */
 
 void settings_from_environment(struct fh_gc_options *options);
+extern bool environment_ignores_gcj; /* GC_IGNORE_GCJ_INFO */
+extern bool environment_aborts_on_leak;
+
+/* ---- log.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Where the library writes: to standard output and error, or to a file that the environment names. */
+extern struct log_settings {
+    int out, error, log; /* file descriptors */
+    bool collections;    /* a line for each */
+    bool dumps;          /* GC_dump at each */
+    bool maps;           /* /proc/self/maps at each */
+} log_settings;
+
+void log_start(void);
+void log_stopped(uint64_t ns);
+void log_collection(const struct gc_heap *heap);
+
+/* ---- leak.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Called by who collects, when all that is reachable is marked: what was lost is kept until it is reported. */
+void leaks_find(struct gc_heap *heap);
+void leaks_visit(struct fh_gc_visitor *visitor);
+
+/* Says what was found. Not with locks. */
+void leaks_report(void);
+void leaks_at_exit(void);
+
+/* Before the program frees an object: that it is freed must not be forgotten. */
+void leaks_prepare_free(void);
+
+/* debug.c: "0x... (file:line, sz= N, NORMAL)" for an object made there; false for others. */
+bool debug_print(void *object, const char *kind);
+
+/* ---- fault.c ---------------------------------------------------------------------------------------------------------- */
+
+/* While threads stand and the program's procedures are called. */
+void fault_watch(bool on);
+
+FH_INLINE void called_begin(const char *what, uintptr_t procedure, const void *object)
+{
+    libgc_local.called.procedure = procedure;
+    libgc_local.called.object = object;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libgc_local.called.what = what;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+FH_INLINE void called_end(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libgc_local.called.what = NULL;
+}
+
+/* ---- twin.c ------------------------------------------------------------------------------------------------------------ */
+
+/* Says, once, if another library of this ABI is there. */
+void twins_look(void);
+
+/* Whether the variables of the ABI are this library's own: the linker may have bound them to those of another. */
+bool twins_have_variables(void);
 
 /* ---- thread.c ------------------------------------------------------------------------------------------------------ */
 
 void threads_start(void);
 void stackbottom_sync(void);
+
+/* suspend.c: at the end of a wait the thread stands if it was suspended meanwhile. */
+void suspend_check(void);
+void suspend_fork_child(void);
+
+/* Before gc/ has a handler for its signal, and after. */
+void signal_note_before(void);
+void signal_start(void);
 
 /* ---- the variables of the ABI --------------------------------------------------------------------------------------- */
 
@@ -204,9 +287,12 @@ struct time_limit {
 #undef CALLS
 
 extern _Atomic bool finalizers_wait; /* something is queued and nobody was told */
+extern _Atomic bool leaks_wait;      /* the same, of leaks */
 
-FH_INLINE void finalizers_poll(void)
+/* What a collection has left to be done where the program may be called. */
+FH_INLINE void libgc_poll(void)
 {
+    if (UNLIKELY(LOAD(&leaks_wait))) leaks_report();
     if (UNLIKELY(LOAD(&finalizers_wait))) finalizers_notify();
 }
 

@@ -65,6 +65,7 @@ void links_clear_long(struct gc_heap *heap)
 static int link_add(struct links *links, void **slot, const void *object)
 {
     if ((uintptr_t)slot % sizeof(void *)) libgc_stop("a link that is not aligned; stopping");
+    if (GC_find_leak) return GC_UNIMPLEMENTED;
     struct gc_thread *thread = libgc_lock();
     struct disappearing *link = index_find(&links->index, &links->all, slot);
     int result = link ? GC_DUPLICATE : GC_SUCCESS;

@@ -48,7 +48,7 @@ static FH_NOINLINE void *allocate_slow(size_t bytes, struct fh_gc_type *type)
     if (p) return p;
     collect_sync(heap);
     p = gc_allocate(heap, bytes, type->id);
-    finalizers_poll();
+    libgc_poll();
     return p ? p : libgc_out_of_memory(bytes);
 }
 
@@ -194,7 +194,7 @@ GC_API void GC_generic_malloc_many(size_t size, int kind, void **result)
     void *some[MOST], *list = NULL;
     struct fh_gc_type *type = kind_type_checked(kind);
     size_t count = base_min(BYTES / (size + GC_GRANULE) + 1, MOST), made = 0;
-    while (made < count && (some[made] = libgc_allocate(size, type))) made++;
+    while (made < count && (some[made] = allocate(size, type))) made++;
     __asm__ volatile("" ::"r"(some) : "memory");
     while (made > 0) {
         *(void **)some[--made] = list;
@@ -330,6 +330,7 @@ GC_API void GC_free(void *p)
 {
     size_t size;
     if (p == NULL) return;
+    if (UNLIKELY(GC_find_leak)) leaks_prepare_free();
     const struct fh_gc_type *type =
         object_type(p, &size, "GC_free: not the start of an object, or freed before; stopping");
     if (type_is_uncollectable(type)) uncollectable_forget(p);

@@ -1,6 +1,7 @@
 /*
- * What `freehold gc run` reads: at its end each process writes one line to the file that FREEHOLD_GC_REPORT names. Who
- * ends by a signal or by _exit writes none, and the command says so.
+ * The end of the process: leaks are looked for a last time; then one line is written to the file that
+ * FREEHOLD_GC_REPORT names, which `freehold gc run` reads. Who ends by a signal or by _exit writes none, and the command
+ * says so.
  *
  *      pid collections ns_stopped ns_longest_pause bytes_highest bytes_allocated
  */
@@ -19,6 +20,7 @@ static void report_number(struct text *t, uint64_t number)
 
 __attribute__((destructor)) static void report_write(void)
 {
+    leaks_at_exit();
     const char *path = os_environment("FREEHOLD_GC_REPORT");
     struct fh_gc_stats stats = {0};
     char line[200];

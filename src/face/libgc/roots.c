@@ -10,9 +10,11 @@
 
 #include "face/libgc/libgc.h"
 #include "gc/mark.h"
+#include "gc/roots.h"
 
 struct range {
     uintptr_t start, end;
+    bool module; /* in a segment of a module: it goes when that is unloaded */
 };
 
 typedef int static_roots_fn(const char *name, void *start, size_t size);
@@ -57,9 +59,10 @@ static struct range module_relro(const struct dl_phdr_info *info)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         uintptr_t start = info->dlpi_addr + header->p_vaddr;
-        if (header->p_type == PT_GNU_RELRO) return (struct range){start, start + header->p_memsz};
+        if (header->p_type == PT_GNU_RELRO)
+            return (struct range){start, start + header->p_memsz, true};
     }
-    return (struct range){0, 0};
+    return (struct range){0};
 }
 
 static int module_visit(struct dl_phdr_info *info, size_t size, void *data)
@@ -76,6 +79,47 @@ static int module_visit(struct dl_phdr_info *info, size_t size, void *data)
     return GC_no_dls; /* the first is the program */
 }
 
+/* ---- ranges in modules ----------------------------------------------------------------------------------------- */
+
+static int segment_find(struct dl_phdr_info *info, size_t size, void *data)
+{
+    const struct range *range = data;
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_LOAD && start <= range->start &&
+            range->end <= start + header->p_memsz)
+            return 1;
+    }
+    return 0;
+}
+
+static int subs_read(struct dl_phdr_info *info, size_t size, void *subs)
+{
+    (void)size;
+    *(unsigned long long *)subs = info->dlpi_subs;
+    return 1;
+}
+
+/* Ranges that a module has named and not taken back before it was unloaded: nothing is mapped there, or something
+ * else. Threads stand, and the caller has the linker's lock. */
+static void ranges_drop_unloaded(void)
+{
+    static unsigned long long seen;
+    unsigned long long subs = 0;
+    dl_iterate_phdr(subs_read, &subs);
+    if (subs == seen) return;
+    seen = subs;
+    for (size_t i = ranges.count; i-- > 0;) {
+        struct range *range = vector_at(&ranges, i);
+        if (!range->module || dl_iterate_phdr(segment_find, range)) continue;
+        libgc_say("roots that a module has added were still there when it was unloaded; they are "
+                  "forgotten (GC_remove_roots)");
+        vector_remove(&ranges, i);
+    }
+}
+
 /* ---- a collection -------------------------------------------------------------------------------------------- */
 
 static void roots_trace(void *unused, size_t size, struct fh_gc_visitor *visitor)
@@ -83,15 +127,21 @@ static void roots_trace(void *unused, size_t size, struct fh_gc_visitor *visitor
     (void)unused;
     (void)size;
     pushing = visitor;
+    ranges_drop_unloaded();
     for (size_t i = 0; i < ranges.count; i++) {
         const struct range *range = vector_at(&ranges, i);
-        range_visit(range->start, range->end, (struct range){0, 0});
+        range_visit(range->start, range->end, (struct range){0});
     }
     if (!GC_no_dls || !cleared) dl_iterate_phdr(module_visit, NULL);
     uncollectable_visit(visitor);
     finalizers_visit(visitor);
     togglerefs_visit(visitor);
-    if (GC_push_other_roots) GC_push_other_roots();
+    leaks_visit(visitor);
+    if (GC_push_other_roots) {
+        called_begin("GC_push_other_roots", (uintptr_t)GC_push_other_roots, NULL);
+        GC_push_other_roots();
+        called_end();
+    }
     pushing = NULL;
 }
 
@@ -105,7 +155,10 @@ void roots_start(struct gc_heap *heap)
 
 GC_API void GC_push_all(void *start, void *end)
 {
-    if (pushing == NULL) libgc_stop("GC_push_all outside of GC_push_other_roots; stopping");
+    if (pushing == NULL) {
+        twins_look(); /* of one that was loaded later calls end here */
+        libgc_stop("GC_push_all outside of GC_push_other_roots; stopping");
+    }
     visit_words(pushing, (uintptr_t)start, (uintptr_t)end);
 }
 
@@ -153,8 +206,11 @@ GC_API int GC_is_tmp_root(void *p)
 static void range_add(struct vector *list, void *start, void *end)
 {
     struct range added = {base_round_up((uintptr_t)start, sizeof(void *)),
-                          base_round_down((uintptr_t)end, sizeof(void *))};
+                          base_round_down((uintptr_t)end, sizeof(void *)), false};
     if (added.start >= added.end) return;
+    modules_enter();
+    added.module = dl_iterate_phdr(segment_find, &added);
+    modules_leave();
     struct gc_thread *thread = libgc_lock();
     struct range *entry = vector_add(list);
     if (entry) *entry = added;
@@ -171,10 +227,10 @@ static void range_cut(size_t at, struct range cut)
 {
     struct range *range = vector_at(&ranges, at), had = *range;
     if (had.start >= cut.end || had.end <= cut.start) return;
-    *range = (struct range){had.start, base_max(cut.start, had.start)};
+    *range = (struct range){had.start, base_max(cut.start, had.start), had.module};
     if (had.end > cut.end) {
         struct range *rest = vector_add(&ranges);
-        if (rest) *rest = (struct range){cut.end, had.end};
+        if (rest) *rest = (struct range){cut.end, had.end, had.module};
     }
     range = vector_at(&ranges, at);
     if (range->start == range->end) vector_remove(&ranges, at);
@@ -184,7 +240,7 @@ GC_API void GC_remove_roots(void *start, void *end)
 {
     struct gc_thread *thread = libgc_lock();
     for (size_t i = ranges.count; i-- > 0;)
-        range_cut(i, (struct range){(uintptr_t)start, (uintptr_t)end});
+        range_cut(i, (struct range){(uintptr_t)start, (uintptr_t)end, false});
     libgc_unlock(thread);
 }
 

@@ -77,6 +77,7 @@ static void fork_child(void)
     purger_fork_child();
     fh_registry.pid = os_process_id();
     gc_fork_child();
+    suspend_fork_child();
     fork_release();
 }
 
@@ -135,10 +136,17 @@ static struct gc_heap *start_once(void)
 {
     struct fh_gc_options options = {.policy = FH_GC_WATCHED,
                                     .sizing = FH_GC_ADAPTIVE,
+                                    .growth_percent = 100,
                                     .no_static_data = true, /* roots.c has its own view */
                                     .no_moving = true};
     int error;
+    if (twins_have_variables())
+        libgc_stop("another libgc was loaded first, to whose variables this one's functions are "
+                   "bound: one "
+                   "process can have one; stopping");
+    signal_note_before();
     settings_from_environment(&options);
+    if (GC_find_leak) options.policy = FH_GC_MARK; /* what is freed must be known to be at once */
     registry_start();
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
     struct gc_heap *heap = gc_heap_create(&options, &error);
@@ -153,6 +161,8 @@ static struct gc_heap *start_once(void)
     bounds_publish();
     collect_start(heap);
     threads_start();
+    signal_start();
+    twins_look();
     return heap;
 }
 

@@ -2,13 +2,9 @@
  * Numbers. What a thread has allocated of its hole is told when it leaves it, so sums lag behind by at most one hole
  * of each other thread; the caller's own are told first.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/format.h"
 #include "face/libgc/libgc.h"
-#include "os/os.h"
 
 struct prof_stats {
     GC_word heap_size, free_bytes, unmapped_bytes, bytes_since_gc, bytes_before_gc, non_gc_bytes,
@@ -139,82 +135,6 @@ GC_API unsigned long GC_get_full_gc_total_time(void)
     return heap ? heap->stats.stop_ns / NS_PER_MS : 0;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------------------ */
-
-static int log_fd = 2;
-
-GC_API void GC_set_log_fd(int fd)
-{
-    log_fd = fd;
-}
-
-static void dump_line(const char *name, uint64_t value, bool bytes)
-{
-    char line[120];
-    struct text t = TEXT(line);
-    text_str(&t, name);
-    text_str(&t, ": ");
-    if (bytes)
-        text_size(&t, value);
-    else
-        text_dec(&t, value);
-    text_char(&t, '\n');
-    os_write(log_fd, line, t.length);
-}
-
-GC_API void GC_dump_named(const char *name)
-{
-    struct fh_gc_stats stats;
-    fh_gc_stats_get(&libgc_heap()->public, &stats);
-    if (name) os_write(log_fd, name, strlen(name));
-    if (name) os_write(log_fd, "\n", 1);
-    dump_line("collections", stats.collections, false);
-    dump_line("heap", stats.heap_bytes, true);
-    dump_line("highest", stats.heap_bytes_peak, true);
-    dump_line("live at the last collection", stats.live_bytes, true);
-    dump_line("allocated ever", stats.allocated_bytes, true);
-    dump_line("large objects", stats.large.count, false);
-    dump_line("longest pause in us", stats.pauses.max_ns / 1000, false);
-    dump_line("threads", stats.threads, false);
-}
-
-GC_API void GC_dump(void)
-{
-    GC_dump_named(NULL);
-}
-
-GC_API void GC_dump_regions(void)
-{
-    GC_dump_named(NULL);
-}
-
-GC_API void GC_print_free_list(int kind, size_t granules)
-{
-    (void)kind; /* memory that is free is in no list by size */
-    (void)granules;
-}
-
-__attribute__((format(printf, 2, 0))) static void print_to(int fd, const char *format,
-                                                           va_list arguments)
-{
-    char text[1024];
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    if (length > 0) os_write(fd, text, base_min((size_t)length, sizeof text - 1));
-}
-
-#define PRINT(name, fd)                                                                            \
-    GC_API __attribute__((format(printf, 1, 2))) void name(const char *format, ...)                \
-    {                                                                                              \
-        va_list arguments;                                                                         \
-        va_start(arguments, format);                                                               \
-        print_to(fd, format, arguments);                                                           \
-        va_end(arguments);                                                                         \
-    }
-PRINT(GC_printf, 1)
-PRINT(GC_err_printf, 2)
-PRINT(GC_log_printf, log_fd)
-#undef PRINT
-
 /* ---- every object ---------------------------------------------------------------------------------------------- */
 
 typedef void reachable_fn(void *object, size_t size, void *data);
@@ -233,9 +153,32 @@ static bool reachable_visit(struct gc_heap *heap, uint8_t *meta, size_t granules
     return true;
 }
 
-/* Those that the last collection reached. The caller holds the lock, so nobody collects. */
+/* The same as fh_gc_walk's, but for the linker's lock: the caller is busy, as he has ours, and who has the linker's may
+ * wait for him to stand; and a walk looks at no module. */
+static void walk_stopped(struct gc_heap *heap, struct reachable_walk *walk)
+{
+    world_take();
+    heap_sweep_all(heap);
+    world_stop(heap);
+    while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
+    if (LOAD(&heap->phase) == PHASE_IDLE)
+        for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_sweep_blocks(heap, t);
+    mutators_note_holes(heap);
+    gc_local.tracing = true;
+    heap_each_object(heap, reachable_visit, walk);
+    gc_local.tracing = false;
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
+    world_go();
+    world_give();
+}
+
+/* Those that the last collection reached, while other threads stand. The caller has the lock. */
 GC_API void GC_enumerate_reachable_objects_inner(reachable_fn *function, void *data)
 {
     struct reachable_walk walk = {function, data};
-    heap_each_object(libgc_heap(), reachable_visit, &walk);
+    struct gc_heap *heap = libgc_heap();
+    struct gc_thread *self = thread_self();
+    thread_enter(self);
+    walk_stopped(heap, &walk);
+    thread_leave(self);
 }

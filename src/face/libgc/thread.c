@@ -124,6 +124,7 @@ GC_API int GC_pthread_join(pthread_t id, void **result)
     fh_gc_blocking_begin();
     int error = pthread_join(id, result);
     fh_gc_blocking_end();
+    suspend_check();
     if (info && !error) info_drop(info);
     return error;
 }
@@ -227,7 +228,9 @@ GC_API void GC_register_altstack(void *stack, GC_word size, void *other, GC_word
 GC_API void *GC_do_blocking(call_fn *function, void *data)
 {
     libgc_heap();
-    return fh_gc_blocking(function, data);
+    void *result = fh_gc_blocking(function, data);
+    suspend_check();
+    return result;
 }
 
 /* Outside of GC_do_blocking the thread is active as it is. */
@@ -237,6 +240,7 @@ GC_API void *GC_call_with_gc_active(call_fn *function, void *data)
     const struct gc_thread *thread = thread_self();
     bool waits = LOAD(&thread->state) != THREAD_RUNS;
     if (waits) fh_gc_blocking_end();
+    if (waits) suspend_check();
     void *result = function(data);
     if (waits) fh_gc_blocking_begin();
     return result;

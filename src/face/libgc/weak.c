@@ -7,7 +7,7 @@
  *
  *                 --> toggle references to the same leave their list, and who disclaims is asked
  *
- * Links that lie in objects that go, go too.
+ * Links that lie in objects that go, go too. What is to be freed by the program and was lost is found last (leak.c).
  */
 #include "face/libgc/libgc.h"
 
@@ -18,4 +18,5 @@ void weak_hook(struct gc_heap *heap)
     links_clear_long(heap);
     togglerefs_drop(heap);
     disclaim_dead(heap);
+    leaks_find(heap);
 }
