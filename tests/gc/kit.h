@@ -39,6 +39,7 @@ static __attribute__((noinline, unused)) void stack_clear(void)
 {
     volatile char bytes[16384];
     memset((char *)bytes, 0, sizeof bytes);
+    __asm__ volatile("" ::"r"(bytes) : "memory");
 }
 
 static inline void collect(struct fh_gc_heap *heap)

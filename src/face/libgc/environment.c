@@ -31,7 +31,7 @@ static void variable_say(const char *name, const char *what)
     struct text t = TEXT(line);
     text_str(&t, name);
     text_str(&t, what);
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 

@@ -92,7 +92,7 @@ static void kind_name(char *name, size_t size, unsigned kind)
     struct text t = {name, 0, size};
     text_str(&t, kind < KIND_FIRST ? names[kind] : "kind= ");
     if (kind >= KIND_FIRST) text_dec(&t, kind);
-    text_char(&t, 0);
+    text_end(&t);
 }
 
 static void leak_print(void *object)
