@@ -77,7 +77,9 @@ bool arena_init(size_t reserve)
     os_vm_name(base, meta, "freehold:meta");
     os_vm_name(base + meta, size - meta, "freehold:heap");
 
-    arena.first = (uint32_t)(meta >> SLICE_SHIFT);
+    /* Not the one behind the records, whose end is here in our own static data: a collector that
+     * searches that would take it for a reference to what lies there. */
+    arena.first = (uint32_t)(meta >> SLICE_SHIFT) + 1;
     arena.end = (uint32_t)(size >> SLICE_SHIFT);
     arena.committed = arena.first;
     arena.heaps = (uintptr_t)base + descriptors;
