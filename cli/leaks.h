@@ -2,7 +2,7 @@
  * `freehold leaks`: the parts, in the order in which they act.
  *
  *     leaks.c         what is asked for, and the verdict
- *     freeze*.c       a process stands still        core.c         or its core file is read
+ *     freeze*.c       a process stands still        core_file.c    or its core file is read
  *     image*.c        its memory, here
  *     survey.c        its heap (glibc*.c, own_heap.c), the roots (roots.c), the marker (span/reach*.c)
  *     groups.c        lost blocks that are alike    leaks_name.c   names for their types
@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "core.h"
+#include "core_file.h"
 #include "groups.h"
 #include "human.h"
 #include "process.h"

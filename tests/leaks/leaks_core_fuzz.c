@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../cli/core.h"
+#include "../../cli/core_file.h"
 #include "../../cli/groups.h"
 
 enum { HEADERS = 4, BODY = sizeof(Elf64_Ehdr) + HEADERS * sizeof(Elf64_Phdr) };
