@@ -89,6 +89,7 @@ void image_finish(struct image *image)
     free(image->segments);
     free(image->runs);
     free(image->threads);
+    kernel_words_finish(&image->kernel);
     maps_finish(&image->maps);
     *image = (struct image){0};
 }

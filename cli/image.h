@@ -11,6 +11,7 @@
 #ifndef CLI_IMAGE_H
 #define CLI_IMAGE_H
 
+#include "kernel_words.h"
 #include "machine.h"
 #include "maps.h"
 
@@ -38,6 +39,7 @@ struct image {
     size_t run_count, run_capacity;
     struct image_thread *threads;
     size_t thread_count;
+    struct kernel_words kernel;
     uint64_t present; /* bytes in runs */
     uint64_t unread;  /* of them, those that could not be read: they are zeros */
     bool of_core;     /* a core file, which may lack mappings that hold nothing */

@@ -88,16 +88,21 @@ static bool is_same_program(const struct leaks *l, const struct process *p)
 static int take_picture(struct leaks *l, const struct process *p)
 {
     struct freeze f;
+    struct kernel_words kernel = {0};
     char why[IMAGE_WHY] = "out of memory";
     int status = 0;
+    kernel_words_read(&kernel, p->pid);
     if (!freeze_begin(&f, p->pid, &p->maps, l->request.copy)) {
         status = refuse(LEAKS_ERROR, "%s", f.why);
         freeze_finish(&f);
+        kernel_words_finish(&kernel);
         return status;
     }
     bool done = image_copy(&l->image, freeze_source(&f), p->pid, l->request.scratch, why) &&
                 take_threads(l, &f);
     freeze_release(&f);
+    kernel_words_read(&kernel, p->pid);
+    l->image.kernel = kernel;
     l->stopped_us = f.stopped_us;
     memcpy(l->fallback, f.fallback, sizeof l->fallback);
     freeze_finish(&f);

@@ -132,4 +132,5 @@ void roots_words(const struct image *image, struct reach_worker *w)
         for (size_t j = 0; j < r->count; j++) reach_root(w, r->word[j]);
         root_vector(image, w, r->thread_pointer);
     }
+    for (size_t i = 0; i < image->kernel.count; i++) reach_root(w, image->kernel.list[i]);
 }

@@ -20,8 +20,8 @@ struct roots {
 bool roots_find(struct roots *roots, const struct image *image, const struct parts *parts);
 void roots_finish(struct roots *roots);
 
-/* Words that count as references whatever they point to: registers, and what libc keeps by a pointer
- * into the middle. */
+/* Words that count as references whatever they point to: registers, what the kernel keeps, and what libc
+ * keeps by a pointer into the middle. */
 void roots_words(const struct image *image, struct reach_worker *w);
 
 #endif

@@ -26,6 +26,10 @@ found "$PARTS/plant" 20000 2000 30
 look 0 "$PARTS/plant" 50000 0 3 -- --json
 holds out "j['totals']['lost']['count'] == 0 and j['groups'] == []"
 
+# What only the kernel points to is not lost.
+look 1 "$PARTS/inside" -- --json
+holds out "[(g['text'], g['count']) for g in j['groups'] if g['kind'] == 'lost'] == [('of nobody', 5)]"
+
 # Freehold's own heap, by its registry. The library is preloaded into the program alone.
 printf '#!/bin/sh\nLD_PRELOAD=%s exec "%s/plant" "$@"\n' "$LIBRARY" "$PARTS" >on_freehold
 chmod +x on_freehold
