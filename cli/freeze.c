@@ -62,7 +62,8 @@ static bool take_stop(struct freeze *f, struct frozen_thread *t, int status)
     t->trapped = event == PTRACE_EVENT_STOP && signal == SIGTRAP;
     if (event == 0) t->signal = signal;
     if (!machine_get(&t->registers, t->tid)) return false;
-    if (t->trapped && !has_signal(f->pid, t->tid)) machine_put_back(&t->registers, t->tid);
+    if (t->trapped && machine_was_cut(&t->registers) && !has_signal(f->pid, t->tid))
+        machine_put_back(&t->registers, t->tid);
     return true;
 }
 

@@ -37,8 +37,9 @@ enum { FREEZE_WHY = 400 };
 
 struct freeze {
     pid_t pid;
-    pid_t child;  /* 0: the process itself stands still */
-    bool holding; /* its threads stand still */
+    pid_t child;       /* 0: the process itself stands still */
+    long child_inside; /* its id as the process knows it, which may be in a container */
+    bool holding;      /* its threads stand still */
     struct frozen_thread *threads;
     size_t count, capacity;
     struct machine_gadgets gadgets;

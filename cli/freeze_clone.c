@@ -125,6 +125,8 @@ bool freeze_clone(struct freeze *f, const struct maps *maps)
         call.argument[0] = CLONE_FILES | CLONE_FS;
         done =
             machine_call(&call) && call.result > 0 && call.child > 0 && await_child(f, call.child);
+        f->child_inside = call.result;
+        if (!done && call.child > 0) kill(call.child, SIGKILL);
         if (!done)
             snprintf(f->fallback, sizeof f->fallback, "its fork was refused (%s)",
                      strerror(call.result < 0 ? (int)-call.result : ESRCH));
@@ -148,9 +150,9 @@ static bool reap_by(struct freeze *f, const struct maps *maps, const struct memo
                                     .gadgets = &f->gadgets,
                                     .registers = &t->registers,
                                     .number = SYS_wait4};
-        call.argument[0] = (uint64_t)f->child;
+        call.argument[0] = (uint64_t)f->child_inside;
         call.argument[2] = (uint64_t)(unsigned)(__WALL | WNOHANG);
-        reaped = machine_call(&call) && call.result == (long)f->child;
+        reaped = machine_call(&call) && call.result == f->child_inside;
     }
     thread_let_go(t);
     return reaped;

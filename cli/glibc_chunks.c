@@ -249,16 +249,19 @@ static bool take_mapped(struct glibc *g, struct parts *parts, const struct image
 
 static bool mapped_chunks(struct glibc *g, const struct image *image, struct parts *parts)
 {
-    struct parts before = *parts; /* the list grows no more here, but regions do */
     for (size_t i = 0; i < image->segment_count; i++) {
         const struct segment *s = &image->segments[i];
         bool thorough = true;
         for (uint64_t at = s->start; s->anonymous && at < s->end;) {
-            const struct run *excluded = excluded_at(&before, at);
-            uint64_t inside, size;
+            uint64_t inside, size, there = at, to = s->end;
+            const struct run *excluded = excluded_at(parts, at);
             if (excluded) {
                 at = (excluded->end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
                 thorough = true;
+            } else if (!image_present(image, &there, &to)) {
+                break; /* who allocated wrote a size at the beginning */
+            } else if (there > at) {
+                at = there;
             } else if (find_mapped(image, at, s->end, thorough, &inside, &size)) {
                 if (!take_mapped(g, parts, image, at, inside, size)) return false;
                 at += inside + size;

@@ -37,8 +37,9 @@ bool machine_set(const struct machine_registers *r, pid_t tid);
 /* Before a thread is interrupted: notes what the interruption would lose. */
 void machine_before_stop(struct machine_registers *r, pid_t pid, pid_t tid);
 
-/* It stands in a call that failed with EINTR only because we stopped it: puts the call back and says
- * so. Not to be called if a signal is pending for the thread. */
+/* It stands in a call that failed with EINTR and is harmless to make again: because we stopped it, unless
+ * a signal is pending. Then the call is put back. */
+bool machine_was_cut(const struct machine_registers *r);
 bool machine_put_back(struct machine_registers *r, pid_t tid);
 
 /* Instructions of the process that a call is made with; both 0: none found, or not wanted here. */

@@ -72,9 +72,13 @@ static bool is_harmless_again(uint64_t number)
     }
 }
 
+bool machine_was_cut(const struct machine_registers *r)
+{
+    return (int64_t)r->word[X0] == -EINTR && is_harmless_again(r->word[X8]);
+}
+
 bool machine_put_back(struct machine_registers *r, pid_t tid)
 {
-    if ((int64_t)r->word[X0] != -EINTR || !is_harmless_again(r->word[X8])) return false;
     r->word[X0] = r->syscall_argument;
     r->word[PC] -= 4; /* the instruction `svc` */
     return machine_set(r, tid);

@@ -142,10 +142,13 @@ static void rewind_to(struct machine_registers *r, uint64_t number)
     r->word[ORIG_RAX] = (uint64_t)-1;
 }
 
+bool machine_was_cut(const struct machine_registers *r)
+{
+    return in_call(r) && (int64_t)r->word[RAX] == -EINTR && is_harmless_again(r->word[ORIG_RAX]);
+}
+
 bool machine_put_back(struct machine_registers *r, pid_t tid)
 {
-    if (!in_call(r) || (int64_t)r->word[RAX] != -EINTR || !is_harmless_again(r->word[ORIG_RAX]))
-        return false;
     rewind_to(r, r->word[ORIG_RAX]);
     return machine_set(r, tid);
 }
