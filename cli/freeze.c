@@ -201,9 +201,14 @@ bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool cop
     }
     if (copy)
         snprintf(f->fallback, sizeof f->fallback, "--copy was asked for");
-    else if (freeze_clone(f, maps))
-        let_all_go(f);
+    else
+        freeze_clone(f, maps);
     return true;
+}
+
+void freeze_go_on(struct freeze *f)
+{
+    if (f->child) let_all_go(f);
 }
 
 pid_t freeze_source(const struct freeze *f)

@@ -2,7 +2,9 @@
  * A frozen picture of a running process, for the price of one fork.
  *
  *     freeze_begin      seize and stop all threads; read their registers; one of them is made to
- *                       clone the process (no signal on exit); all go on
+ *                       clone the process (no signal on exit)
+ *       ...             what a fork leaves out is read now
+ *     freeze_go_on      all go on
  *       ...             the child stands still, is read at leisure; the process runs
  *     freeze_release    the child is killed, and the process made to reap it: no trace is left
  *
@@ -54,6 +56,9 @@ bool freeze_possible(struct freeze *f, pid_t pid);
 
 /* `copy` demands that the process itself is read. False: `why` says it, nothing is held. */
 bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool copy);
+
+/* The threads go on, if there is a child. */
+void freeze_go_on(struct freeze *f);
 
 /* The process whose memory is to be read. */
 pid_t freeze_source(const struct freeze *f);

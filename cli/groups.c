@@ -80,12 +80,13 @@ static void classify(struct group *g, const struct survey *s, const unsigned cha
     size_t length = text_length(bytes, size);
     uint64_t start, block_size;
     g->type = find_type(s->image, bytes, size);
+    bool link = size >= 8 && reach_find(&s->reach, word_at(bytes), &start, &block_size);
+    /* The bytes of an address may all be letters: so links come before text. */
     g->content = is_zero(bytes, size) ? CONTENT_ZERO
                  : g->type            ? CONTENT_TYPE
+                 : link               ? CONTENT_LINK
                  : length > 0         ? CONTENT_TEXT
-                 : size >= 8 && reach_find(&s->reach, word_at(bytes), &start, &block_size)
-                     ? CONTENT_LINK
-                     : CONTENT_DATA;
+                                      : CONTENT_DATA;
     if (g->content == CONTENT_TEXT) memcpy(g->text, bytes, length);
 }
 

@@ -83,8 +83,62 @@ struct memory image_memory(const struct image *image)
     return (struct memory){read_image, (void *)image};
 }
 
+static int compare_segments(const void *a, const void *b)
+{
+    uint64_t x = ((const struct segment *)a)->start, y = ((const struct segment *)b)->start;
+    return (x > y) - (x < y);
+}
+
+static int compare_mappings(const void *a, const void *b)
+{
+    uint64_t x = ((const struct mapping *)a)->start, y = ((const struct mapping *)b)->start;
+    return (x > y) - (x < y);
+}
+
+/* Room for more elements behind those of a list. */
+static bool widen(void *list, size_t size, size_t count)
+{
+    void **place = list, *grown = realloc(*place, size * (count + 1));
+    if (grown) *place = grown;
+    return grown != NULL;
+}
+
+bool image_join(struct image *image, struct image *other)
+{
+    size_t segments = image->segment_count + other->segment_count;
+    size_t runs = image->run_count + other->run_count, maps = image->maps.count + other->maps.count;
+    if (other->segment_count == 0) {
+        image_finish(other);
+        return true;
+    }
+    image->joined = malloc(sizeof *other);
+    if (!image->joined || !widen(&image->segments, sizeof *image->segments, segments) ||
+        !widen(&image->runs, sizeof *image->runs, runs) ||
+        !widen(&image->maps.list, sizeof *image->maps.list, maps))
+        return false;
+    for (size_t i = 0; i < other->segment_count; i++)
+        other->segments[i].first_run += image->run_count;
+    memcpy(image->segments + image->segment_count, other->segments,
+           other->segment_count * sizeof *image->segments);
+    memcpy(image->runs + image->run_count, other->runs, other->run_count * sizeof *image->runs);
+    memcpy(image->maps.list + image->maps.count, other->maps.list,
+           other->maps.count * sizeof *image->maps.list);
+    image->segment_count = segments;
+    image->run_count = image->run_capacity = runs;
+    image->maps.count = maps;
+    image->present += other->present;
+    image->unread += other->unread;
+    qsort(image->segments, segments, sizeof *image->segments, compare_segments);
+    qsort(image->maps.list, maps, sizeof *image->maps.list, compare_mappings);
+    *image->joined = *other;
+    *other = (struct image){0};
+    return true;
+}
+
 void image_finish(struct image *image)
 {
+    if (image->joined) image_finish(image->joined);
+    free(image->joined);
     if (image->copy) munmap(image->copy, image->copy_size);
     free(image->segments);
     free(image->runs);

@@ -47,6 +47,7 @@ struct image {
 
     unsigned char *copy; /* or the mapped file */
     uint64_t copy_size;
+    struct image *joined; /* owns what was joined */
 };
 
 enum { IMAGE_WHY = 300 };
@@ -56,6 +57,12 @@ enum { IMAGE_WHY = 300 };
 bool image_copy(struct image *image, pid_t source, pid_t target, const char *scratch,
                 char why[IMAGE_WHY]);
 void image_finish(struct image *image);
+
+/* Of a stopped process, what its child did not get: MADV_DONTFORK, which V8 uses. Often nothing. */
+bool image_copy_unforked(struct image *image, pid_t child, pid_t target, char why[IMAGE_WHY]);
+
+/* Adds what `other` has, and empties it. False: no memory. */
+bool image_join(struct image *image, struct image *other);
 
 /* `size` bytes at an address, or NULL. */
 const unsigned char *image_at(const struct image *image, uint64_t address, uint64_t size);

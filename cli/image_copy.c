@@ -289,6 +289,18 @@ static void copy_all(struct image *image, pid_t source, bool huge)
     image->unread = c.unread;
 }
 
+/* What image->maps lists. */
+static bool copy_mappings(struct image *image, pid_t source, pid_t target, const char *scratch,
+                          char why[IMAGE_WHY])
+{
+    snprintf(why, IMAGE_WHY, "out of memory while looking at process %d", (int)target);
+    if (!plan_segments(image) || !scan_segments(image, source, target)) return false;
+    if (!scratch && !has_room(image, why)) return false;
+    if (!reserve_copy(image, scratch, why)) return false;
+    copy_all(image, source, !scratch);
+    return true;
+}
+
 bool image_copy(struct image *image, pid_t source, pid_t target, const char *scratch,
                 char why[IMAGE_WHY])
 {
@@ -298,10 +310,30 @@ bool image_copy(struct image *image, pid_t source, pid_t target, const char *scr
                  errno ? strerror(errno) : "it has ended");
         return false;
     }
-    snprintf(why, IMAGE_WHY, "out of memory while looking at process %d", (int)target);
-    if (!plan_segments(image) || !scan_segments(image, source, target)) return false;
-    if (!scratch && !has_room(image, why)) return false;
-    if (!reserve_copy(image, scratch, why)) return false;
-    copy_all(image, source, !scratch);
-    return true;
+    return copy_mappings(image, source, target, scratch, why);
+}
+
+/* ---- what a fork leaves out ----------------------------------------------------------------- */
+
+/* Keeps the mappings that do not begin in `known`; both ascend. */
+static void keep_unknown(struct maps *maps, const struct maps *known)
+{
+    size_t kept = 0, k = 0;
+    for (size_t i = 0; i < maps->count; i++) {
+        while (k < known->count && known->list[k].end <= maps->list[i].start) k++;
+        if (k == known->count || known->list[k].start > maps->list[i].start)
+            maps->list[kept++] = maps->list[i];
+    }
+    maps->count = kept;
+}
+
+bool image_copy_unforked(struct image *image, pid_t child, pid_t target, char why[IMAGE_WHY])
+{
+    struct maps known = {0};
+    *image = (struct image){0};
+    bool read = maps_read(&image->maps, target) && maps_read(&known, child);
+    if (read) keep_unknown(&image->maps, &known);
+    maps_finish(&known);
+    snprintf(why, IMAGE_WHY, "cannot read the mappings of process %d", (int)target);
+    return read && (image->maps.count == 0 || copy_mappings(image, target, target, NULL, why));
 }

@@ -85,6 +85,18 @@ static bool is_same_program(const struct leaks *l, const struct process *p)
     return false;
 }
 
+/* First, while all stand, what the child did not get; then what it has, while they run. */
+static bool copy_memory(struct leaks *l, struct freeze *f, char why[IMAGE_WHY])
+{
+    struct image unforked = {0};
+    bool done = !f->child || image_copy_unforked(&unforked, f->child, f->pid, why);
+    freeze_go_on(f);
+    done = done && image_copy(&l->image, freeze_source(f), f->pid, l->request.scratch, why) &&
+           image_join(&l->image, &unforked);
+    image_finish(&unforked);
+    return done;
+}
+
 static int take_picture(struct leaks *l, const struct process *p)
 {
     struct freeze f;
@@ -98,8 +110,7 @@ static int take_picture(struct leaks *l, const struct process *p)
         kernel_words_finish(&kernel);
         return status;
     }
-    bool done = image_copy(&l->image, freeze_source(&f), p->pid, l->request.scratch, why) &&
-                take_threads(l, &f);
+    bool done = copy_memory(l, &f, why) && take_threads(l, &f);
     freeze_release(&f);
     kernel_words_read(&kernel, p->pid);
     l->image.kernel = kernel;

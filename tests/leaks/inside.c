@@ -1,5 +1,5 @@
-/* inside: 20 blocks that only the kernel knows of, as data of epoll, one as the value of a timer, and 5
- * that nobody knows of. */
+/* inside: 20 blocks that only the kernel knows of, as data of epoll, one as the value of a timer; 20 that
+ * only memory points to which a fork leaves out; and 5 that nobody knows of. */
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,14 @@ static __attribute__((noinline)) void give_to_timer(void)
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) exit(97);
 }
 
+static __attribute__((noinline)) void give_to_unforked(void)
+{
+    size_t size = KEPT * sizeof(char *);
+    char **page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || madvise(page, 4096, MADV_DONTFORK) != 0) exit(96);
+    for (int i = 0; i < KEPT; i++) page[i] = make("of a page");
+}
+
 static __attribute__((noinline)) void lose(void)
 {
     char *block = make("of nobody");
@@ -54,6 +63,7 @@ int main(void)
     for (int i = 0; i < KEPT; i++) give_to_epoll(epoll);
     for (int i = 0; i < LOST; i++) lose();
     give_to_timer();
+    give_to_unforked();
     free(malloc(BYTES));
     wipe_stack();
     puts("ready");

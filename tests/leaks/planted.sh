@@ -26,7 +26,7 @@ found "$PARTS/plant" 20000 2000 30
 look 0 "$PARTS/plant" 50000 0 3 -- --json
 holds out "j['totals']['lost']['count'] == 0 and j['groups'] == []"
 
-# What only the kernel points to is not lost.
+# What only the kernel points to is not lost, nor what memory points to that a fork leaves out.
 look 1 "$PARTS/inside" -- --json
 holds out "[(g['text'], g['count']) for g in j['groups'] if g['kind'] == 'lost'] == [('of nobody', 5)]"
 

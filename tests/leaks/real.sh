@@ -43,7 +43,20 @@ if command -v python3 >/dev/null; then
 fi
 if [ -x /usr/bin/perl ]; then none /usr/bin/perl calm.pl; fi
 
-# bash and awk: they say nothing of their own, and so are asked to.
+cat >calm.lua <<'END'
+t = {} for i = 1, 50000 do t[i] = {i, 'x' .. i} end t[7] = nil print('ready') io.stdout:flush() io.read()
+END
+cat >calm.tcl <<'END'
+for {set i 0} {$i < 50000} {incr i} {set a($i) "v$i"}
+puts ready; flush stdout; gets stdin
+END
+cat >calm.js <<'END'
+const a = []; for (let i = 0; i < 50000; i++) a.push({i, s: 'x' + i});
+console.log('ready'); process.stdin.resume();
+END
+if command -v lua >/dev/null; then none lua calm.lua; fi
+if command -v tclsh >/dev/null; then none tclsh calm.tcl; fi
+if command -v node >/dev/null; then none node calm.js; fi
 if command -v bash >/dev/null; then
     printf 'for i in {1..5000}; do a[i]="value $i"; done; echo ready; read x\n' >calm.bash
     none bash calm.bash
