@@ -37,13 +37,20 @@ static void unlock(struct reach *r)
     __atomic_store_n(&r->lock, 0, __ATOMIC_RELEASE);
 }
 
+/* With the lock; who waits for work looks at it without. */
+static void pool_resize(struct reach *r, size_t count)
+{
+    __atomic_store_n(&r->pool_count, count, __ATOMIC_RELAXED);
+}
+
 /* The bottom half: it was pushed first, and leads to most. */
 static void share(struct reach_worker *w)
 {
     struct reach *r = w->reach;
     size_t half = w->count / 2;
     lock(r);
-    for (size_t i = 0; i < half; i++) r->pool[r->pool_count++] = w->stack[i];
+    for (size_t i = 0; i < half; i++) r->pool[r->pool_count + i] = w->stack[i];
+    pool_resize(r, r->pool_count + half);
     unlock(r);
     for (size_t i = half; i < w->count; i++) w->stack[i - half] = w->stack[i];
     w->count -= half;
@@ -54,7 +61,8 @@ static bool take(struct reach_worker *w)
     struct reach *r = w->reach;
     lock(r);
     size_t count = r->pool_count < TAKE_MAX ? r->pool_count : TAKE_MAX;
-    for (size_t i = 0; i < count; i++) w->stack[w->count++] = r->pool[--r->pool_count];
+    pool_resize(r, r->pool_count - count);
+    for (size_t i = 0; i < count; i++) w->stack[w->count++] = r->pool[r->pool_count + i];
     unlock(r);
     return count > 0;
 }
