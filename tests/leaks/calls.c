@@ -1,7 +1,8 @@
 /*
- * calls: a program that would notice being stopped. Its threads wait in every call that a stop may make
+ * calls [NUMBER]: a program that would notice being stopped. Its threads wait in every call that a stop may make
  * fail with EINTR; others compute with all registers in use. It is ready when it says so, and when its
- * input ends it says what it has seen: 0 failures is its exit status 0.
+ * input ends it says what it has seen: 0 failures is its exit status 0. With a number it has one thread,
+ * which waits in that one of the calls, so that it is this thread that is made to fork.
  *
  * What could break: an EINTR where no signal was; a sleep that ends too early; a SIGCHLD, or a child that
  * nobody made; a register, or floating-point state, that is not as it was; a signal that got lost.
@@ -138,15 +139,17 @@ static const struct call {
 
 enum { CALLS = sizeof calls / sizeof *calls };
 
+static void wait_once(const struct call *call)
+{
+    uint64_t began = now_us();
+    if (call->wait() != 0) fail(call->name, errno);
+    if (now_us() - began < (WAIT_MS - TICK_MS) * 1000) fail(call->name, 0);
+    rounds++;
+}
+
 static void *waiter(void *argument)
 {
-    const struct call *call = argument;
-    while (!ending) {
-        uint64_t began = now_us();
-        if (call->wait() != 0) fail(call->name, errno);
-        if (now_us() - began < (WAIT_MS - TICK_MS) * 1000) fail(call->name, 0);
-        rounds++;
-    }
+    while (!ending) wait_once(argument);
     return NULL;
 }
 
@@ -192,34 +195,61 @@ static void *alarmer(void *argument)
     return NULL;
 }
 
-int main(void)
+static void start(void)
 {
-    pthread_t threads[CALLS + 3];
-    int count = 0;
-    char byte;
     sigset_t blocked;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGUSR2);
     sigprocmask(SIG_BLOCK, &blocked, NULL);
-    struct sigaction child = {.sa_handler = on_child},
-                     alarm = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    struct sigaction child = {.sa_handler = on_child};
+    struct sigaction alarm = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     sigaction(SIGCHLD, &child, NULL);
     sigaction(SIGUSR1, &alarm, NULL);
-    for (; count < CALLS; count++)
-        pthread_create(&threads[count], NULL, waiter, (void *)&calls[count]);
-    pthread_create(&threads[count++], NULL, computer, NULL);
-    pthread_create(&threads[count++], NULL, computer, NULL);
-    pthread_create(&threads[count], NULL, alarmer, &threads[count - 1]);
     puts("ready");
     fflush(stdout);
-    ssize_t n = read(0, &byte, 1);
-    if (n != 0) fail("read of the input", errno);
-    ending = true;
-    for (int i = 0; i <= count; i++) pthread_join(threads[i], NULL);
+}
+
+static int finish(void)
+{
     if (children) fail("a SIGCHLD", 0);
     if (waitpid(-1, NULL, __WALL | WNOHANG) != -1 || errno != ECHILD)
         fail("a child that nobody made", 0);
     fprintf(stderr, "calls: %lu rounds, %lu signals, %lu failures\n", rounds, alarms_sent,
             failures);
     return failures != 0;
+}
+
+static void run_alone(const struct call *call)
+{
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    while (poll(&input, 1, 0) == 0) wait_once(call);
+    ending = true;
+    wait_once(call); /* it may have something to put away */
+}
+
+static void run_all(void)
+{
+    pthread_t threads[CALLS + 3];
+    int count = 0;
+    char byte;
+    for (; count < CALLS; count++)
+        pthread_create(&threads[count], NULL, waiter, (void *)&calls[count]);
+    pthread_create(&threads[count++], NULL, computer, NULL);
+    pthread_create(&threads[count++], NULL, computer, NULL);
+    pthread_create(&threads[count], NULL, alarmer, &threads[count - 1]);
+    if (read(0, &byte, 1) != 0) fail("read of the input", errno);
+    ending = true;
+    for (int i = 0; i <= count; i++) pthread_join(threads[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+    int number = argc > 1 ? atoi(argv[1]) : -1;
+    if (number >= CALLS) return 77;
+    start();
+    if (number >= 0)
+        run_alone(&calls[number]);
+    else
+        run_all();
+    return finish();
 }
