@@ -114,11 +114,11 @@ static struct segment *joined(struct reading *r, const GElf_Phdr *p, const unsig
                               bool anonymous)
 {
     struct image *image = r->image;
-    struct segment *s = image->segment_count ? &image->segments[image->segment_count - 1] : NULL;
-    if (s && s->end == p->p_vaddr && s->bytes + (s->end - s->start) == bytes && anonymous &&
-        s->anonymous)
-        return s;
-    s = &image->segments[image->segment_count++];
+    struct segment *s = image->segments + image->segment_count;
+    if (image->segment_count > 0 && anonymous && s[-1].anonymous && s[-1].end == p->p_vaddr &&
+        s[-1].bytes + (s[-1].end - s[-1].start) == bytes)
+        return s - 1;
+    image->segment_count++;
     *s = (struct segment){
         .start = p->p_vaddr, .end = p->p_vaddr, .bytes = bytes, .anonymous = anonymous};
     return s;
@@ -277,6 +277,31 @@ static void assume_files(struct reading *r)
     for (size_t i = 0; !r->core->has_files && i < maps->count; i++) maps->list[i].inode = 1;
 }
 
+/* What overlaps an earlier one is left out. */
+static void take_mappings(struct reading *r, GElf_Phdr *loads, size_t count)
+{
+    struct maps *maps = &r->image->maps;
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (loads[i].p_vaddr < end) {
+            loads[i].p_memsz = 0;
+        } else {
+            end = loads[i].p_vaddr + loads[i].p_memsz;
+            maps->list[maps->count++] = mapping_of(&loads[i]);
+        }
+    }
+}
+
+static bool take_segments(struct reading *r, const GElf_Phdr *loads, size_t count)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (loads[i].p_memsz > 0 && !add_segment(r, &loads[i], &r->image->maps.list[m++]))
+            return false;
+    }
+    return true;
+}
+
 static bool read_all(struct reading *r)
 {
     size_t count;
@@ -284,20 +309,14 @@ static bool read_all(struct reading *r)
     GElf_Phdr *loads = read_loads(r, &count);
     image->maps.list = calloc(count + 1, sizeof *image->maps.list);
     image->segments = calloc(count + 1, sizeof *image->segments);
-    bool done = loads && image->maps.list && image->segments;
-    if (done) qsort(loads, count, sizeof *loads, compare_loads);
-    for (size_t i = 0; done && i < count; i++) {
-        bool overlaps = i > 0 && loads[i].p_vaddr < loads[i - 1].p_vaddr + loads[i - 1].p_memsz;
-        if (overlaps)
-            loads[i].p_memsz = loads[i].p_filesz = 0;
-        else
-            image->maps.list[image->maps.count++] = mapping_of(&loads[i]);
+    bool done = false;
+    if (loads && image->maps.list && image->segments) {
+        qsort(loads, count, sizeof *loads, compare_loads);
+        take_mappings(r, loads, count);
+        name_mappings(r);
+        done = take_segments(r, loads, count);
+        assume_files(r);
     }
-    if (done) name_mappings(r);
-    for (size_t i = 0, m = 0; done && i < count; i++) {
-        if (loads[i].p_memsz > 0) done = add_segment(r, &loads[i], &image->maps.list[m++]);
-    }
-    assume_files(r);
     free(loads);
     return done;
 }

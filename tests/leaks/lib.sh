@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC1091
 # What the scripts of this folder share, beside what tests/cli/lib.sh gives them:
 #   FREEHOLD the command, HOLD tests/cli/hold, PARTS the folder of the programs, LIBRARY libfreehold
 folder=$SOURCES/tests/cli
