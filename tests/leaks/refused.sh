@@ -63,7 +63,12 @@ fi
 kill $sleeper
 wait $sleeper 2>/dev/null
 
-# One that stands already stays so; one under seccomp is not made to fork.
+# One under seccomp is not made to fork, which would end it.
+look 0 "$PARTS/confined" -- --json
+holds out "'seccomp' in j['copied_while_stopped']"
+says err 'still here'
+
+# One that stands already stays so.
 sleep 30 &
 stopped=$!
 kill -STOP $stopped
