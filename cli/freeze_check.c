@@ -95,6 +95,13 @@ static bool check_status(struct freeze *f, const char *status)
     uint64_t value;
     int pid = (int)f->pid;
     const char *state = strstr(status, "\nState:\t");
+    if (state && strchr("ZX", state[8]) && status_field(status, "\nThreads:", 10, &value) &&
+        value > 1)
+        return freeze_refuse(
+            f,
+            "the first thread of process %d has ended while others run, and the "
+            "kernel hides its memory then: look into a core file (gcore, or abort it)",
+            pid);
     if (state && strchr("ZX", state[8]))
         return freeze_refuse(
             f,
