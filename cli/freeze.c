@@ -184,6 +184,7 @@ static void let_all_go(struct freeze *f)
     for (size_t i = 0; i < f->count; i++) thread_let_go(&f->threads[i]);
     f->holding = false;
     f->stopped_us += (now_ns() - f->began_ns) / 1000;
+    hurry(false);
 }
 
 bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool copy)
@@ -195,7 +196,6 @@ bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool cop
     f->holding = true;
     if (!seize_all(f)) {
         let_all_go(f);
-        hurry(false);
         hold_signals(SIG_UNBLOCK);
         return false;
     }
@@ -222,12 +222,13 @@ void freeze_release(struct freeze *f)
     if (f->child) {
         kill(f->child, SIGKILL);
         waitpid(f->child, NULL, __WALL);
+        hurry(true);
         f->began_ns = now_ns();
         freeze_reap(f);
         f->stopped_us += (now_ns() - f->began_ns) / 1000;
+        hurry(false);
         f->child = 0;
     }
-    hurry(false);
     hold_signals(SIG_UNBLOCK);
 }
 
