@@ -2,6 +2,16 @@
 # What cannot be looked at is refused in one line, with what to do, and is left as it was.
 . "$(dirname "$0")/lib.sh"
 
+# await CONDITION: until it holds, for half a minute at most.
+await() {
+    attempt=0
+    until eval "$1" 2>/dev/null; do
+        attempt=$((attempt + 1))
+        [ $attempt -lt 150 ] || fail "in vain waited for: $1"
+        sleep 0.2
+    done
+}
+
 one_line() { [ "$(wc -l <err)" -eq 1 ] || fail 'not one line'; }
 
 try 2 "$FREEHOLD" leaks
@@ -19,13 +29,13 @@ echo 'everything' >wrong
 try 2 "$FREEHOLD" leaks --suppress wrong $$
 says err 'wrong:1:'
 
-# A zombie: the shell's child that nobody waits for.
-sh -c 'true & echo $! >zombie; exec sleep 30' &
+# A zombie: a child that nobody waits for.
+python3 -c 'import os, time
+child = os.fork() or os._exit(0)
+print(child, flush=True)
+time.sleep(60)' >zombie 2>/dev/null &
 sleeper=$!
-for i in 1 2 3 4 5 6 7 8 9 10; do
-    grep -q 'State:.Z' "/proc/$(cat zombie 2>/dev/null)/status" 2>/dev/null && break
-    sleep 0.2
-done
+await 'grep -q "State:.Z" "/proc/$(cat zombie)/status"'
 try 2 "$FREEHOLD" leaks "$(cat zombie)"
 says err 'has ended (a zombie'
 one_line
@@ -34,10 +44,7 @@ one_line
 if command -v strace >/dev/null; then
     strace -o /dev/null -p $sleeper 2>/dev/null &
     tracer=$!
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        grep -q 'TracerPid:.0$' /proc/$sleeper/status || break
-        sleep 0.2
-    done
+    await 'grep -q "TracerPid:.[1-9]" /proc/$sleeper/status'
     try 2 "$FREEHOLD" leaks $sleeper
     says err "is traced by process"
     one_line
@@ -69,7 +76,7 @@ holds out "'seccomp' in j['copied_while_stopped']"
 says err 'still here'
 
 # One that stands already stays so.
-sleep 30 &
+sleep 60 >/dev/null 2>&1 &
 stopped=$!
 kill -STOP $stopped
 try 0 "$FREEHOLD" leaks --json $stopped
@@ -81,10 +88,9 @@ kill $stopped
 # An allocator that cannot be walked is named.
 for library in /usr/lib/*/libjemalloc.so.2 /usr/lib/*/libmimalloc.so.2; do
     [ -e "$library" ] || continue
-    LD_PRELOAD=$library sleep 30 &
+    LD_PRELOAD=$library sleep 60 >/dev/null 2>&1 &
     other=$!
-    while ! grep -q "$library" /proc/$other/maps; do sleep 0.1; done
-    sleep 0.3
+    await 'grep -q nanosleep /proc/$other/wchan || grep -q "^230 " /proc/$other/syscall'
     try 3 "$FREEHOLD" leaks $other
     says err 'malloc'
     one_line
