@@ -15,6 +15,7 @@ static const struct command {
     {"run", "freehold run", "run a program on Freehold and tell what its memory did", command_run},
     {"which", "freehold which", "tell which allocator a process really uses", command_which},
     {"doctor", "freehold doctor", "tell what on this machine will bite", command_doctor},
+    {"check", "freehold check", "run a program and hold it to a memory contract", command_check},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 
