@@ -16,6 +16,8 @@ static const struct command {
     {"which", "freehold which", "tell which allocator a process really uses", command_which},
     {"doctor", "freehold doctor", "tell what on this machine will bite", command_doctor},
     {"check", "freehold check", "run a program and hold it to a memory contract", command_check},
+    {"compare", "freehold compare", "run a program on every allocator here and tell the best",
+     command_compare},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 
