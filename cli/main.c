@@ -18,6 +18,7 @@ static const struct command {
     {"check", "freehold check", "run a program and hold it to a memory contract", command_check},
     {"compare", "freehold compare", "run a program on every allocator here and tell the best",
      command_compare},
+    {"map", "freehold map", "tell where every resident byte of a process belongs", command_map},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 

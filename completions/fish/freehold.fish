@@ -6,6 +6,9 @@ complete -c freehold -n __fish_use_subcommand -l version -s V -d 'Show the versi
 complete -c freehold -n __fish_use_subcommand -a run -d 'Run a program on Freehold and tell what its memory did'
 complete -c freehold -n __fish_use_subcommand -a which -d 'Tell which allocator a process really uses'
 complete -c freehold -n __fish_use_subcommand -a doctor -d 'Tell what on this machine will bite'
+complete -c freehold -n __fish_use_subcommand -a check -d 'Run a program and hold it to a memory contract'
+complete -c freehold -n __fish_use_subcommand -a compare -d 'Run a program on every allocator here and tell the best'
+complete -c freehold -n __fish_use_subcommand -a map -d 'Tell where every resident byte of a process belongs'
 complete -c freehold -n __fish_use_subcommand -a gc -d 'Run a program of the Boehm collector on Freehold'
 
 complete -c freehold -n '__fish_seen_subcommand_from run' -s j -l json -r -F -d 'Write all numbers as JSON'
@@ -20,6 +23,32 @@ complete -c freehold -n '__fish_seen_subcommand_from which' -a '(__fish_complete
 
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -s j -l json -d 'Write all findings as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -l help -d 'Show help'
+
+complete -c freehold -n '__fish_seen_subcommand_from check' -l peak -x -d 'No process has Freehold hold more'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l peak-rss -x -d 'No process has more resident'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l end-rss -x -d 'The program has no more resident at its end'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l end-live -x -d 'The program leaves no more bytes unfreed'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l allocs -x -d 'No more blocks are allocated'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l leaks -x -d 'Nothing is leaked'
+complete -c freehold -n '__fish_seen_subcommand_from check' -s j -l json -r -F -d 'Write the outcome as JSON'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l junit -r -F -d 'Write the outcome as JUnit XML'
+complete -c freehold -n '__fish_seen_subcommand_from check' -s q -l quiet -d 'Say nothing of promises that were kept'
+complete -c freehold -n '__fish_seen_subcommand_from check' -s o -l options -x -d 'Options of the library'
+complete -c freehold -n '__fish_seen_subcommand_from check' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from check' -a '(__fish_complete_subcommand)'
+
+complete -c freehold -n '__fish_seen_subcommand_from compare' -s n -l rounds -x -d 'How often each allocator runs it'
+complete -c freehold -n '__fish_seen_subcommand_from compare' -s w -l with -r -F -d 'Compare this one too'
+complete -c freehold -n '__fish_seen_subcommand_from compare' -s j -l json -r -F -d 'Write all samples as JSON'
+complete -c freehold -n '__fish_seen_subcommand_from compare' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from compare' -a '(__fish_complete_subcommand)'
+
+complete -c freehold -n '__fish_seen_subcommand_from map' -s j -l json -d 'Write it all as JSON'
+complete -c freehold -n '__fish_seen_subcommand_from map' -s m -l mappings -d 'List the largest mappings too'
+complete -c freehold -n '__fish_seen_subcommand_from map' -l walk -x -d 'Follow one address through the page tables'
+complete -c freehold -n '__fish_seen_subcommand_from map' -l apply -d 'Give memory back (not offered yet)'
+complete -c freehold -n '__fish_seen_subcommand_from map' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from map' -a '(__fish_complete_pids)'
 
 complete -c freehold -n '__fish_seen_subcommand_from gc' -s q -l quiet -d 'Write no summary'
 complete -c freehold -n '__fish_seen_subcommand_from gc' -l help -d 'Show help'
