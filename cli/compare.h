@@ -14,7 +14,7 @@
 
 #include "run.h"
 
-enum { CANDIDATES_MAX = 24, ROUNDS_MAX = 1000 };
+enum { CANDIDATES_MAX = 24, ROUNDS_MAX = 1000, ROUNDS_TO_TELL = 3 /* fewer: no verdict */ };
 
 struct sample {
     bool good;                      /* it ended as the program does on its own malloc */

@@ -39,6 +39,8 @@ static void show_verdict(const struct show *s)
     if (best)
         fprintf(s->out, "%s is best of %zu: %.2f of the time and %.2f of the peak as it is",
                 best->name, c->count, best->time_ratio.median, best->peak_ratio.median);
+    else if (c->done < ROUNDS_TO_TELL)
+        fprintf(s->out, "too few rounds to tell which of %zu is best", c->count);
     else
         fprintf(s->out, "none of %zu is clearly better in time and peak than the program as it is",
                 c->count - 1);

@@ -343,6 +343,35 @@ static void test_compare__better_in_half_of_the_rounds_is_not_better(void **stat
     free(s);
 }
 
+static void test_compare__less_time_for_more_work_is_luck(void **state)
+{
+    (void)state;
+    struct stand *s = stand_make();
+    for (int i = 0; i < ROUNDS; i++) {
+        s->samples[0][i].cpu_ns = s->samples[2][i].cpu_ns = 10000000;
+        s->samples[1][i].cpu_ns = 13000000;
+        s->samples[1][i].ns = 42000000;
+    }
+    compare_judge(&s->compare);
+    assert_null(s->compare.best);
+    assert_true(s->candidates[1].time_ratio.median < 0.5);
+    free(s);
+}
+
+static void test_compare__two_rounds_are_too_few(void **state)
+{
+    (void)state;
+    struct stand *s = stand_make();
+    for (int i = 0; i < ROUNDS; i++) s->samples[1][i].ns = 50000000;
+    s->compare.done = 2;
+    compare_judge(&s->compare);
+    assert_null(s->compare.best);
+    s->compare.done = 3;
+    compare_judge(&s->compare);
+    assert_ptr_equal(s->compare.best, &s->candidates[1]);
+    free(s);
+}
+
 static void test_compare__who_fails_is_not_best(void **state)
 {
     (void)state;
@@ -388,6 +417,8 @@ int main(void)
         cmocka_unit_test(test_compare__of_equals_none_is_best),
         cmocka_unit_test(test_compare__best_is_who_is_better_round_by_round),
         cmocka_unit_test(test_compare__better_in_half_of_the_rounds_is_not_better),
+        cmocka_unit_test(test_compare__less_time_for_more_work_is_luck),
+        cmocka_unit_test(test_compare__two_rounds_are_too_few),
         cmocka_unit_test(test_compare__who_fails_is_not_best),
         cmocka_unit_test(test_compare__no_round_is_no_verdict),
     };
