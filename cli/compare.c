@@ -93,7 +93,7 @@ static int prepare(struct compare *compare, const struct request *request)
     int status = program_find(request->argv[0], compare->path, sizeof compare->path);
     if (!status) status = program_examine(request->argv[0], compare->path, compare->library);
     if (status) return status;
-    if (!candidates_find(compare)) return STATUS_OWN_FAILURE;
+    candidates_find(compare);
     for (size_t i = 0; i < request->with_count; i++) {
         if (candidates_add(compare, request->with[i])) return STATUS_OWN_FAILURE;
     }
@@ -163,7 +163,6 @@ static int conclude(struct compare *compare, const struct request *request, FILE
 static void finish(struct compare *compare)
 {
     for (size_t i = 0; i < compare->count; i++) free(compare->candidates[i].samples);
-    free(compare->candidates);
 }
 
 int command_compare(int argc, char **argv)

@@ -44,7 +44,7 @@ struct compare {
     const char *program;
     char **argv;
     char path[PATH_MAX], library[PATH_MAX];
-    struct candidate *candidates; /* the first is the program as it is */
+    struct candidate candidates[CANDIDATES_MAX]; /* the first is the program as it is */
     size_t count;
     size_t rounds, done;
     int status;                   /* how the program ends on its own malloc */
@@ -52,8 +52,8 @@ struct compare {
     int interrupted;
 };
 
-/* Adds the program as it is, what is found, and ours; false with a line if memory is out. */
-bool candidates_find(struct compare *compare);
+/* Adds the program as it is, what is found, and ours. */
+void candidates_find(struct compare *compare);
 
 /* Adds a library that the user names. 0, or the status of the refusal. */
 int candidates_add(struct compare *compare, const char *library);

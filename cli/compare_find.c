@@ -145,23 +145,17 @@ static void take_ours(struct compare *compare)
     if (c) c->ours = true;
 }
 
-bool candidates_find(struct compare *compare)
+void candidates_find(struct compare *compare)
 {
     static const char *const folders[] = {
         "/usr/local/lib", "/usr/local/lib64", "/usr/lib64", "/usr/lib", "/usr/lib/clang/*/lib/*",
     };
-    compare->candidates = calloc(CANDIDATES_MAX, sizeof *compare->candidates);
-    if (!compare->candidates) {
-        say("out of memory");
-        return false;
-    }
     candidate_new(compare, "as it is", "");
     const char *list = getenv("LD_LIBRARY_PATH");
     if (list) preload_each(list, take_entry, compare);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) take_folder(compare, folders[i]);
     take_folder_of_libc(compare);
     take_ours(compare);
-    return true;
 }
 
 int candidates_add(struct compare *compare, const char *library)

@@ -286,7 +286,6 @@ enum { ROUNDS = 5 };
 
 struct stand {
     struct compare compare;
-    struct candidate candidates[3];
     struct sample samples[3][ROUNDS];
 };
 
@@ -297,7 +296,7 @@ static struct stand *stand_make(void)
     s->compare =
         (struct compare){.candidates = s->candidates, .count = 3, .rounds = ROUNDS, .done = ROUNDS};
     for (int c = 0; c < 3; c++) {
-        s->candidates[c].samples = s->samples[c];
+        s->compare.candidates[c].samples = s->samples[c];
         for (int i = 0; i < ROUNDS; i++)
             s->samples[c][i] =
                 (struct sample){.good = true, .ns = 100000000, .peak = 10000000, .end = 5000000};
@@ -311,7 +310,8 @@ static void test_compare__of_equals_none_is_best(void **state)
     struct stand *s = stand_make();
     compare_judge(&s->compare);
     assert_null(s->compare.best);
-    assert_true(s->candidates[1].time_ratio.median == 1 && s->candidates[2].score.high == 1);
+    assert_true(s->compare.candidates[1].time_ratio.median == 1 &&
+                s->compare.candidates[2].score.high == 1);
     free(s);
 }
 
@@ -326,9 +326,11 @@ static void test_compare__best_is_who_is_better_round_by_round(void **state)
         s->samples[2][i].peak = 12000000;
     }
     compare_judge(&s->compare);
-    assert_ptr_equal(s->compare.best, &s->candidates[1]);
-    assert_true(s->candidates[1].time_ratio.low > 0.79 && s->candidates[1].time_ratio.high < 0.81);
-    assert_true(s->candidates[0].ns.median == 300000000 && s->candidates[0].ns.low == 200000000);
+    assert_ptr_equal(s->compare.best, &s->compare.candidates[1]);
+    assert_true(s->compare.candidates[1].time_ratio.low > 0.79 &&
+                s->compare.candidates[1].time_ratio.high < 0.81);
+    assert_true(s->compare.candidates[0].ns.median == 300000000 &&
+                s->compare.candidates[0].ns.low == 200000000);
     free(s);
 }
 
@@ -354,7 +356,7 @@ static void test_compare__less_time_for_more_work_is_luck(void **state)
     }
     compare_judge(&s->compare);
     assert_null(s->compare.best);
-    assert_true(s->candidates[1].time_ratio.median < 0.5);
+    assert_true(s->compare.candidates[1].time_ratio.median < 0.5);
     free(s);
 }
 
@@ -368,7 +370,7 @@ static void test_compare__two_rounds_are_too_few(void **state)
     assert_null(s->compare.best);
     s->compare.done = 3;
     compare_judge(&s->compare);
-    assert_ptr_equal(s->compare.best, &s->candidates[1]);
+    assert_ptr_equal(s->compare.best, &s->compare.candidates[1]);
     free(s);
 }
 
@@ -381,12 +383,12 @@ static void test_compare__who_fails_is_not_best(void **state)
     s->samples[2][2].output = 1;
     compare_judge(&s->compare);
     assert_null(s->compare.best);
-    assert_int_equal(s->candidates[1].ns.count, ROUNDS - 1);
-    assert_int_equal(s->candidates[2].other_output, 1);
+    assert_int_equal(s->compare.candidates[1].ns.count, ROUNDS - 1);
+    assert_int_equal(s->compare.candidates[2].other_output, 1);
     s->samples[0][1].output = 2; /* the program differs from itself: that says nothing */
-    s->candidates[2].other_output = 0;
+    s->compare.candidates[2].other_output = 0;
     compare_judge(&s->compare);
-    assert_ptr_equal(s->compare.best, &s->candidates[2]);
+    assert_ptr_equal(s->compare.best, &s->compare.candidates[2]);
     free(s);
 }
 
@@ -397,7 +399,7 @@ static void test_compare__no_round_is_no_verdict(void **state)
     s->compare.done = 0;
     compare_judge(&s->compare);
     assert_null(s->compare.best);
-    assert_int_equal(s->candidates[0].ns.count, 0);
+    assert_int_equal(s->compare.candidates[0].ns.count, 0);
     free(s);
 }
 
