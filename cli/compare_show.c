@@ -92,8 +92,8 @@ static void show_candidate(const struct show *s, const struct candidate *c)
 
 static void show_table(const struct show *s)
 {
-    fprintf(s->out, "  %s%-20s%9s  %-14s%11s  %-14s%11s%s\n", s->colours->dim, "", "time", "ratio",
-            "peak RSS", "ratio", "RSS at end", s->colours->plain);
+    fprintf(s->out, "  %s%-20s%9s  %-14s  %-4s%11s  %-14s%11s%s\n", s->colours->dim, "", "time",
+            "ratio", "CPU", "peak RSS", "ratio", "RSS at end", s->colours->plain);
     for (size_t i = 0; i < s->compare->count; i++) show_candidate(s, &s->compare->candidates[i]);
     fprintf(s->out,
             "  %smedians; ratios to the first line round by round, with their quartiles%s\n",
