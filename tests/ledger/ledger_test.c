@@ -293,8 +293,8 @@ struct stand {
 static struct stand *stand_make(void)
 {
     struct stand *s = calloc(1, sizeof *s);
-    s->compare = (struct compare){
-        .candidates = s->compare.candidates, .count = 3, .rounds = ROUNDS, .done = ROUNDS};
+    s->compare.count = 3;
+    s->compare.rounds = s->compare.done = ROUNDS;
     for (int c = 0; c < 3; c++) {
         s->compare.candidates[c].samples = s->samples[c];
         for (int i = 0; i < ROUNDS; i++)
