@@ -32,6 +32,28 @@ uint64_t heap_pages_sum(const struct heap_pages *h)
     return h->live + h->lists + h->remote + h->partly + h->spans + h->metadata + h->gc + h->unknown;
 }
 
+void heap_pages_add(struct heap_pages *sum, const struct heap_pages *h)
+{
+    if (sum->registry.base == 0) {
+        *sum = *h;
+        return;
+    }
+    sum->live += h->live;
+    sum->lists += h->lists;
+    sum->remote += h->remote;
+    sum->partly += h->partly;
+    sum->spans += h->spans;
+    sum->metadata += h->metadata;
+    sum->gc += h->gc;
+    sum->unknown += h->unknown;
+    sum->trim += h->trim;
+    sum->slabs += h->slabs;
+    sum->runs += h->runs;
+    sum->large_count += h->large_count;
+    sum->gc_slices += h->gc_slices;
+    sum->lists_cut |= h->lists_cut;
+}
+
 /* ---- residency -------------------------------------------------------------------------------- */
 
 static void note_resident(void *context, uint64_t start, uint64_t end)

@@ -36,6 +36,9 @@ struct heap_pages {
 /* All that is resident in the arena. */
 uint64_t heap_pages_sum(const struct heap_pages *h);
 
+/* Adds the parts of another arena; the registry stays that of the first one added. */
+void heap_pages_add(struct heap_pages *sum, const struct heap_pages *h);
+
 /* HEAP_VIEW_READ, or what was wrong; then all numbers are 0. */
 enum heap_view_error heap_pages_read(struct heap_pages *h, const struct memory *memory,
                                      const struct pages *pages, uint64_t registry);

@@ -23,10 +23,12 @@ static enum heap_view_error read_registry(struct fh_registry *r, const struct me
     return r->version == FH_REGISTRY_VERSION ? HEAP_VIEW_READ : HEAP_VIEW_VERSION;
 }
 
+/* libgc.so.1 has an arena without heaps of malloc. */
 static bool is_sound(const struct fh_registry *r)
 {
     return r->limit > r->base && r->high >= r->first_slice && r->heap_count <= HEAPS_MAX &&
-           r->heap_stride >= sizeof(struct fh_heap) && r->high - r->first_slice <= SPANS_MAX &&
+           (r->heap_count == 0 || r->heap_stride >= sizeof(struct fh_heap)) &&
+           r->high - r->first_slice <= SPANS_MAX &&
            r->high <= (r->limit - r->base) >> FH_SLICE_SHIFT &&
            (uint64_t)r->high * sizeof(struct fh_span) <= r->span_bytes;
 }

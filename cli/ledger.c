@@ -112,15 +112,29 @@ static void read_status(struct ledger *l)
     free(text.data);
 }
 
-static void read_heap(struct ledger *l)
+static void read_arena(struct ledger *l, const struct module *m)
+{
+    struct heap_pages heap;
+    enum heap_view_error error =
+        heap_pages_read(&heap, &l->process.memory, &l->pages, m->bias + m->signs.registry);
+    if (m == l->verdict.owner) l->heap_error = error;
+    if (error != HEAP_VIEW_READ || l->arena_count == ARENAS_MAX) return;
+    l->arenas[l->arena_count++] = (struct arena_range){heap.registry.base, heap.registry.limit};
+    heap_pages_add(&l->heap, &heap);
+    l->has_heap = true;
+}
+
+/* The malloc's own first: what is told of the registry is told of that one. */
+static void read_heaps(struct ledger *l)
 {
     const struct module *owner = l->verdict.owner;
     l->is_freehold = owner && l->verdict.allocator == ALLOCATOR_FREEHOLD;
     l->heap_error = HEAP_VIEW_UNREADABLE;
-    if (!l->is_freehold || !owner->signs.registry) return;
-    l->heap_error = heap_pages_read(&l->heap, &l->process.memory, &l->pages,
-                                    owner->bias + owner->signs.registry);
-    l->has_heap = l->heap_error == HEAP_VIEW_READ;
+    if (l->is_freehold && owner->signs.registry) read_arena(l, owner);
+    for (size_t i = 0; i < l->process.module_count; i++) {
+        const struct module *m = &l->process.modules[i];
+        if (m->signs.registry && m != owner) read_arena(l, m);
+    }
 }
 
 static int read_all(struct ledger *l, int refused)
@@ -137,7 +151,7 @@ static int read_all(struct ledger *l, int refused)
         return target_refuse(refused, "map", error, p);
     }
     if (l->smaps.count == 0) return target_ended(refused, p);
-    read_heap(l);
+    read_heaps(l);
     l->kernel_resident = resident_read(p->pid).now;
     if (l->kernel_resident == 0) return target_ended(refused, p);
     if (!ledger_assign(l)) return target_refuse(refused, "map", PROCESS_NO_MEMORY, p);

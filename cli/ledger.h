@@ -43,6 +43,8 @@ enum owner {
     OWNERS
 };
 
+enum { ARENAS_MAX = 4 };
+
 struct row {
     uint64_t bytes;
     uint64_t count; /* mappings, or blocks and spans of our heap */
@@ -62,9 +64,14 @@ struct ledger {
     uint64_t
         huge_zero; /* of those: bytes in 4 KiB pieces that hold only zeros; an estimate if sampled */
     bool huge_sampled;
-    bool is_freehold, has_heap; /* its malloc is ours; the arena could be read */
-    enum heap_view_error heap_error;
-    struct heap_pages heap;
+    bool is_freehold;                /* its malloc is ours */
+    enum heap_view_error heap_error; /* of the malloc's arena, if it is */
+    bool has_heap;                   /* at least one arena could be read, */
+    struct heap_pages heap;          /* and this is the sum of all that were */
+    struct arena_range {
+        uint64_t base, limit;
+    } arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
+    size_t arena_count;
     struct pages pages;
     uint64_t took_ns; /* to read it all */
 };

@@ -243,12 +243,14 @@ static void assign_glibc(struct ledger *l)
 
 /* ---- all of them ------------------------------------------------------------------------------ */
 
-static void assign_arena(struct ledger *l)
+static void assign_arenas(struct ledger *l)
 {
-    const struct fh_registry *r = &l->heap.registry;
-    for (size_t i = 0; l->has_heap && i < l->smaps.count; i++) {
+    for (size_t i = 0; i < l->smaps.count; i++) {
         const struct mapping *m = &l->smaps.list[i].mapping;
-        if (m->start >= r->base && m->end <= r->limit) l->owner[i] = OWNER_LIVE;
+        for (size_t j = 0; j < l->arena_count; j++) {
+            if (m->start >= l->arenas[j].base && m->end <= l->arenas[j].limit)
+                l->owner[i] = OWNER_LIVE;
+        }
     }
 }
 
@@ -258,7 +260,7 @@ bool ledger_assign(struct ledger *l)
     if (!l->owner) return false;
     for (size_t i = 0; i < l->smaps.count; i++)
         l->owner[i] = (uint8_t)owner_by_name(&l->smaps.list[i].mapping);
-    assign_arena(l);
+    assign_arenas(l);
     assign_files(l);
     assign_zeroed_data(l);
     assign_stacks(l);

@@ -86,7 +86,7 @@ void map_json(const struct ledger *l, FILE *out, bool mappings)
     json_rows(&j, l);
     json_heap(&j, l);
     json_open(&j, "remedies", '[');
-    if (l->has_heap) json_remedy(&j, "malloc_trim", l->heap.trim, true);
+    if (l->is_freehold && l->has_heap) json_remedy(&j, "malloc_trim", l->heap.trim, true);
     if (l->huge) json_remedy(&j, "no_huge_pages", l->huge_zero, l->huge_sampled);
     json_close(&j, ']');
     if (mappings) json_open(&j, "mappings", '[');

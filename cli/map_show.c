@@ -45,7 +45,10 @@ static void show_verdict(const struct show *s)
             (int)l->process.pid, verdict_name(&l->verdict), HUMAN(bytes, l->resident));
     uint64_t held = h->lists + h->remote + h->partly + h->spans;
     enum owner most = largest_other(l);
-    if (l->has_heap && h->live + held >= l->rows[most].bytes) {
+    if (h->gc > l->rows[most].bytes && h->gc > h->live + held) {
+        fprintf(s->out, ", %u %% of it heaps of Freehold's collector",
+                human_percent(h->gc, l->resident));
+    } else if (l->has_heap && h->live + held >= l->rows[most].bytes) {
         fprintf(s->out, ", %u %% of it live blocks, %u %% free but held by the heap",
                 human_percent(h->live, l->resident), human_percent(held, l->resident));
     } else if (glibc_heap(l) > l->rows[most].bytes) {
@@ -141,7 +144,7 @@ static void remedy(const struct show *s)
 static void show_trim(const struct show *s)
 {
     const struct ledger *l = s->l;
-    if (!l->has_heap) return;
+    if (!l->is_freehold || !l->has_heap) return;
     remedy(s);
     fprintf(s->out, "malloc_trim(0) in the program would give back %s", HUMAN(bytes, l->heap.trim));
     if (l->heap.spans && l->heap.registry.helper_running)

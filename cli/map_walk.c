@@ -115,16 +115,17 @@ static void read_entry(struct walk *w)
     w->flagged = read_word("/proc/kpageflags", w->frame, &w->flags);
 }
 
+/* The arena may be the malloc's, or that of libgc.so.1. */
 static void describe(struct walk *w)
 {
-    struct verdict v;
+    const struct process *p = &w->process;
     struct fh_registry r;
-    verdict_reach(&v, &w->process);
-    if (v.allocator != ALLOCATOR_FREEHOLD || !v.owner || !v.owner->signs.registry) return;
-    uint64_t at = v.owner->bias + v.owner->signs.registry;
-    if (registry_read(&r, &w->process.memory, at) != HEAP_VIEW_READ) return;
-    if (!heap_describe(&r, &w->process.memory, w->address, w->holds, sizeof w->holds))
-        *w->holds = 0;
+    for (size_t i = 0; i < p->module_count && !*w->holds; i++) {
+        const struct module *m = &p->modules[i];
+        if (!m->signs.registry) continue;
+        if (registry_read(&r, &p->memory, m->bias + m->signs.registry) != HEAP_VIEW_READ) continue;
+        if (!heap_describe(&r, &p->memory, w->address, w->holds, sizeof w->holds)) *w->holds = 0;
+    }
 }
 
 /* ---- text ------------------------------------------------------------------------------------- */

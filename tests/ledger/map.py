@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-FREEHOLD, HERE, LIBRARY = os.environ['FREEHOLD'], os.environ['HERE'], os.environ['LIBRARY']
+FREEHOLD, HERE, LIBRARY, LIBGC = (os.environ[name] for name in ('FREEHOLD', 'HERE', 'LIBRARY', 'LIBGC'))
 MIB = 1 << 20
 for name in ('LD_PRELOAD', 'FREEHOLD_OPTIONS', 'FREEHOLD_LIBRARY'):
     os.environ.pop(name, None)
@@ -155,6 +155,17 @@ def test_rows_are_what_the_program_did():
                 within(row['heap_metadata'], 8192, 200000, 'metadata')
 
 
+def test_heaps_of_the_collector_are_told():
+    """In a process whose malloc is not ours, too."""
+    if not shutil.which('guile') or not os.path.exists(LIBGC):
+        return
+    with Program('env', 'LD_LIBRARY_PATH=' + os.path.dirname(LIBGC), 'guile', '-c',
+                 '(define x (iota 1000000)) (display "ready\\n") (force-output) (read-char)') as program:
+        found = check_sum(program, 'guile')
+        check(found['allocator'] == 'glibc', f"guile's malloc is {found['allocator']}")
+        within(rows(found)['gc'], 15 * MIB, 60 * MIB, 'a million pairs')
+
+
 def test_zero_page_is_not_resident():
     with Program(HERE + '/spread', preload=LIBRARY) as program:
         row = rows(check_sum(program, 'zero page'))
@@ -179,6 +190,21 @@ def walk(program, address):
     result = freehold('map', '--walk', address, '--json', program.pid)
     check(result.returncode == 0, result.stderr)
     return json.loads(result.stdout)
+
+
+def test_huge_pages_without_content_are_told():
+    """Of each huge page one byte is written: all but 4 KiB of it would not be there without."""
+    script = ('import mmap; m = mmap.mmap(-1, 34 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n'
+              'm.madvise(mmap.MADV_HUGEPAGE)\n'
+              'for i in range(0, 34 << 20, 2 << 20): m[i + 9] = 1\n'
+              'print("ready", flush=True); input()')
+    with Program('python3', '-c', script) as program:
+        found = check_sum(program, 'huge pages')
+        if found['in_huge_pages'] < 16 * MIB:
+            return  # the kernel has none, or does not give any
+        gives = {r['remedy']: r['gives_back'] for r in found['remedies']}['no_huge_pages']
+        within(gives, found['in_huge_pages'] * 0.97, found['in_huge_pages'], 'zeros in huge pages')
+        check('without huge pages' in freehold('map', program.pid).stdout, 'the text says nothing')
 
 
 def test_walk_says_what_an_address_is():
