@@ -19,6 +19,7 @@ static const struct command {
     {"compare", "freehold compare", "run a program on every allocator here and tell the best",
      command_compare},
     {"map", "freehold map", "tell where every resident byte of a process belongs", command_map},
+    {"top", "freehold top", "watch the memory of all processes", command_top},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 

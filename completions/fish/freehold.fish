@@ -9,6 +9,7 @@ complete -c freehold -n __fish_use_subcommand -a doctor -d 'Tell what on this ma
 complete -c freehold -n __fish_use_subcommand -a check -d 'Run a program and hold it to a memory contract'
 complete -c freehold -n __fish_use_subcommand -a compare -d 'Run a program on every allocator here and tell the best'
 complete -c freehold -n __fish_use_subcommand -a map -d 'Tell where every resident byte of a process belongs'
+complete -c freehold -n __fish_use_subcommand -a top -d 'Watch the memory of all processes'
 complete -c freehold -n __fish_use_subcommand -a gc -d 'Run a program of the Boehm collector on Freehold'
 
 complete -c freehold -n '__fish_seen_subcommand_from run' -s j -l json -r -F -d 'Write all numbers as JSON'
@@ -49,6 +50,13 @@ complete -c freehold -n '__fish_seen_subcommand_from map' -l walk -x -d 'Follow 
 complete -c freehold -n '__fish_seen_subcommand_from map' -l apply -d 'Give memory back (not offered yet)'
 complete -c freehold -n '__fish_seen_subcommand_from map' -l help -d 'Show help'
 complete -c freehold -n '__fish_seen_subcommand_from map' -a '(__fish_complete_pids)'
+
+complete -c freehold -n '__fish_seen_subcommand_from top' -s d -l delay -x -d 'Seconds between two readings'
+complete -c freehold -n '__fish_seen_subcommand_from top' -s s -l sort -x -a 'rss growth name pid' -d 'Order'
+complete -c freehold -n '__fish_seen_subcommand_from top' -l once -d 'Print the largest once'
+complete -c freehold -n '__fish_seen_subcommand_from top' -s j -l json -d 'Print all as JSON'
+complete -c freehold -n '__fish_seen_subcommand_from top' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from top' -a '(__fish_complete_pids)'
 
 complete -c freehold -n '__fish_seen_subcommand_from gc' -s q -l quiet -d 'Write no summary'
 complete -c freehold -n '__fish_seen_subcommand_from gc' -l help -d 'Show help'
