@@ -17,9 +17,12 @@ static bool span_read(struct place *p, uint32_t slice, struct fh_span *span)
     return memory_read(p->memory, p->r->base + (uint64_t)slice * sizeof *span, span, sizeof *span);
 }
 
+/* Slabs, runs and blocks of the collector are a slice each, whatever `slices` says. */
 static bool covers(uint32_t head, const struct fh_span *span, uint32_t slice)
 {
-    return head + (uint64_t)span->slices > slice;
+    bool long_one = span->kind == FH_SPAN_LARGE || span->kind == FH_SPAN_GC_LARGE ||
+                    span->kind == FH_SPAN_FREE || span->kind == FH_SPAN_BUSY;
+    return head == slice || (long_one && head + (uint64_t)span->slices > slice);
 }
 
 /* Only some slices of a long span carry a mark; they are met by clearing the lowest set bits of the
@@ -33,9 +36,7 @@ static bool find_head(struct place *p, uint32_t slice)
             p->slice = p->span.slices;
             if (p->slice >= i || !span_read(p, p->slice, &p->span)) return false;
         }
-        if (p->span.kind != FH_SPAN_NONE &&
-            (p->slice == slice || covers(p->slice, &p->span, slice)))
-            return true;
+        if (p->span.kind != FH_SPAN_NONE && covers(p->slice, &p->span, slice)) return true;
     }
     return false;
 }

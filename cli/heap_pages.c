@@ -23,8 +23,9 @@ struct walk {
     struct heap_pages *h;
     const struct fh_registry *r;
     const struct memory *memory;
+    uint64_t page;       /* of this kernel: the registry's own word for it may be anything */
     uint16_t *resident;  /* of each slice below high */
-    uint8_t *size_class; /* of each that is a slab */
+    uint8_t *size_class; /* of each that is a slab, plus 1 */
 };
 
 uint64_t heap_pages_sum(const struct heap_pages *h)
@@ -152,7 +153,7 @@ static uint64_t slab_trim(struct walk *w, uint32_t slice, const struct fh_span *
     copy.resident = w->resident[slice];
     if (!slab_read(&copy, w->memory)) return 0;
     mark_free(is_free, &copy, span, size);
-    return (uint64_t)count_pieces(idle_pieces(&copy, is_free, size, w->r->page_size)) * PIECE;
+    return (uint64_t)count_pieces(idle_pieces(&copy, is_free, size, w->page)) * PIECE;
 }
 
 static void add_slab(struct walk *w, uint32_t slice, const struct fh_span *span)
@@ -160,11 +161,11 @@ static void add_slab(struct walk *w, uint32_t slice, const struct fh_span *span)
     uint64_t size = span->size_class < FH_CLASSES ? w->r->class_size[span->size_class] : 0;
     uint64_t bytes = (uint64_t)count_pieces(w->resident[slice]) * PIECE;
     w->h->slabs++;
-    w->size_class[slice] = span->size_class;
     if (size < 16 || size > SLICE) { /* a picture torn by a change */
         w->h->unknown += take_slice(w, slice);
         return;
     }
+    w->size_class[slice] = (uint8_t)(span->size_class + 1);
     uint64_t used = (uint64_t)(span->countdown + (uint32_t)(int32_t)span->rest) * size;
     uint64_t remote = (uint64_t)(span->remote >> 16) * size;
     if (used > bytes) used = bytes;
@@ -181,7 +182,7 @@ static void add_slab(struct walk *w, uint32_t slice, const struct fh_span *span)
 /* In a slice of runs a bit of `bytes` stands for each free granule, four of them to a piece. */
 static void add_runs(struct walk *w, uint32_t slice, const struct fh_span *span)
 {
-    uint64_t step = w->r->page_size < PIECE ? 1 : w->r->page_size / PIECE;
+    uint64_t step = w->page < PIECE ? 1 : w->page / PIECE;
     w->h->runs++;
     for (uint64_t i = 0; i < PIECES; i += step) {
         uint64_t granules = step * GRANULES_A_PIECE;
@@ -277,7 +278,8 @@ static uint64_t block_size(const struct walk *w, uint64_t block)
     const struct fh_registry *r = w->r;
     uint64_t slice = (block - r->base) >> FH_SLICE_SHIFT;
     if (block % 16 || block < r->base || slice < r->first_slice || slice >= r->high) return 0;
-    return r->class_size[w->size_class[slice]];
+    unsigned class = w->size_class[slice];
+    return class ? r->class_size[class - 1] : 0;
 }
 
 /* A block that was handed out meanwhile ends the walk: its second word no longer names a heap. That of
@@ -336,8 +338,14 @@ enum heap_view_error heap_pages_read(struct heap_pages *h, const struct memory *
     enum heap_view_error error = registry_read(&h->registry, memory, registry);
     memcpy(h->library, h->registry.library, sizeof h->registry.library);
     if (error != HEAP_VIEW_READ) return error;
-    struct walk w = {h, &h->registry, memory, calloc(h->registry.high, sizeof(uint16_t)),
-                     calloc(h->registry.high, 1)};
+    struct walk w = {
+        .h = h,
+        .r = &h->registry,
+        .memory = memory,
+        .page = pages->page_size,
+        .resident = calloc(h->registry.high, sizeof(uint16_t)),
+        .size_class = calloc(h->registry.high, 1),
+    };
     if (!w.resident || !w.size_class || !walk_all(&w, pages)) {
         struct fh_registry kept = h->registry;
         *h = (struct heap_pages){.registry = kept};

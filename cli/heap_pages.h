@@ -20,9 +20,10 @@
 struct heap_pages {
     struct fh_registry registry;
     char library[17];
-    uint64_t live;     /* blocks in use */
-    uint64_t lists;    /* free, in lists from which a thread allocates next */
-    uint64_t remote;   /* freed by another thread, not yet collected */
+    uint64_t live;  /* blocks in use */
+    uint64_t lists; /* free, in lists from which a thread allocates next */
+    uint64_t
+        remote; /* waiting for the owner: freed by another thread, or set aside by the purger */
     uint64_t partly;   /* free, in slabs and slices that also hold live blocks */
     uint64_t spans;    /* whole free spans, kept until the purge */
     uint64_t metadata; /* Freehold's own */

@@ -18,7 +18,8 @@ enum { STACK_GUARD_MAX = 1 << 20 };
 const struct owner_form owner_forms[OWNERS] = {
     [OWNER_LIVE] = {"heap, live", "heap_live", "blocks in use by the program"},
     [OWNER_LISTS] = {"heap, free", "heap_lists", "in lists from which a thread allocates next"},
-    [OWNER_REMOTE] = {"heap, free", "heap_remote", "freed by another thread, not yet collected"},
+    [OWNER_REMOTE] = {"heap, free", "heap_remote",
+                      "waiting for the thread that owns it to collect it"},
     [OWNER_PARTLY] = {"heap, free", "heap_partly", "between live blocks (fragmentation)"},
     [OWNER_SPANS] = {"heap, free", "heap_spans", "whole spans, kept until the purge"},
     [OWNER_META] = {"heap, own", "heap_metadata", "Freehold's records"},

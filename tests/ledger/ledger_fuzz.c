@@ -1,10 +1,15 @@
-/* libFuzzer over the parsers under check, compare and map: smaps, fields, stack pointers, amounts, XML.
- * They must take any bytes, and what they say about them must lie within them. */
+/* libFuzzer over what check, compare and map read from other processes: smaps, fields, stack pointers, the
+ * heap of a process on Freehold; and over amounts and XML. They must take any bytes, and what they say about
+ * them must lie within them. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../cli/amount.h"
 #include "../../cli/fields.h"
+#include "../../cli/heap_describe.h"
 #include "../../cli/ledger.h"
 #include "../../cli/xml.h"
 
@@ -40,6 +45,76 @@ static void fuzz_fields(const char *text, size_t size)
     stack_pointer_parse(text, size, &pointer);
 }
 
+/* ---- a heap ----------------------------------------------------------------------------------- */
+
+/* Memory of a pretended process: the registry, and then the input, again and again, so that whatever is
+ * pointed to is there. Every page of its arena is resident. */
+enum { BASE = 0x100000, PAGE = 4096, MEMORY = 4 << 20 };
+
+struct pretended {
+    struct fh_registry registry;
+    const uint8_t *data;
+    size_t size;
+};
+
+static bool pretended_read(void *context, uint64_t address, void *to, size_t size)
+{
+    const struct pretended *p = context;
+    uint8_t *bytes = to;
+    if (address < BASE || address - BASE > MEMORY || size > MEMORY - (address - BASE)) return false;
+    for (size_t i = 0; i < size; i++) {
+        uint64_t at = address - BASE + i;
+        bytes[i] = at < sizeof p->registry ? ((const uint8_t *)&p->registry)[at]
+                                           : p->data[(at - sizeof p->registry) % p->size];
+    }
+    return true;
+}
+
+static int pagemap_of_all(void)
+{
+    static int fd = -1;
+    uint64_t entry = PAGE_ENTRY_PRESENT;
+    if (fd >= 0) return fd;
+    fd = memfd_create("pagemap", 0);
+    for (uint64_t i = 0; i < (BASE + MEMORY) / PAGE; i++) {
+        if (pwrite(fd, &entry, sizeof entry, (off_t)(i * sizeof entry)) != sizeof entry) abort();
+    }
+    return fd;
+}
+
+/* What a sound reader demands of the head; all else is the input's. */
+static void registry_mend(struct fh_registry *r)
+{
+    memcpy(r->magic, FH_REGISTRY_MAGIC, sizeof r->magic);
+    r->version = FH_REGISTRY_VERSION;
+    r->size = sizeof *r;
+    r->base = BASE + r->base % MEMORY / PAGE * PAGE;
+    r->limit = BASE + MEMORY;
+    r->high %= 1 + (r->limit - r->base) / (1 << FH_SLICE_SHIFT);
+    r->first_slice %= 1 + r->high;
+    r->span_bytes = (uint64_t)r->high * sizeof(struct fh_span);
+    r->heap_count %= 8;
+    r->heap_stride = sizeof(struct fh_heap) + r->heap_stride % 512;
+    r->heaps = BASE + r->heaps % MEMORY;
+}
+
+static void fuzz_heap(const uint8_t *data, size_t size)
+{
+    struct pretended p = {.data = data, .size = size};
+    struct memory memory = {pretended_read, &p};
+    struct pages pages = {.fd = pagemap_of_all(), .page_size = PAGE};
+    struct heap_pages h;
+    char text[120];
+    if (size < sizeof p.registry) return;
+    memcpy(&p.registry, data, sizeof p.registry);
+    registry_mend(&p.registry);
+    if (heap_pages_read(&h, &memory, &pages, BASE) != HEAP_VIEW_READ) return;
+    if (heap_pages_sum(&h) != (uint64_t)p.registry.high << FH_SLICE_SHIFT) abort();
+    if (h.trim > heap_pages_sum(&h)) abort();
+    for (uint64_t at = p.registry.base; at < p.registry.limit; at += 40960 + 24)
+        if (!heap_describe(&h.registry, &memory, at, text, sizeof text)) abort();
+}
+
 /* An amount that is taken means the same when it is written out. */
 static void fuzz_amount(const char *text)
 {
@@ -70,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_smaps((const char *)data, size);
     fuzz_fields((const char *)data, size);
+    fuzz_heap(data, size);
     char *text = malloc(size + 1);
     memcpy(text, data, size);
     text[size] = 0;

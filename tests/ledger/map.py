@@ -33,10 +33,11 @@ def ledger(pid, *more):
 
 
 class Program:
-    """Runs while the block is executed; preloaded with a library if one is given."""
+    """Runs while the block is executed; preloaded with a library if one is given. Freehold gives nothing
+    back by itself there, or the figures would depend on how long the machine takes."""
 
     def __init__(self, *command, preload=None, ready=True):
-        environment = dict(os.environ, **({'LD_PRELOAD': preload} if preload else {}))
+        environment = dict(os.environ, FREEHOLD_OPTIONS='purge=0', **({'LD_PRELOAD': preload} if preload else {}))
         self.process = subprocess.Popen([*command], env=environment, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.pid = self.process.pid
