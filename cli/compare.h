@@ -34,6 +34,7 @@ struct candidate {
     struct sample *samples; /* one a round */
     unsigned failures, missing,
         other_output;                    /* of the rounds; missing: the library was not loaded */
+    bool as_good;                        /* as the best, within the spread */
     char trouble[256];                   /* of the first failure */
     struct spread ns, cpu_ns, peak, end; /* over the good rounds */
     struct spread time_ratio, cpu_ratio, peak_ratio,
@@ -66,6 +67,9 @@ void stage_close(struct stage *stage);
 int compare_run(struct compare *compare, struct stage *stage, struct candidate *c, int round);
 
 void compare_judge(struct compare *compare);
+
+/* It never failed: it may be the best. */
+bool candidate_is_fit(const struct compare *compare, const struct candidate *c);
 
 void compare_show(const struct compare *compare, FILE *out, const struct palette *colours);
 void compare_json(const struct compare *compare, FILE *out);

@@ -5,8 +5,8 @@
  * is in the same round: half the time is worth twice the memory. Time is that of the clock or of the
  * processor, whichever is worse: on a busy machine the clock alone makes winners out of luck (seen with
  * short programs: 0.42 of the time with 1.28 of the work). Best is the lowest median; but it is said to be
- * better only if it was in three rounds out of four, that is by its upper quartile. Whoever failed in one
- * round is out.
+ * better only if it was in three rounds out of four, that is by its upper quartile; and whoever it did not
+ * beat as often is as good. Whoever failed in one round is out.
  */
 #include <stdlib.h>
 
@@ -93,17 +93,22 @@ static bool measure_score(const struct sample *s, const struct sample *base, dou
     return known;
 }
 
-static struct spread spread_over(const struct compare *compare, const struct candidate *c,
-                                 measure_fn *measure)
+static struct spread spread_against(const struct compare *compare, const struct candidate *c,
+                                    const struct sample *base, measure_fn *measure)
 {
     double values[ROUNDS_MAX];
     size_t count = 0;
-    const struct sample *base = compare->candidates[0].samples;
     for (size_t i = 0; i < compare->done; i++) {
         const struct sample *s = &c->samples[i];
         if (s->good && measure(s, &base[i], &values[count])) count++;
     }
     return spread_of(values, count);
+}
+
+static struct spread spread_over(const struct compare *compare, const struct candidate *c,
+                                 measure_fn *measure)
+{
+    return spread_against(compare, c, compare->candidates[0].samples, measure);
 }
 
 /* Only if the program as it is wrote the same each time, does another output mean something. */
@@ -130,18 +135,24 @@ static void judge_candidate(struct compare *compare, struct candidate *c)
     judge_output(compare, c);
 }
 
-static bool is_fit(const struct compare *compare, const struct candidate *c)
+bool candidate_is_fit(const struct compare *compare, const struct candidate *c)
 {
     return c->score.count == compare->done && !c->other_output;
 }
 
 void compare_judge(struct compare *compare)
 {
+    compare->best = NULL;
     for (size_t i = 0; i < compare->count; i++) judge_candidate(compare, &compare->candidates[i]);
     for (size_t i = 1; i < compare->count && compare->done >= ROUNDS_TO_TELL; i++) {
         const struct candidate *c = &compare->candidates[i];
-        bool clear = is_fit(compare, c) && c->score.high < 1;
+        bool clear = candidate_is_fit(compare, c) && c->score.high < 1;
         if (clear && (!compare->best || c->score.median < compare->best->score.median))
             compare->best = c;
+    }
+    for (size_t i = 1; compare->best && i < compare->count; i++) {
+        struct candidate *c = &compare->candidates[i];
+        struct spread s = spread_against(compare, c, compare->best->samples, measure_score);
+        c->as_good = c != compare->best && candidate_is_fit(compare, c) && s.low <= 1;
     }
 }

@@ -6,6 +6,9 @@
 #include "compare.h"
 #include "json.h"
 
+/* Below this share of what it is, somebody who is not clearly better is worth a word. */
+static const double doubt_below = 0.97;
+
 enum { US_PER_S = 1000000, NS_PER_US = 1000, NS_PER_MS = 1000000 };
 
 struct show {
@@ -31,15 +34,30 @@ static const char *short_time(struct human *h, double ns)
 
 /* ---- verdict ---------------------------------------------------------------------------------- */
 
+/* " (a, b as good within the spread)" */
+static void show_ties(const struct show *s)
+{
+    const char *before = " (";
+    for (size_t i = 1; i < s->compare->count; i++) {
+        const struct candidate *c = &s->compare->candidates[i];
+        if (!c->as_good) continue;
+        fprintf(s->out, "%s%s", before, c->name);
+        before = ", ";
+    }
+    if (before[0] == ',') fputs(" as good within the spread)", s->out);
+}
+
 static void show_verdict(const struct show *s)
 {
     const struct compare *c = s->compare;
     const struct candidate *best = c->best;
     fprintf(s->out, "%sfreehold compare: %s: ", s->colours->strong, c->program);
-    if (best)
-        fprintf(s->out, "%s is best of %zu: %.2f of the time and %.2f of the peak as it is",
-                best->name, c->count, best->time_ratio.median, best->peak_ratio.median);
-    else if (c->done < ROUNDS_TO_TELL)
+    if (best) {
+        fprintf(s->out, "%s is best of %zu", best->name, c->count);
+        show_ties(s);
+        fprintf(s->out, ": %.2f of the time and %.2f of the peak as it is", best->time_ratio.median,
+                best->peak_ratio.median);
+    } else if (c->done < ROUNDS_TO_TELL)
         fprintf(s->out, "too few rounds to tell which of %zu is best", c->count);
     else
         fprintf(s->out, "none of %zu is clearly better in time and peak than the program as it is",
@@ -142,11 +160,32 @@ static void show_lines(const struct show *s)
     fputc('\n', s->out);
 }
 
+/* Somebody may be better than the program as it is, but was not so often enough. */
+static void show_doubt(const struct show *s)
+{
+    const struct compare *compare = s->compare;
+    const struct candidate *doubt = NULL;
+    double least = doubt_below;
+    for (size_t i = 1; i < compare->count && !compare->best; i++) {
+        const struct candidate *c = &compare->candidates[i];
+        if (!candidate_is_fit(compare, c) || c->score.median >= least) continue;
+        doubt = c;
+        least = c->score.median;
+    }
+    if (!doubt) return;
+    fprintf(s->out,
+            "  %sin doubt%s    %s: time x peak is %.2f of it as it is, but from %.2f to %.2f; more "
+            "rounds may tell (-n %zu)\n",
+            s->colours->warn, s->colours->plain, doubt->name, doubt->score.median, doubt->score.low,
+            doubt->score.high, compare->done * 4);
+}
+
 void compare_show(const struct compare *compare, FILE *out, const struct palette *colours)
 {
     struct show s = {compare, out, colours};
     show_verdict(&s);
     show_table(&s);
+    show_doubt(&s);
     show_lines(&s);
 }
 
@@ -173,6 +212,7 @@ static void json_candidate(struct json *j, const struct compare *compare, const 
     json_text(j, "allocator", c->name);
     json_text(j, "library", *c->library ? c->library : NULL);
     json_bool(j, "best", c == compare->best);
+    json_bool(j, "as_good", c->as_good);
     json_number(j, "good_rounds", c->ns.count);
     json_number(j, "failures", c->failures);
     json_text(j, "failure", c->failures ? c->trouble : NULL);
@@ -185,6 +225,7 @@ static void json_candidate(struct json *j, const struct compare *compare, const 
     json_spread(j, "time_per_mille", &c->time_ratio, 1e-3);
     json_spread(j, "cpu_per_mille", &c->cpu_ratio, 1e-3);
     json_spread(j, "peak_per_mille", &c->peak_ratio, 1e-3);
+    json_spread(j, "score_per_mille", &c->score, 1e-3);
     json_open(j, "samples", '[');
     for (size_t i = 0; i < compare->done; i++) {
         const struct sample *s = &c->samples[i];

@@ -334,6 +334,24 @@ static void test_compare__best_is_who_is_better_round_by_round(void **state)
     free(s);
 }
 
+static void test_compare__who_is_not_beaten_is_as_good(void **state)
+{
+    (void)state;
+    struct stand *s = stand_make();
+    for (int i = 0; i < ROUNDS; i++) {
+        s->samples[1][i].ns = 50000000;
+        s->samples[2][i].ns = i % 2 ? 49000000 : 52000000;
+    }
+    compare_judge(&s->compare);
+    assert_ptr_equal(s->compare.best, &s->compare.candidates[1]);
+    assert_true(s->compare.candidates[2].as_good);
+    assert_false(s->compare.candidates[1].as_good);
+    for (int i = 0; i < ROUNDS; i++) s->samples[2][i].ns = 60000000;
+    compare_judge(&s->compare);
+    assert_false(s->compare.candidates[2].as_good);
+    free(s);
+}
+
 static void test_compare__better_in_half_of_the_rounds_is_not_better(void **state)
 {
     (void)state;
@@ -418,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_xml__writes_only_what_xml_can_say),
         cmocka_unit_test(test_compare__of_equals_none_is_best),
         cmocka_unit_test(test_compare__best_is_who_is_better_round_by_round),
+        cmocka_unit_test(test_compare__who_is_not_beaten_is_as_good),
         cmocka_unit_test(test_compare__better_in_half_of_the_rounds_is_not_better),
         cmocka_unit_test(test_compare__less_time_for_more_work_is_luck),
         cmocka_unit_test(test_compare__two_rounds_are_too_few),
