@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 FREEHOLD, HERE, LIBRARY, LIBGC = (os.environ[name] for name in ('FREEHOLD', 'HERE', 'LIBRARY', 'LIBGC'))
@@ -110,12 +111,17 @@ def test_adds_up_on_every_allocator():
 
 
 def test_adds_up_on_real_programs():
+    with tempfile.TemporaryDirectory() as folder:
+        real_programs(folder)
+
+
+def real_programs(folder):
     programs = {
         'python3': ['python3', '-u', '-c', 'x = [str(i) * 9 for i in range(200000)]\nprint("ready"); input()'],
         'perl': ['perl', '-e', '$|=1; $h{$_} = "x" x 99 for 1..100000; print "ready\\n"; <STDIN>'],
         'sqlite3': ['sqlite3', ':memory:', '-cmd', 'create table t as with recursive c(x) as (select 1 union all '
                     'select x+1 from c where x<100000) select hex(x) from c;', '-cmd', '.shell echo ready'],
-        'redis-server': ['redis-server', '--port', '0', '--save', ''],
+        'redis-server': ['redis-server', '--port', '0', '--save', '', '--unixsocket', f'{folder}/redis'],
         'node': ['node', '-e', 'x=Array(1e5).fill(0).map((_,i)=>String(i)); console.log("ready"); process.stdin.resume()'],
     }
     seen = 0
