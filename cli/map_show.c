@@ -41,8 +41,9 @@ static void show_verdict(const struct show *s)
 {
     const struct ledger *l = s->l;
     const struct heap_pages *h = &l->heap;
-    fprintf(s->out, "%s%s (pid %d) on %s: %s resident", s->colours->strong, l->process.name,
-            (int)l->process.pid, verdict_name(&l->verdict), HUMAN(bytes, l->resident));
+    fprintf(s->out, "%s%s (pid %d)", s->colours->strong, l->process.name, (int)l->process.pid);
+    if (l->verdict.owner) fprintf(s->out, " on %s", verdict_name(&l->verdict));
+    fprintf(s->out, ": %s resident", HUMAN(bytes, l->resident));
     uint64_t held = h->lists + h->remote + h->partly + h->spans;
     enum owner most = largest_other(l);
     if (h->gc > l->rows[most].bytes && h->gc > h->live + held) {

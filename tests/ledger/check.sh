@@ -56,6 +56,19 @@ try 0 "$FREEHOLD" check -q --end-rss 1G -- sh -c 'trap "echo got" USR1; kill -US
 try 0 "$FREEHOLD" check -q --end-rss 1G -- sh -c '(sleep 0.3; kill -CONT $$) & kill -STOP $$; echo on'
 [ "$(cat out)" = on ] || fail 'a stopped program did not go on'
 
+# If freehold is killed, a program that it would have held at its end goes on.
+mkfifo gate
+"$FREEHOLD" check --end-rss 1G -- sh -c 'echo $$ >pid; read -r line <gate; echo "$line" >after' &
+while [ ! -s pid ]; do sleep 0.05; done
+kill -KILL $!
+wait $! 2>/dev/null
+echo on >gate
+for _ in $(seq 200); do
+    if [ -s after ]; then break; fi
+    sleep 0.05
+done
+[ "$(cat after)" = on ] || fail 'the program did not outlive freehold'
+
 # Live at the end, and leaks as far as they can be told.
 check 1 --end-live 500K -- "$PARTS/take" 1000 1000 keep
 says err 'BROKEN   end-live'
