@@ -27,6 +27,10 @@ int command_which(int argc, char **argv);
 int command_leaks(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_gc(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_compare(int argc, char **argv);
+int command_map(int argc, char **argv);
+int command_top(int argc, char **argv);
 
 /* "freehold: ...\n" on stderr, in one write, so that it does not mix with the program's output. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -221,7 +221,8 @@ static int gc_run(const struct gc_request *request)
     if (fd < 0) return refuse(STATUS_OWN_FAILURE, "cannot make a file: %s", strerror(errno));
     snprintf(file, sizeof file, "/proc/%d/fd/%d", (int)getpid(), fd);
     setenv("FREEHOLD_GC_REPORT", file, 1);
-    status = child_start(&child, path, request->argv, NULL, NULL);
+    struct child_plan plan = {.path = path, .argv = request->argv};
+    status = child_start(&child, &plan);
     if (status) return status;
     child_wait(&child);
     if (report_read(fd, child.pid, &report)) {

@@ -23,6 +23,7 @@ static enum heap_view_error read_registry(struct fh_registry *r, const struct me
     return r->version == FH_REGISTRY_VERSION ? HEAP_VIEW_READ : HEAP_VIEW_VERSION;
 }
 
+/* libgc.so.1 has an arena without heaps of malloc. */
 static bool is_sound(const struct fh_registry *r)
 {
     return r->limit > r->base && r->high >= r->first_slice && r->heap_count <= HEAPS_MAX &&
@@ -85,15 +86,23 @@ static bool walk_spans(struct heap_view *view, const struct memory *memory)
     return read;
 }
 
+enum heap_view_error registry_read(struct fh_registry *r, const struct memory *memory,
+                                   uint64_t address)
+{
+    *r = (struct fh_registry){0};
+    enum heap_view_error error = read_registry(r, memory, address);
+    if (error != HEAP_VIEW_READ) return error;
+    if (r->base == 0) return HEAP_VIEW_UNUSED;
+    return is_sound(r) ? HEAP_VIEW_READ : HEAP_VIEW_DAMAGED;
+}
+
 enum heap_view_error heap_view_read(struct heap_view *view, const struct memory *memory,
                                     uint64_t address)
 {
     *view = (struct heap_view){0};
-    enum heap_view_error error = read_registry(&view->registry, memory, address);
+    enum heap_view_error error = registry_read(&view->registry, memory, address);
     memcpy(view->library, view->registry.library, sizeof view->registry.library);
     if (error != HEAP_VIEW_READ) return error;
-    if (view->registry.base == 0) return HEAP_VIEW_UNUSED;
-    if (!is_sound(&view->registry)) return HEAP_VIEW_DAMAGED;
     count_heaps(view, memory);
     return walk_spans(view, memory) ? HEAP_VIEW_READ : HEAP_VIEW_UNREADABLE;
 }

@@ -35,6 +35,10 @@ enum heap_view_error {
     HEAP_VIEW_UNUSED,     /* not started: nothing was allocated yet */
 };
 
+/* The registry alone. What HEAP_VIEW_READ lets pass, no index or size in it leads out of the arena. */
+enum heap_view_error registry_read(struct fh_registry *r, const struct memory *memory,
+                                   uint64_t address);
+
 enum heap_view_error heap_view_read(struct heap_view *view, const struct memory *memory,
                                     uint64_t address);
 

@@ -9,9 +9,9 @@ struct json json_to(FILE *out)
     return (struct json){.out = out, .first = true};
 }
 
-/* Bytes of the UTF-8 sequence at s, or 0 if there is no valid one. Overlong forms, surrogates and
- * what lies beyond U+10FFFF are wrong; a string's end stops the scan, being no continuation. */
-static size_t utf8_length(const unsigned char *s)
+/* Overlong forms, surrogates and what lies beyond U+10FFFF are wrong; a string's end stops the scan,
+ * being no continuation. */
+size_t utf8_length(const unsigned char *s)
 {
     size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     if (s[0] > 0xf4) return 0;

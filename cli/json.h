@@ -14,6 +14,7 @@
 #define CLI_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -30,5 +31,8 @@ void json_text(struct json *j, const char *key, const char *text); /* NULL is nu
 void json_number(struct json *j, const char *key, uint64_t number);
 void json_signed(struct json *j, const char *key, int64_t number);
 void json_bool(struct json *j, const char *key, bool value);
+
+/* Bytes of the UTF-8 sequence at s, which ends with a 0 somewhere; or 0 if there is no valid one. */
+size_t utf8_length(const unsigned char *s);
 
 #endif

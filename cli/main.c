@@ -17,6 +17,11 @@ static const struct command {
     {"leaks", "freehold leaks", "find memory that a process has lost, also before we came",
      command_leaks},
     {"doctor", "freehold doctor", "tell what on this machine will bite", command_doctor},
+    {"check", "freehold check", "run a program and hold it to a memory contract", command_check},
+    {"compare", "freehold compare", "run a program on every allocator here and tell the best",
+     command_compare},
+    {"map", "freehold map", "tell where every resident byte of a process belongs", command_map},
+    {"top", "freehold top", "watch the memory of all processes", command_top},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 

@@ -76,6 +76,15 @@ static size_t parse_path(struct mapping *m, const char *at, const char *end, cha
     return length + 1;
 }
 
+bool maps_line(struct mapping *m, const char *line, size_t length, char *names, size_t *used)
+{
+    const char *at = line, *end = line + length;
+    *m = (struct mapping){0};
+    if (!parse_numbers(m, &at, end)) return false;
+    *used = parse_path(m, at, end, names);
+    return true;
+}
+
 static size_t count_lines(const char *text, size_t size)
 {
     size_t lines = 1;
@@ -94,10 +103,11 @@ bool maps_parse(struct maps *maps, const char *text, size_t size)
     char *names = maps->names;
     for (const char *line = text, *end = text + size; line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const char *stop = newline ? newline : end, *at = line;
-        struct mapping m = {0};
-        if (parse_numbers(&m, &at, stop)) {
-            names += parse_path(&m, at, stop, names);
+        const char *stop = newline ? newline : end;
+        struct mapping m;
+        size_t used;
+        if (maps_line(&m, line, (size_t)(stop - line), names, &used)) {
+            names += used;
             maps->list[maps->count++] = m;
         } else {
             maps->malformed++;

@@ -32,6 +32,10 @@ struct maps {
     char *names;
 };
 
+/* Parses one line without its newline. The path is put at `names`, where it needs no more than
+ * length + 1 bytes and takes *used. False if the line has another form. */
+bool maps_line(struct mapping *m, const char *line, size_t length, char *names, size_t *used);
+
 /* Parses text of `size` bytes. False only if memory runs out. maps_finish in any case. */
 bool maps_parse(struct maps *maps, const char *text, size_t size);
 

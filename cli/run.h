@@ -3,13 +3,17 @@
  *
  *     program   what is asked for, and whether preloading can work on it     run_program.c
  *     slots     the shared file in which the library of each process writes   run_slots.c
- *     child     starting it, signals, its end                                  run_child.c
+ *     child     starting it, signals, its end                                  run_child.c, run_hold.c
+ *     start     from a request to a program that has ended                     run_start.c
  *     report    what its memory did: text and JSON                             run_report.c, run_json.c
+ *
+ * `check` and `compare` run programs by the same parts.
  */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
 #include <freehold/registry.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -41,17 +45,31 @@ struct fh_run_slot *slots_read(const struct slots *slots, size_t *count, size_t 
 
 /* ---- child ------------------------------------------------------------------------------------ */
 
+/* What is to be started, and how it differs from a plain start. */
+struct child_plan {
+    const char *path;
+    char **argv;
+    const char *preload,
+        *options;       /* the variables LD_PRELOAD and FREEHOLD_OPTIONS; NULL: as they are */
+    const int *streams; /* three descriptors for its standard streams; NULL: ours */
+    /* Called when the program's main thread is about to end, all its memory still there; NULL: not. */
+    void (*at_end)(void *context, pid_t pid);
+    void *context;
+};
+
 struct child {
     pid_t pid;
     int status; /* as wait gives it */
     struct rusage usage;
     char name[32]; /* of the program it was running at its end: exec may have changed it */
-    uint64_t elapsed_ms;
+    uint64_t elapsed_ms, elapsed_ns; /* without the time that at_end took */
+    int interrupted;                 /* the last signal that asked us to end; 0 */
+    bool held;                       /* it could be arranged that at_end is called */
+    const struct child_plan *plan;
 };
 
-/* Starts it with these variables set, if not NULL. 0, or the status of the refusal. */
-int child_start(struct child *child, const char *path, char **argv, const char *preload,
-                const char *options);
+/* 0, or the status of the refusal. The plan must live until the child has ended. */
+int child_start(struct child *child, const struct child_plan *plan);
 
 /* Passes signals on until it has ended. */
 void child_wait(struct child *child);
@@ -60,13 +78,19 @@ void child_wait(struct child *child);
  * 128 + signal where a process cannot kill itself (as PID 1 of a container). */
 int child_repeat_end(const struct child *child);
 
+/* How a child is held at its end; see run_hold.c. */
+bool hold_begin(pid_t pid);
+/* It stopped, with `status` as wait gives it. True if it did because somebody stopped its group. */
+bool hold_stopped(struct child *child, int status);
+
 /* ---- report ----------------------------------------------------------------------------------- */
 
 /* Everything that the report is made of. */
 struct run {
     const char *program; /* as it was asked for, without directories */
     char **argv;
-    const char *library;
+    char library[PATH_MAX], path[PATH_MAX];
+    struct child_plan plan;
     struct child child;
     struct fh_run_slot *slots;
     size_t slot_count, slots_claimed;
@@ -79,6 +103,32 @@ struct run {
 
 /* Finds main and subject, and what follows from them. */
 void run_conclude(struct run *run);
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+/* If we were started with a standard stream closed, our own files must not take its number: to be
+ * called first. It stays closed for the program. */
+void streams_fill(void);
+
+/* Opens what an option names for writing; "-" is standard output. 0, or the status of the refusal. */
+int output_open(const char *option, const char *name, FILE **out);
+
+/* Flushes what output_open opened; 0, or the status of the failure. NULL is well. */
+int output_close(FILE *out, const char *name);
+
+/* Finds library and program, and refuses what would not run on Freehold. 0, or the status. */
+int run_prepare(struct run *run, char **argv);
+
+/* Runs it with these options of the library (or NULL) to its end, and concludes. 0, or the status of the
+ * refusal; run_finish in any case. `plan` may hold streams and at_end. */
+int run_program(struct run *run, const char *options);
+void run_finish(struct run *run);
+
+/* 0, or, after a word, the status that says that the library was not there or did not start. */
+int run_took_effect(const struct run *run);
+
+/* LD_PRELOAD with the library before what is there; says so if another allocator is. free() it. */
+char *preload_with(const char *library);
 
 void run_report(const struct run *run, FILE *out, const struct palette *colours, bool utf8);
 void run_json(const struct run *run, FILE *out);

@@ -18,19 +18,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "clock.h"
 #include "file.h"
 #include "run.h"
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+enum { NS_PER_MS = 1000000 };
 
 /* What the program must find as we found it. */
 struct inherited {
@@ -38,31 +33,68 @@ struct inherited {
     struct sigaction child_action;
 };
 
-/* If SIGCHLD is ignored the kernel forgets children that end, and nothing is left to wait for. */
-static void signals_take(struct inherited *inherited)
+static struct inherited inherited;
+
+/* If SIGCHLD is ignored the kernel forgets children that end, and nothing is left to wait for. Signals
+ * stay taken from the first start on: the next child shall find what the first one did. */
+static void signals_take(void)
 {
+    static bool taken;
     sigset_t all;
     struct sigaction standard = {.sa_handler = SIG_DFL};
+    if (taken) return;
+    taken = true;
     sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &inherited->mask);
-    sigaction(SIGCHLD, &standard, &inherited->child_action);
+    sigprocmask(SIG_BLOCK, &all, &inherited.mask);
+    sigaction(SIGCHLD, &standard, &inherited.child_action);
 }
 
-static void signals_give_back(const struct inherited *inherited)
+static void signals_give_back(void)
 {
-    sigaction(SIGCHLD, &inherited->child_action, NULL);
-    sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
+    sigaction(SIGCHLD, &inherited.child_action, NULL);
+    sigprocmask(SIG_SETMASK, &inherited.mask, NULL);
 }
 
-/* Runs in the child. The pipe carries errno if exec fails, and is closed by it if not. */
-static _Noreturn void become(const char *path, char **argv, const char *preload,
-                             const char *options, int report)
+/* Two pipes: the child waits at `go` until we have taken hold of it, and `failure` carries errno if
+ * exec fails, and is closed by it if not. */
+struct start_pipes {
+    int go[2], failure[2];
+};
+
+static bool pipes_open(struct start_pipes *pipes)
 {
-    if (preload) setenv("LD_PRELOAD", preload, 1);
-    if (options) setenv("FREEHOLD_OPTIONS", options, 1);
-    execvp(path, argv); /* the path has a slash; execvp for files without #!, which sh runs */
+    if (pipe2(pipes->go, O_CLOEXEC) != 0) return false;
+    if (pipe2(pipes->failure, O_CLOEXEC) == 0) return true;
     int error = errno;
-    ssize_t written = write(report, &error, sizeof error);
+    close(pipes->go[0]), close(pipes->go[1]);
+    errno = error;
+    return false;
+}
+
+static void pipes_close(const struct start_pipes *pipes)
+{
+    close(pipes->go[0]), close(pipes->go[1]);
+    close(pipes->failure[0]), close(pipes->failure[1]);
+}
+
+static void streams_take(const int *streams)
+{
+    for (int i = 0; streams && i <= STDERR_FILENO; i++) dup2(streams[i], i);
+}
+
+/* Runs in the child. */
+static _Noreturn void become(const struct child_plan *plan, const struct start_pipes *pipes)
+{
+    char go;
+    close(pipes->go[1]);
+    while (read(pipes->go[0], &go, 1) < 0 && errno == EINTR) continue;
+    if (plan->preload) setenv("LD_PRELOAD", plan->preload, 1);
+    if (plan->options) setenv("FREEHOLD_OPTIONS", plan->options, 1);
+    streams_take(plan->streams);
+    execvp(plan->path,
+           plan->argv); /* the path has a slash; execvp for files without #!, which sh runs */
+    int error = errno;
+    ssize_t written = write(pipes->failure[1], &error, sizeof error);
     _exit(written == sizeof error ? 0 : 1);
 }
 
@@ -72,31 +104,41 @@ static int start_failed(const char *path, int error)
     return refuse(status, "cannot run %s: %s", path, strerror(error));
 }
 
-int child_start(struct child *child, const char *path, char **argv, const char *preload,
-                const char *options)
+/* Lets the child go on to the program, and returns its errno, or 0 once the program runs. */
+static int child_release(struct start_pipes *pipes)
 {
-    struct inherited inherited;
-    int report[2], error;
-    if (pipe2(report, O_CLOEXEC) != 0)
+    int error = 0;
+    close(pipes->failure[1]);
+    pipes->failure[1] = -1;
+    ssize_t written = write(pipes->go[1], "", 1);
+    ssize_t n = read(pipes->failure[0], &error, sizeof error);
+    return written == 1 && n == sizeof error ? error : 0;
+}
+
+int child_start(struct child *child, const struct child_plan *plan)
+{
+    struct start_pipes pipes;
+    child->plan = plan;
+    if (!pipes_open(&pipes))
         return refuse(STATUS_OWN_FAILURE, "cannot make a pipe: %s", strerror(errno));
-    signals_take(&inherited);
-    child->elapsed_ms = now_ms(); /* the start, until child_wait */
+    signals_take();
     child->pid = fork();
     if (child->pid == 0) {
-        signals_give_back(&inherited);
-        become(path, argv, preload, options, report[1]);
+        signals_give_back();
+        become(plan, &pipes);
     }
-    error = errno;
-    close(report[1]);
+    int error = errno;
     if (child->pid < 0) {
-        close(report[0]);
+        pipes_close(&pipes);
         return refuse(STATUS_OWN_FAILURE, "cannot start a process: %s", strerror(error));
     }
-    ssize_t n = read(report[0], &error, sizeof error);
-    close(report[0]);
-    if (n != sizeof error) return 0;
+    child->held = plan->at_end && hold_begin(child->pid);
+    child->elapsed_ns = clock_ns(); /* the start, until child_wait */
+    error = child_release(&pipes);
+    pipes_close(&pipes);
+    if (error == 0) return 0;
     waitpid(child->pid, NULL, 0);
-    return start_failed(path, error);
+    return start_failed(plan->path, error);
 }
 
 /* The name survives the end, unlike everything else in /proc/PID. */
@@ -140,7 +182,7 @@ static bool children_changed(struct child *child)
             child->usage = usage;
             return true;
         }
-        if (ours) stop_too();
+        if (ours && (!child->held || hold_stopped(child, status))) stop_too();
     }
 }
 
@@ -149,6 +191,11 @@ static void pass_on(const struct child *child, const siginfo_t *info)
     bool from_process = info->si_code <= 0;
     if (info->si_signo == SIGCONT || (from_process && info->si_pid != child->pid))
         kill(child->pid, info->si_signo);
+}
+
+static bool is_wish_to_end(int number)
+{
+    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
 }
 
 void child_wait(struct child *child)
@@ -162,8 +209,10 @@ void child_wait(struct child *child)
             ended = children_changed(child);
         else
             pass_on(child, &info);
+        if (is_wish_to_end(info.si_signo)) child->interrupted = info.si_signo;
     }
-    child->elapsed_ms = now_ms() - child->elapsed_ms;
+    child->elapsed_ns = clock_ns() - child->elapsed_ns;
+    child->elapsed_ms = child->elapsed_ns / NS_PER_MS;
 }
 
 int child_repeat_end(const struct child *child)

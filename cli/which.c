@@ -1,13 +1,10 @@
 /* freehold which PID: which allocator a process really uses. */
 #include <argp.h>
 #include <errno.h>
-#include <pwd.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "target.h"
 #include "which.h"
 
 struct request {
@@ -25,16 +22,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static pid_t parse_pid(const char *text, struct argp_state *state)
-{
-    uint64_t pid;
-    const char *at = text, *end = text + strlen(text);
-    if (strcmp(text, "self") == 0) return getpid();
-    if (!parse_dec(&at, end, &pid) || at != end || pid == 0 || pid > INT32_MAX)
-        argp_error(state, "'%s' is not a process id", text);
-    return (pid_t)pid;
-}
-
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct request *request = state->input;
@@ -42,7 +29,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case 'j': request->json = true; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 0) return ARGP_ERR_UNKNOWN;
-        request->pid = parse_pid(argument, state);
+        request->pid = target_parse(argument, state);
         return 0;
     case ARGP_KEY_NO_ARGS: argp_error(state, "which process? Give its id"); return EINVAL;
     default: return ARGP_ERR_UNKNOWN;
@@ -50,48 +37,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp parser = {options, parse_option, "PID", documentation, 0, 0, 0};
-
-/* Whose process it is, for the advice. */
-static const char *owner_of(pid_t pid)
-{
-    char path[64];
-    struct stat status;
-    snprintf(path, sizeof path, "/proc/%d", (int)pid);
-    if (stat(path, &status) != 0) return "another user";
-    struct passwd *user = getpwuid(status.st_uid);
-    return user ? user->pw_name : "another user";
-}
-
-static int forbidden(pid_t pid)
-{
-    if (geteuid() == 0)
-        return refuse(WHICH_ERROR,
-                      "may not look into process %d although root: CAP_SYS_PTRACE is missing here "
-                      "(container: --cap-add SYS_PTRACE) or a security policy protects it",
-                      (int)pid);
-    return refuse(WHICH_ERROR,
-                  "may not look into process %d of %s; run as that user or as root: sudo freehold "
-                  "which %d (in a container: --cap-add SYS_PTRACE)",
-                  (int)pid, owner_of(pid), (int)pid);
-}
-
-static int explain(enum process_error error, const struct process *p)
-{
-    int pid = (int)p->pid;
-    switch (error) {
-    case PROCESS_NO_PROC:
-        return refuse(WHICH_ERROR,
-                      "/proc is not mounted here, and all about a process is read there: mount -t "
-                      "proc proc /proc");
-    case PROCESS_NONE: return refuse(WHICH_ERROR, "there is no process %d", pid);
-    case PROCESS_FORBIDDEN: return forbidden(p->pid);
-    case PROCESS_EMPTY:
-        return refuse(WHICH_ERROR,
-                      "process %d (%s) has no memory of its own: a kernel thread, or it has ended",
-                      pid, p->name);
-    default: return refuse(WHICH_ERROR, "out of memory while looking at process %d", pid);
-    }
-}
 
 static int status_of(const struct verdict *v)
 {
@@ -137,7 +82,7 @@ int command_which(int argc, char **argv)
         else
             which_show(&w, stdout, &colours);
     } else {
-        w.status = explain(error, &w.process);
+        w.status = target_refuse(WHICH_ERROR, "which", error, &w.process);
     }
     process_finish(&w.process);
     return output_end(w.status);

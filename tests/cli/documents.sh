@@ -7,7 +7,7 @@ bash=$SOURCES/completions/bash/freehold
 zsh=$SOURCES/completions/zsh/_freehold
 fish=$SOURCES/completions/fish/freehold.fish
 
-for command in run which leaks doctor; do
+for command in run which leaks doctor check compare map top; do
     try 0 "$FREEHOLD" $command --help
     cp out help
     grep -q "^\.SS \"freehold $command" "$man" || fail "$command is not in the man page"
@@ -34,13 +34,19 @@ complete_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$bash" freehold "$@" >out 2>err
 }
 complete_bash ''
-for word in run which leaks doctor gc --help --version; do says out "$word"; done
+for word in run which leaks doctor check compare map top gc --help --version; do says out "$word"; done
 complete_bash run --q
 [ "$(cat out)" = --quiet ] || fail 'run --q is not completed'
 complete_bash run -- ech
 grep -qx echo out || fail 'a program is not completed'
 complete_bash run --json /etc/pass
 grep -qx /etc/passwd out || fail 'a file is not completed'
+complete_bash check --peak 1M -- ech
+grep -qx echo out || fail 'a program is not completed after the value of an option'
+complete_bash check --ju
+[ "$(cat out)" = --junit ] || fail 'check --ju is not completed'
+complete_bash map $$
+grep -qx $$ out || fail 'a process is not completed'
 complete_bash which $$
 grep -qx $$ out || fail 'a process is not completed'
 silent err

@@ -1,0 +1,19 @@
+/* `freehold map`: how the ledger and the walk of one address are shown. */
+#ifndef CLI_MAP_H
+#define CLI_MAP_H
+
+#include <stdio.h>
+
+#include "human.h"
+#include "ledger.h"
+
+void map_show(const struct ledger *ledger, FILE *out, const struct palette *colours);
+void map_json(const struct ledger *ledger, FILE *out, bool mappings);
+
+/* The mappings with the most resident bytes. */
+void map_show_mappings(const struct ledger *ledger, FILE *out);
+
+/* One address through the page tables: text or JSON. 0, or the status of the refusal. */
+int map_walk(pid_t pid, uint64_t address, bool json, int refused);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Which pages of a process are resident: by PAGEMAP_SCAN (Linux 6.7), which gives runs of pages, else by
+ * reading /proc/PID/pagemap, 8 bytes a page. The process is not stopped.
+ *
+ * The kernel's zero page, which backs memory that was only read, is not counted as resident by the
+ * kernel; PAGEMAP_SCAN tells it apart, the file cannot.
+ */
+#ifndef CLI_PAGES_H
+#define CLI_PAGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct pages {
+    int fd;
+    bool scan; /* PAGEMAP_SCAN works */
+    uint64_t page_size;
+};
+
+/* False with errno. */
+bool pages_open(struct pages *pages, pid_t pid);
+void pages_close(struct pages *pages);
+
+/* Calls `each` with every run of resident pages between two addresses, which are multiples of the page
+ * size; false if they could not all be read. */
+bool pages_each(const struct pages *pages, uint64_t start, uint64_t end,
+                void (*each)(void *context, uint64_t start, uint64_t end), void *context);
+
+/* The kernel's word for the page of an address: enum below, and the frame where that may be seen. */
+bool page_entry(const struct pages *pages, uint64_t address, uint64_t *entry);
+
+#define PAGE_ENTRY_PRESENT (1ull << 63)
+#define PAGE_ENTRY_SWAPPED (1ull << 62)
+#define PAGE_ENTRY_FILE (1ull << 61) /* of a file, or shared */
+#define PAGE_ENTRY_WRITE_PROTECTED (1ull << 57)
+#define PAGE_ENTRY_EXCLUSIVE (1ull << 56)
+#define PAGE_ENTRY_SOFT_DIRTY (1ull << 55)
+#define PAGE_ENTRY_FRAME ((1ull << 55) - 1) /* 0: not permitted (CAP_SYS_ADMIN) */
+
+/* Whether the page is part of a huge one, by PAGEMAP_SCAN; false too where that is not there. */
+bool page_is_huge(const struct pages *pages, uint64_t address);
+bool page_is_zero(const struct pages *pages, uint64_t address);
+
+#endif
