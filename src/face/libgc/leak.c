@@ -54,15 +54,16 @@ void leaks_visit(struct fh_gc_visitor *visitor)
     for (size_t i = leaks_next; i < leaks.count; i++) visitor->slot(visitor, vector_at(&leaks, i));
 }
 
-/* An object in a block that somebody sweeps just then is left to the next collection by gc_free, which would find it
- * lost: so all is swept before. */
-void leaks_prepare_free(void)
+/* An object in a block that somebody sweeps just then is left to the next collection by gc_free, and would be found
+ * lost: so all is swept before, and as the thread stays busy there is no other collection in between. */
+void leaks_free(void *p)
 {
     struct gc_heap *heap = libgc.heap;
     struct gc_thread *thread = thread_self();
     thread_enter(thread);
     heap_sweep_all(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
+    gc_free(heap, &libgc_local.freed, p);
     thread_leave(thread);
 }
 

@@ -221,8 +221,8 @@ void leaks_visit(struct fh_gc_visitor *visitor);
 void leaks_report(void);
 void leaks_at_exit(void);
 
-/* Before the program frees an object: that it is freed must not be forgotten. */
-void leaks_prepare_free(void);
+/* gc_free, in this mode: that the object was freed must not be forgotten. */
+void leaks_free(void *p);
 
 /* debug.c: "0x... (file:line, sz= N, NORMAL)" for an object made there; false for others. */
 bool debug_print(void *object, const char *kind);

@@ -357,11 +357,13 @@ GC_API void GC_free(void *p)
 {
     size_t size;
     if (p == NULL) return;
-    if (UNLIKELY(GC_find_leak)) leaks_prepare_free();
     const struct fh_gc_type *type =
         object_type(p, &size, "GC_free: not the start of an object, or freed before; stopping");
     if (type_is_uncollectable(type)) uncollectable_forget(p);
-    gc_free(libgc.heap, &libgc_local.freed, p);
+    if (UNLIKELY(GC_find_leak))
+        leaks_free(p);
+    else
+        gc_free(libgc.heap, &libgc_local.freed, p);
     freed_count(size);
 }
 
