@@ -47,6 +47,9 @@ lines '^object at 0x[0-9a-f]* of appr. 3[0-9]* bytes (composite)' 1 1
 run none
 lines 'Found' 0 0
 
+run threads
+lines 'Found' 0 0
+
 run environment
 lines 'Found' 0 0
 GC_FIND_LEAK=1 run environment

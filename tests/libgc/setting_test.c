@@ -133,7 +133,16 @@ static void test_setting__numbers(void **state)
     struct GC_prof_stats_s stats;
     assert_int_equal(GC_get_prof_stats(&stats, sizeof stats), sizeof stats);
     assert_true(stats.heapsize_full >= 5000000 && stats.gc_no == GC_get_gc_no());
+    GC_gcollect();
+    size_t freed = GC_get_expl_freed_bytes_since_gc();
     GC_FREE(p);
+    assert_true(GC_get_expl_freed_bytes_since_gc() >= freed + 5000000);
+    p = GC_MALLOC(1000);
+    freed = GC_get_expl_freed_bytes_since_gc();
+    GC_FREE(p);
+    assert_true(GC_get_expl_freed_bytes_since_gc() >= freed + 1000);
+    GC_gcollect();
+    assert_true(GC_get_expl_freed_bytes_since_gc() < 1000000);
 }
 
 static void *failed(size_t size)

@@ -56,6 +56,7 @@ static void collection_goes_on(void)
 static void collection_ended(void)
 {
     GC_gc_no++;
+    freed_forget();
     event_tell(EVENT_END);
 }
 

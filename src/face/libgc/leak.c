@@ -71,8 +71,9 @@ static void watch_end_once(struct gc_heap *heap)
 }
 
 /* An object in a block that somebody sweeps just then, or while the heap is being marked, is left to the next
- * collection by gc_free, which would find it lost: so all is swept before, and nothing is marked beside the program. */
-void leaks_prepare_free(void)
+ * collection by gc_free, and would be found lost: so all is swept before, nothing is marked beside the program, and as the
+ * thread stays busy there is no other collection in between. */
+void leaks_free(void *p)
 {
     struct gc_heap *heap = libgc.heap;
     struct gc_thread *thread = thread_self();
@@ -80,6 +81,7 @@ void leaks_prepare_free(void)
     thread_enter(thread);
     heap_sweep_all(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
+    gc_free(heap, &libgc_local.freed, p);
     thread_leave(thread);
 }
 

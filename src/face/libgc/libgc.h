@@ -71,6 +71,8 @@ struct called {
 /* A thread's own. */
 struct libgc_local {
     struct gc_freed freed;
+    size_t freed_bytes;         /* not told yet, of */
+    uint32_t freed_cycle;       /* this cycle */
     struct thread_info *info;   /* thread.c */
     bool finalizing;            /* it runs finalizers */
     _Atomic uint32_t suspended; /* suspend.c: 1, by the program */
@@ -130,6 +132,10 @@ unsigned GC_new_kind(void **list, GC_word descriptor, int adds_size, int clear);
 
 /* The first byte of the live object that p points into, or NULL. The caller is busy. */
 uint8_t *libgc_object(struct gc_heap *heap, const void *p);
+
+/* Bytes that the program has freed itself since the last collection, as far as threads have told. */
+size_t freed_since_collection(void);
+void freed_forget(void);
 
 /* Uncollectable objects, for the root function. */
 void uncollectable_visit(struct fh_gc_visitor *visitor);
@@ -215,8 +221,8 @@ void leaks_visit(struct fh_gc_visitor *visitor);
 void leaks_report(void);
 void leaks_at_exit(void);
 
-/* Before the program frees an object: that it is freed must not be forgotten. */
-void leaks_prepare_free(void);
+/* gc_free, in this mode: that the object was freed must not be forgotten. */
+void leaks_free(void *p);
 
 /* debug.c: "0x... (file:line, sz= N, NORMAL)" for an object made there; false for others. */
 bool debug_print(void *object, const char *kind);

@@ -327,15 +327,46 @@ static struct fh_gc_type *object_type(void *p, size_t *size, const char *otherwi
     return (struct fh_gc_type *)type;
 }
 
+enum { FREED_TOLD = 64 << 10 }; /* a thread tells of so many bytes at a time */
+
+static _Atomic size_t freed_told;
+
+static void freed_count(size_t size)
+{
+    struct libgc_local *local = &libgc_local;
+    uint32_t cycle = LOAD(&libgc.heap->cycle);
+    if (local->freed_cycle != cycle) local->freed_bytes = 0;
+    local->freed_cycle = cycle;
+    local->freed_bytes += size;
+    if (local->freed_bytes < FREED_TOLD) return;
+    atomic_fetch_add_explicit(&freed_told, local->freed_bytes, memory_order_relaxed);
+    local->freed_bytes = 0;
+}
+
+size_t freed_since_collection(void)
+{
+    bool ours = libgc_local.freed_cycle == LOAD(&libgc.heap->cycle);
+    return LOAD(&freed_told) + (ours ? libgc_local.freed_bytes : 0);
+}
+
+/* A collection has ended. */
+void freed_forget(void)
+{
+    STORE(&freed_told, 0);
+}
+
 GC_API void GC_free(void *p)
 {
     size_t size;
     if (p == NULL) return;
-    if (UNLIKELY(GC_find_leak)) leaks_prepare_free();
     const struct fh_gc_type *type =
         object_type(p, &size, "GC_free: not the start of an object, or freed before; stopping");
     if (type_is_uncollectable(type)) uncollectable_forget(p);
-    gc_free(libgc.heap, &libgc_local.freed, p);
+    if (UNLIKELY(GC_find_leak))
+        leaks_free(p);
+    else
+        gc_free(libgc.heap, &libgc_local.freed, p);
+    freed_count(size);
 }
 
 static void *allocate_like(size_t size, struct fh_gc_type *type)

@@ -55,7 +55,7 @@ GC_API size_t GC_get_bytes_since_gc(void)
 
 GC_API size_t GC_get_expl_freed_bytes_since_gc(void)
 {
-    return 0;
+    return heap_told() ? freed_since_collection() : 0;
 }
 
 GC_API size_t GC_get_total_bytes(void)
@@ -113,6 +113,7 @@ GC_API size_t GC_get_prof_stats(struct prof_stats *result, size_t size)
         stats.gc_no = GC_gc_no;
         stats.reclaimed_before_gc =
             heap->snapshot_allocated - base_min(heap->live, heap->snapshot_allocated);
+        stats.freed_since_gc = freed_since_collection();
         stats.obtained_from_os = GC_get_obtained_from_os_bytes();
     }
     if (size > sizeof stats) memset((char *)result + sizeof stats, 0xff, size - sizeof stats);
