@@ -101,7 +101,7 @@ static void leak_print(void *object)
 {
     char name[40], line[200];
     struct text t = TEXT(line);
-    size_t size;
+    size_t size = 0;
     int kind = GC_get_kind_and_size(object, &size);
     kind_name(name, sizeof name, (unsigned)kind);
     if (debug_print(object, name)) return;
