@@ -24,6 +24,7 @@ enum { STATUS_USAGE = 2 };
 /* argv[0] is what the usage line shows: "freehold run". Each returns the exit status. */
 int command_run(int argc, char **argv);
 int command_which(int argc, char **argv);
+int command_leaks(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_gc(int argc, char **argv);
 

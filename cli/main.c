@@ -14,6 +14,8 @@ static const struct command {
 } commands[] = {
     {"run", "freehold run", "run a program on Freehold and tell what its memory did", command_run},
     {"which", "freehold which", "tell which allocator a process really uses", command_which},
+    {"leaks", "freehold leaks", "find memory that a process has lost, also before we came",
+     command_leaks},
     {"doctor", "freehold doctor", "tell what on this machine will bite", command_doctor},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };

@@ -80,12 +80,14 @@ if(FH_CLI)
     find_package(PkgConfig REQUIRED)
     pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
     file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
+    # The marker is the library's, and knows nothing of it.
+    list(APPEND cli_sources ${PROJECT_SOURCE_DIR}/src/span/reach.c ${PROJECT_SOURCE_DIR}/src/span/reach_mark.c)
     add_executable(freehold_cli ${cli_sources})
     set_target_properties(freehold_cli PROPERTIES
         OUTPUT_NAME freehold RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-    target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE=)
-    target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF)
+    target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF Threads::Threads)
     # `freehold run` preloads the library: building the command alone must not leave it missing.
     add_dependencies(freehold_cli freehold_shared)
 endif()

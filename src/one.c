@@ -13,7 +13,9 @@
 #include "base/panic.c"
 
 /* os: the kernel, behind one contract */
+#include "os/say.c"
 #include "os/linux/thread.c"
+#include "os/linux/watch.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -85,6 +87,7 @@
 #include "gc/handshake.c"
 #include "gc/assist.c"
 #include "gc/concurrent.c"
+#include "gc/watched.c"
 #include "gc/collector.c"
 #include "gc/fork.c"
 #include "gc/transform.c"

@@ -5,6 +5,7 @@ complete -c freehold -n __fish_use_subcommand -l help -s h -d 'Show help'
 complete -c freehold -n __fish_use_subcommand -l version -s V -d 'Show the version'
 complete -c freehold -n __fish_use_subcommand -a run -d 'Run a program on Freehold and tell what its memory did'
 complete -c freehold -n __fish_use_subcommand -a which -d 'Tell which allocator a process really uses'
+complete -c freehold -n __fish_use_subcommand -a leaks -d 'Find memory that a process has lost'
 complete -c freehold -n __fish_use_subcommand -a doctor -d 'Tell what on this machine will bite'
 complete -c freehold -n __fish_use_subcommand -a gc -d 'Run a program of the Boehm collector on Freehold'
 
@@ -17,6 +18,14 @@ complete -c freehold -n '__fish_seen_subcommand_from run' -a '(__fish_complete_s
 complete -c freehold -n '__fish_seen_subcommand_from which' -s j -l json -d 'Write everything found as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from which' -l help -d 'Show help'
 complete -c freehold -n '__fish_seen_subcommand_from which' -a '(__fish_complete_pids)'
+
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -s j -l json -d 'Write everything found as JSON'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -l suppress -r -F -d 'Do not tell of the groups that FILE names'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -l reachable -d 'List also what can be reached'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -l copy -d 'Stop the process while it is copied'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -l scratch -r -F -d 'Keep the copy in a file there'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -l help -d 'Show help'
+complete -c freehold -n '__fish_seen_subcommand_from leaks' -F -a '(__fish_complete_pids)'
 
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -s j -l json -d 'Write all findings as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from doctor' -l help -d 'Show help'

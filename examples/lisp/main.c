@@ -34,7 +34,7 @@ static struct settings {
 
 static const char usage[] =
     "usage: lisp [options] [file...]\n"
-    "  --policy NAME   mark, generational or concurrent\n"
+    "  --policy NAME   mark, generational, concurrent or watched\n"
     "  --heap SIZE     limit of the heap, as in 64M\n"
     "  --fixed         collect only when the limit is reached\n"
     "  --adaptive      size the heap by how much is live and how fast it changes\n"
@@ -72,8 +72,8 @@ static size_t size_read(const char *text)
 
 static uint32_t policy_read(const char *name)
 {
-    static const char *const names[] = {"mark", "generational", "concurrent"};
-    for (uint32_t i = 0; i < 3; i++)
+    static const char *const names[] = {"mark", "generational", "concurrent", "watched"};
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return i;
     refuse("no such policy", name);
 }

@@ -17,7 +17,7 @@
  * the fields that a type names are followed exactly. A thread is known to the collector from its
  * first allocation on, or from fh_gc_thread_attach().
  *
- * Stores. Under FH_GC_MARK, the standard policy, a program stores as it likes. Under
+ * Stores. Under FH_GC_MARK, the standard policy, and FH_GC_WATCHED a program stores as it likes. Under
  * FH_GC_GENERATIONAL and FH_GC_CONCURRENT every store of a reference into an object, and into a
  * static variable or other root, goes through fh_gc_store(), which costs a load and a predicted
  * branch when nothing is going on. Stores to local variables never do. A program that uses
@@ -85,6 +85,10 @@ enum fh_gc_policy {
     FH_GC_MARK = 0,         /* stop, mark in parallel, sweep lazily; needs no barrier */
     FH_GC_GENERATIONAL = 1, /* as above; most collections look at young objects only */
     FH_GC_CONCURRENT = 2,   /* marks while the program runs; threads are held for their own roots */
+    /* Marks while the program runs, and looks again at pages that the kernel has seen written; stops
+     * twice, for a short time. Needs no barrier, but Linux 6.7 or soft-dirty bits; without these, and
+     * while the heap is small, as FH_GC_MARK. */
+    FH_GC_WATCHED = 3,
 };
 
 enum fh_gc_sizing {
@@ -120,7 +124,8 @@ struct fh_gc_options {
     uint32_t markers;    /* threads that mark, the collecting one included; 0: by processors */
     bool no_static_data; /* static variables of program and libraries are not roots */
     /* Stacks and registers are not searched: only frames, handles, roots. For a heap that one thread uses,
-     * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT. */
+     * since another might collect before a new object is in a frame; not with FH_GC_CONCURRENT and
+     * FH_GC_WATCHED. */
     bool exact_stacks;
     bool no_moving; /* objects stay where they are: see FH_GC_COMPACT */
     /* Finalizers run on a thread of the heap, else in fh_gc_finalize(). A child of fork has its own from the next
@@ -157,7 +162,7 @@ enum fh_gc_type_flags {
 };
 
 /* Reports the references of an object by the fh_gc_visit functions. May run at any time in any thread,
- * concurrently with the program under FH_GC_CONCURRENT; must not allocate, lock or block; and the
+ * concurrently with the program under FH_GC_CONCURRENT and FH_GC_WATCHED; must not allocate, lock or block; and the
  * object may be one that was only just zeroed. `size` is at least the size that was asked for. Its objects
  * may need it for ever, so dlclose does not unload its module any more, once the type is registered; the same holds
  * for finalizers. */

@@ -108,6 +108,14 @@ FH_INLINE void base_pause(void)
 #endif
 }
 
+/* Clears memory that is not read again, which a compiler would leave out: addresses in a frame that
+ * ends would keep objects, found there by a later search of the stack. */
+FH_INLINE void base_forget(void *start, size_t size)
+{
+    __builtin_memset(start, 0, size);
+    __asm__ volatile("" ::"r"(start) : "memory");
+}
+
 /* Relaxed accesses: the short names keep protocols readable. Every stronger order is spelled out
  * at its place, with its partner. */
 #define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)

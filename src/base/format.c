@@ -16,6 +16,11 @@ void text_strn(struct text *t, const char *s, size_t n)
     for (size_t i = 0; i < n; i++) text_char(t, s[i]);
 }
 
+void text_end(struct text *t)
+{
+    t->at[base_min(t->length, t->capacity - 1)] = 0;
+}
+
 static void text_base(struct text *t, uint64_t n, unsigned base)
 {
     char digits[20];

@@ -29,5 +29,7 @@ void text_hex(struct text *t, uint64_t n); /* with 0x */
 void text_size(struct text *t, uint64_t bytes);
 /* Bytes as options take them, exactly: 17, 64K, 16T. */
 void text_size_exact(struct text *t, uint64_t bytes);
+/* Makes it a string, for which the last character of a text that was cut has to go. */
+void text_end(struct text *t);
 
 #endif

@@ -12,7 +12,16 @@
  */
 #include <string.h>
 
+#include "gc/allocate.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
 #include "gc/hole.h"
+#include "gc/large.h"
+#include "gc/pause.h"
+#include "gc/size.h"
+#include "gc/type.h"
 
 static void object_describe(void *p, size_t size, uint32_t id)
 {
@@ -49,9 +58,9 @@ static void *large_try(struct gc_heap *heap, struct gc_thread *thread, size_t si
     return room ? gc_large_allocate(heap, thread, size, id) : NULL;
 }
 
-/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not the limit,
- * stands against it, goes on at once, unless threads allocate faster than the cycle gets on. After cycles in vain
- * objects are moved. False: nothing helped. */
+/* Nothing was found. While a cycle goes on the thread helps with it; and if only the target, not
+ * the limit, stands against it, goes on at once, unless threads allocate faster than the cycle gets
+ * on. After cycles in vain objects are moved. False: nothing helped. */
 static bool make_room_concurrent(struct gc_heap *heap, struct gc_thread *thread, size_t slices,
                                  enum fh_gc_why why, unsigned *tries)
 {
@@ -183,6 +192,7 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
     if (UNLIKELY(size > arena.size)) return allocate_failed();
     call_check();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
+    if (UNLIKELY(LOAD(&heap->collector_state) == COLLECTOR_DUE)) collector_find(heap);
     void *p = allocate_once(heap, thread, size, id, alignment);
     return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
 }

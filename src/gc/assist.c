@@ -1,6 +1,7 @@
 /*
- * Who marks beside the collector's thread: background threads, up to three, and threads of the program whose allocation is ahead of the marking. Each works with a marker
- * that it borrows, for a bounded number of objects, and gives what is left over to the pool.
+ * Who marks beside the collector's thread: background threads, up to three, and threads of the
+ * program whose allocation is ahead of the marking. Each works with a marker that it borrows, for a
+ * bounded number of objects, and gives what is left over to the pool.
  *
  * A round of the cycle may only end when no marker is in use, and none may be when the next cycle
  * makes them ready. So the phase is looked at after the borrowing, in one order with it (partners:
@@ -8,6 +9,10 @@
  * unused.
  */
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static struct marker *marker_borrow(struct gc_heap *heap)
@@ -16,7 +21,7 @@ static struct marker *marker_borrow(struct gc_heap *heap)
     for (unsigned i = 1; i < MARKERS; i++) {
         uint32_t bit = 1u << i, before = atomic_fetch_or(&marking->borrowed, bit);
         if (before & bit) continue;
-        if (atomic_load(&heap->phase) == PHASE_MARKING) return &marking->marker[i];
+        if (heap_is_marking(heap)) return &marking->marker[i];
         atomic_fetch_and(&marking->borrowed, ~bit);
         return NULL;
     }
@@ -37,8 +42,7 @@ static bool background_mark(struct gc_heap *heap)
     enum { QUANTUM = 4096 };
     struct marker *marker = marker_borrow(heap);
     bool worked = false;
-    while (marker && atomic_load(&heap->phase) == PHASE_MARKING && marker_assist(marker, QUANTUM))
-        worked = true;
+    while (marker && heap_is_marking(heap) && marker_assist(marker, QUANTUM)) worked = true;
     if (marker) marker_return(heap, marker);
     return worked;
 }
@@ -53,7 +57,7 @@ static void *background_main(void *argument)
     for (;;) {
         uint32_t bell = LOAD_ACQUIRE(&heap->background_bell);
         if (LOAD_ACQUIRE(&heap->cycle_quit)) return NULL;
-        while (LOAD(&heap->phase) == PHASE_MARKING)
+        while (heap_is_marking(heap))
             if (!background_mark(heap)) os_delay_us(NAP_US);
         os_wait_long(&heap->background_bell, bell);
     }
@@ -83,17 +87,18 @@ uint64_t cycle_marked(const struct gc_heap *heap)
 
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects)
 {
-    if (LOAD_ACQUIRE(&heap->phase) != PHASE_MARKING) return false;
+    if (!heap_is_marking(heap)) return false;
     thread_enter(thread);
     bool worked = false;
     struct marker *marker = marker_borrow(heap);
-    if (marker && mutator_of(thread, heap)->black) {
+    bool black = mutator_of(thread, heap)->black || heap->options.policy == FH_GC_WATCHED;
+    if (marker && black) {
         uint64_t start = os_time_ns();
         pause_begin(thread, heap);
         worked = marker_assist(marker, objects);
         pause_end(thread);
         if (worked) gc_event(heap, FH_GC_EVENT_ASSIST, os_time_ns() - start);
-        stats_add(heap, &heap->stats.assists, 1);
+        atomic_fetch_add_explicit(&heap->assists, 1, memory_order_relaxed);
     }
     if (marker) marker_return(heap, marker);
     thread_leave(thread);

@@ -11,7 +11,11 @@
 #include <string.h>
 
 #include "base/syscall.h"
-#include "gc/thread.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/roots.h"
+#include "gc/safe.h"
 #include "os/os.h"
 
 static struct gc_thread *thread_pool; /* records of threads that ended; the world lock's */
@@ -37,10 +41,10 @@ static int tls_add(struct dl_phdr_info *info, size_t size, void *data)
     return 0;
 }
 
-/* The values of pthread_setspecific: glibc has those of the first 32 keys in the thread's own record, pairs of a
- * number and the value. That is at the thread pointer, above it on x86-64 and below it on aarch64; in the memory of
- * the stack, which is searched to its end, but the main thread's is apart, behind its thread-local variables. Ours
- * tells where they are. */
+/* The values of pthread_setspecific: glibc has those of the first 32 keys in the thread's own
+ * record, pairs of a number and the value. That is at the thread pointer, above it on x86-64 and
+ * below it on aarch64; in the memory of the stack, which is searched to its end, but the main
+ * thread's is apart, behind its thread-local variables. Ours tells where they are. */
 static void specific_add(struct gc_thread *thread)
 {
 #ifdef __GLIBC__

@@ -9,7 +9,11 @@
  * test and the store. Two threads may find the same bit set: both read the old value before they
  * clear it, and who clears it remembers; so what is remembered was there when the bit still was.
  */
-#include "gc/mark.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/heap.h"
+#include "gc/visit.h"
 
 /* Holds: the thread is busy. */
 static void log_flush(struct gc_heap *heap, struct mutator *mutator)
@@ -40,7 +44,7 @@ static void log_add(struct gc_heap *heap, struct mutator *mutator, void **slot, 
 
 void shade(struct gc_heap *heap, struct mutator *mutator, void *object)
 {
-    log_add(heap, mutator, NULL, object);
+    if (heap->options.policy == FH_GC_CONCURRENT) log_add(heap, mutator, NULL, object);
 }
 
 /* Remembers a slot before it changes. */

@@ -1,8 +1,8 @@
 /*
  * Blocks: which of them a thread gets. All lists are the heap's lock's.
  *
- *      partial_first   swept, with holes          free_first   empty
- *      poor_first      the same, passed over by objects that wanted a long hole
+ *      partial_first   swept, with holes; a list for each class of longest hole
+ *      free_first      empty
  *      from sweep_next to sweep_end in heap->blocks: not looked at since marking has ended
  *
  * Sweeping is lazy: who needs room sweeps the next block. What is left when a collection begins is
@@ -13,7 +13,11 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
+#include "gc/size.h"
 
 static struct gc_block *list_pop(struct gc_heap *heap, uint32_t *first)
 {
@@ -29,17 +33,22 @@ static void list_push(struct gc_heap *heap, uint32_t *first, struct gc_block *bl
 {
     STORE(&block->state, state);
     block->next = *first;
-    block->hole_most = BLOCK_GRANULES;
     *first = gc_block_index(block);
     if (first == &heap->free_first) heap->free_count++;
 }
 
-void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room)
+static unsigned hole_class(size_t granules)
 {
+    return granules < 16 ? 0 : (unsigned)base_min(base_log2(granules) - 3, HOLE_CLASSES - 1);
+}
+
+void block_put_swept(struct gc_heap *heap, struct gc_block *block, size_t room, size_t longest)
+{
+    block->hole_most = (uint16_t)longest;
     if (room == BLOCK_GRANULES)
         list_push(heap, &heap->free_first, block, BLOCK_FREE);
     else if (room >= HOLES_WORTH)
-        list_push(heap, &heap->partial_first, block, BLOCK_FULL);
+        list_push(heap, &heap->partial_first[hole_class(longest)], block, BLOCK_FULL);
     else
         STORE(&block->state, BLOCK_FULL);
 }
@@ -55,16 +64,21 @@ static bool block_is_unswept(const struct gc_heap *heap, const struct gc_block *
 void block_put(struct gc_heap *heap, struct gc_block *block, bool full)
 {
     uint64_t map[MAP_WORDS];
-    size_t room = full ? 0 : HOLES_WORTH;
+    size_t room = full ? 0 : HOLES_WORTH, longest = 0;
     block->busy_from = block->busy_to = 0;
+    if (!full) {
+        block_map_used(block, map);
+        longest = map_longest(map);
+    }
     gc_lock_take(&heap->lock);
     while (LOAD(&block->cycle) != LOAD(&heap->cycle)) {
         bool idle = LOAD(&heap->phase) == PHASE_IDLE;
         if (idle) lock_give(&heap->lock);
         room = block_sweep(heap, block, map);
+        longest = map_longest(map);
         if (idle) gc_lock_take(&heap->lock);
     }
-    block_put_swept(heap, block, room);
+    block_put_swept(heap, block, room, longest);
     lock_give(&heap->lock);
 }
 
@@ -168,7 +182,10 @@ bool block_sweep_now(struct gc_heap *heap, struct gc_block *block)
 {
     uint64_t map[MAP_WORDS];
     gc_lock_take(&heap->lock);
-    if (block_is_unswept(heap, block)) block_put_swept(heap, block, block_sweep(heap, block, map));
+    if (block_is_unswept(heap, block)) {
+        size_t room = block_sweep(heap, block, map);
+        block_put_swept(heap, block, room, map_longest(map));
+    }
     bool swept = LOAD(&block->cycle) == LOAD(&heap->cycle);
     lock_give(&heap->lock);
     return swept;
@@ -190,7 +207,7 @@ static struct gc_block *sweep_for_room(struct gc_heap *heap, bool empty, unsigne
         }
         block = sweep_next(heap, map, &room);
         if (block == NULL || (room >= HOLES_WORTH && (!empty || room == BLOCK_GRANULES))) break;
-        block_put_swept(heap, block, room);
+        block_put_swept(heap, block, room, map_longest(map));
         block = NULL;
     }
     if (start == 0) return block;
@@ -229,14 +246,17 @@ static bool snapshot_has_room(struct gc_heap *heap, const struct mutator *mutato
     return !mutator->black || vector_reserve(&heap->snapshots, heap->snapshots.count + 1);
 }
 
+/* Long holes are the quicker to allocate in; but they are kept, if somebody needs them. */
 static struct gc_block *block_take_partial(struct gc_heap *heap)
 {
-    struct gc_block *block = list_pop(heap, &heap->partial_first);
-    return block ? block : list_pop(heap, &heap->poor_first);
+    struct gc_block *block = NULL;
+    for (unsigned i = 0; block == NULL && i < HOLE_CLASSES; i++)
+        block = list_pop(heap, &heap->partial_first[heap->keeps_holes ? i : HOLE_CLASSES - 1 - i]);
+    return block;
 }
 
-/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else.
- * The map is that of a block that was swept or is empty; one that is `partial` has to be mapped. */
+/* What costs the thread least comes first; it sweeps many blocks only when there is nothing else, and
+ * for an empty one not even then: there are holes (block_take_hole). The map is that of a block that was swept or is empty; one that is `partial` has to be mapped. */
 static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *zero, bool *partial,
                                         uint64_t map[MAP_WORDS])
 {
@@ -250,7 +270,7 @@ static struct gc_block *block_find_room(struct gc_heap *heap, bool empty, bool *
     if (!block && (block = sweep_for_room(heap, empty, A_FEW, map))) return block;
     if (!block) block = list_pop(heap, &heap->free_first);
     if (!block && size_allows(heap, 1, &why)) block = block_create(heap, zero);
-    if (!block && (block = sweep_for_room(heap, empty, UINT32_MAX, map))) return block;
+    if (!block && !empty && (block = sweep_for_room(heap, empty, UINT32_MAX, map))) return block;
     if (!block && !empty && (block = block_take_partial(heap))) {
         *partial = true;
         return block;
@@ -305,70 +325,98 @@ struct gc_block *block_take(struct gc_heap *heap, const struct mutator *mutator,
     return block;
 }
 
-/* The first hole that is long enough; else *most is the longest. */
+/* The first hole that is long enough. */
 static bool map_long_hole(const uint64_t map[MAP_WORDS], size_t granules, size_t alignment,
-                          size_t *start, size_t *end, size_t *most)
+                          size_t *start, size_t *end)
 {
-    *most = 0;
     for (size_t from = 0; map_hole(map, from, start, end); from = *end) {
-        *most = base_max(*most, *end - *start);
         *start = base_round_up(*start, alignment >> GC_SHIFT);
         if (*start + granules <= *end) return true;
     }
     return false;
 }
 
-bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
-                    size_t *end)
-{
+/* What an object wants, and gets. */
+struct want {
+    size_t granules, alignment;
+    size_t start, end; /* the hole */
     uint64_t map[MAP_WORDS];
-    size_t most;
-    if (block->hole_most < granules) return false;
-    block_map(block, 0, NULL, map);
-    if (map_long_hole(map, granules, alignment, start, end, &most)) return true;
-    block->hole_most = (uint16_t)most;
+};
+
+/* A block is mapped in vain once: what was found is kept. */
+static bool block_suits(struct gc_block *block, struct want *want)
+{
+    if (block->hole_most < want->granules) return false;
+    block_map(block, 0, NULL, want->map);
+    if (map_long_hole(want->map, want->granules, want->alignment, &want->start, &want->end))
+        return true;
+    block->hole_most = (uint16_t)map_longest(want->map);
     return false;
 }
 
-/* Takes the first block of a list that has such a hole; *link is where it was in the list. Each
- * block is mapped once after each sweep, since what was found about it is kept. */
-static struct gc_block *list_take_hole(uint32_t **link, size_t granules, size_t alignment,
-                                       size_t *start, size_t *end)
+bool block_has_hole(struct gc_block *block, size_t granules, size_t alignment, size_t *start,
+                    size_t *end)
 {
-    for (; **link; *link = &gc_block_at(**link)->next) {
-        struct gc_block *block = gc_block_at(**link);
-        if (!block_has_hole(block, granules, alignment, start, end)) continue;
-        **link = block->next;
+    struct want want = {.granules = granules, .alignment = alignment};
+    bool suits = block_suits(block, &want);
+    *start = want.start;
+    *end = want.end;
+    return suits;
+}
+
+/* Out of a list; it looks at so many blocks. */
+static struct gc_block *list_take_hole(uint32_t *link, struct want *want, unsigned most)
+{
+    for (; *link && most > 0; most--, link = &gc_block_at(*link)->next) {
+        struct gc_block *block = gc_block_at(*link);
+        if (!block_suits(block, want)) continue;
+        *link = block->next;
         return block;
     }
     return NULL;
 }
 
-/* Blocks that were passed over go to the poor, so that the next search need not pass them again. */
+/* Of the class in which some suit a few are looked at; of those above each does. */
+static struct gc_block *lists_take_hole(struct gc_heap *heap, struct want *want)
+{
+    enum { A_FEW = 16 };
+    unsigned class = hole_class(want->granules);
+    struct gc_block *block = NULL;
+    for (unsigned i = class; block == NULL && i < HOLE_CLASSES; i++)
+        block = list_take_hole(&heap->partial_first[i], want, A_FEW);
+    return block;
+}
+
+static struct gc_block *sweep_for_hole(struct gc_heap *heap, struct want *want)
+{
+    struct gc_block *block;
+    size_t room;
+    while ((block = sweep_next(heap, want->map, &room))) {
+        if (map_long_hole(want->map, want->granules, want->alignment, &want->start, &want->end))
+            return block;
+        block_put_swept(heap, block, room, map_longest(want->map));
+    }
+    return NULL;
+}
+
 struct gc_block *block_take_hole(struct gc_heap *heap, const struct mutator *mutator,
                                  size_t granules, size_t alignment, size_t *start, size_t *end)
 {
+    struct want want = {.granules = granules, .alignment = alignment};
     struct gc_thread *self = gc_local.thread;
+    struct gc_block *block = NULL;
+    uint64_t *snapshot = NULL;
     pause_begin(self, heap);
     gc_lock_take(&heap->lock);
-    if (!snapshot_has_room(heap, mutator)) {
-        lock_give(&heap->lock);
-        return NULL;
-    }
-    uint32_t *link = &heap->partial_first;
-    struct gc_block *block = list_take_hole(&link, granules, alignment, start, end);
-    uint32_t rest = *link;
-    *link = heap->poor_first;
-    heap->poor_first = heap->partial_first;
-    heap->partial_first = rest;
-    link = &heap->poor_first;
-    if (block == NULL) block = list_take_hole(&link, granules, alignment, start, end);
-    uint64_t *snapshot = NULL, map[MAP_WORDS];
+    heap->keeps_holes = true;
+    if (snapshot_has_room(heap, mutator) && !(block = lists_take_hole(heap, &want)))
+        block = sweep_for_hole(heap, &want);
     bool noted = block && block_begin(heap, mutator, block, &snapshot);
     lock_give(&heap->lock);
-    if (noted) block_map(block, 0, NULL, map);
-    if (noted) snapshot_set(block, snapshot, map);
+    if (noted) snapshot_set(block, snapshot, want.map);
     pause_end_above(self, PAUSE_LEAST_NS);
+    *start = want.start;
+    *end = want.end;
     return block;
 }
 
@@ -378,16 +426,19 @@ bool heap_sweep_some(struct gc_heap *heap, unsigned blocks)
 {
     uint64_t map[MAP_WORDS], start = os_time_ns();
     struct gc_block *block[SWEEP_BATCH];
-    size_t room[SWEEP_BATCH];
+    size_t room[SWEEP_BATCH], longest[SWEEP_BATCH];
     ASSERT(blocks <= SWEEP_BATCH);
     gc_lock_take(&heap->lock);
     unsigned count = sweep_claim(heap, block, blocks);
     lock_give(&heap->lock);
-    for (unsigned i = 0; i < count; i++) room[i] = block_sweep(heap, block[i], map);
+    for (unsigned i = 0; i < count; i++) {
+        room[i] = block_sweep(heap, block[i], map);
+        longest[i] = map_longest(map);
+    }
     if (count == 0) return false;
     gc_lock_take(&heap->lock);
     for (unsigned i = 0; i < count; i++) {
-        block_put_swept(heap, block[i], room[i]);
+        block_put_swept(heap, block[i], room[i], longest[i]);
         heap->swept_bytes += room[i] << GC_SHIFT;
     }
     atomic_fetch_sub(&heap->sweeping, count);

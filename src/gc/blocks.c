@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/heap.h"
 
 /* Blocks that were given back leave the list, if they are an eighth of it: all others' numbers are
  * rewritten, while who allocates may wait for the lock. */
@@ -43,8 +44,12 @@ static void unsweep_young(struct gc_heap *heap)
         if (LOAD(&block->owner) != heap) continue; /* given back meanwhile */
         STORE(&block->cycle, LOAD(&heap->cycle) - 1);
     }
-    list_drop_unswept(heap, &heap->partial_first);
-    list_drop_unswept(heap, &heap->poor_first);
+    for (unsigned i = 0; i < HOLE_CLASSES; i++) list_drop_unswept(heap, &heap->partial_first[i]);
+}
+
+void partial_forget(struct gc_heap *heap)
+{
+    memset(heap->partial_first, 0, sizeof heap->partial_first);
 }
 
 void heap_unsweep(struct gc_heap *heap, bool young)
@@ -54,8 +59,9 @@ void heap_unsweep(struct gc_heap *heap, bool young)
         unsweep_young(heap);
     } else {
         atomic_fetch_add(&heap->cycle, 1);
-        heap->partial_first = heap->poor_first = 0;
+        partial_forget(heap);
     }
+    heap->keeps_holes = false;
     heap->sweep_end = heap->blocks.count;
     heap->sweep_next = 0;
     heap->sweep_goes_on = true;
@@ -119,5 +125,6 @@ void heap_blocks_finish(struct gc_heap *heap)
     vector_finish(&heap->snapshots);
     vector_finish(&heap->remembered);
     heap->block_count = heap->free_count = 0;
-    heap->free_first = heap->partial_first = heap->poor_first = 0;
+    heap->free_first = 0;
+    partial_forget(heap);
 }

@@ -1,7 +1,19 @@
 /*
  * A collection, as one page of verbs: gc_collect and collect_stopped are the whole of it.
  */
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/large.h"
 #include "gc/mark.h"
+#include "gc/pause.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/verify.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 void collection_begins(struct gc_heap *heap, enum fh_gc_why why)
@@ -38,10 +50,8 @@ static void mark_turn(struct gc_heap *heap, bool minor)
     if (!minor) heap->mark ^= 1;
 }
 
-static void mark_all(struct gc_heap *heap, bool minor)
+void mark_rest(struct gc_heap *heap, bool minor)
 {
-    mark_turn(heap, minor);
-    marking_begin(heap, false, !minor || heap->nursery == 0);
     struct marker *marker = &heap->marking_state->marker[0];
     roots_visit(heap, &marker->visitor);
     remembered_visit(heap, minor ? &marker->visitor : NULL);
@@ -51,6 +61,13 @@ static void mark_all(struct gc_heap *heap, bool minor)
     weak_publish(heap);
     marking_finish(heap, minor);
     gc_event(heap, FH_GC_EVENT_MARKED, heap->live);
+}
+
+static void mark_all(struct gc_heap *heap, bool minor)
+{
+    mark_turn(heap, minor);
+    marking_begin(heap, false, !minor || heap->nursery == 0);
+    mark_rest(heap, minor);
 }
 
 /* What one collection is to be. */
@@ -65,7 +82,7 @@ struct plan {
  * generations it may as well be old garbage. */
 static bool room_was_lost(const struct gc_heap *heap, enum fh_gc_why why)
 {
-    if (heap->options.policy != FH_GC_MARK) return false;
+    if (heap->logs) return false;
     if (why != FH_GC_WHY_ALLOCATION && why != FH_GC_WHY_LIMIT) return false;
     size_t room = heap->target - base_min(heap->live, heap->target);
     return LOAD(&heap->allocated) - heap->allocated_before < room / 2;
@@ -185,6 +202,7 @@ static void collect_now(const struct request *request)
     rates_note(heap, start, end);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
+    watch_when_due(heap);
     size_nursery(heap, plan.minor, (os_thread_time_ns() - cpu) * heap->marking_state->count);
     collection_ends(heap, why, plan.minor);
     gc_large_free_dead(heap);

@@ -1,5 +1,5 @@
 /*
- * The collector's thread of a heap with FH_GC_CONCURRENT: it runs one cycle after the other, as
+ * The collector's thread of a heap with FH_GC_CONCURRENT or FH_GC_WATCHED: it runs one cycle after the other, as
  * they are asked for.
  *
  *      cycles_wanted >= cycles_started >= cycles_done
@@ -12,6 +12,9 @@
  * collected by stopping the program from then on.
  */
 #include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
 #include "os/os.h"
 
 static void *collector_main(void *argument)
@@ -29,7 +32,10 @@ static void *collector_main(void *argument)
         world_take(); /* who holds it sees no cycle begin: world_take_idle */
         atomic_fetch_add(&heap->cycles_started, 1);
         world_give();
-        cycle_run(heap, LOAD(&heap->cycle_why));
+        if (heap->options.policy == FH_GC_WATCHED)
+            cycle_run_watched(heap, LOAD(&heap->cycle_why));
+        else
+            cycle_run(heap, LOAD(&heap->cycle_why));
         atomic_fetch_add(&heap->cycles_done, 1);
         os_wake(&heap->cycles_done);
     }
@@ -38,7 +44,10 @@ static void *collector_main(void *argument)
 /* Cycles that were asked for are asked for again by whoever needs them. */
 void collector_fork_child(struct gc_heap *heap)
 {
-    if (!heap->exists || !heap->has_collector) return;
+    if (!heap->exists) return;
+    if (LOAD(&heap->collector_state) == COLLECTOR_STARTING)
+        STORE(&heap->collector_state, COLLECTOR_LOST); /* by a thread that is not there */
+    if (!heap->has_collector) return;
     STORE(&heap->marking_state->borrowed, 0); /* by who has just seen that there is no cycle */
     STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
     STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
@@ -120,8 +129,11 @@ void world_take_idle(struct gc_heap *heap)
 
 bool collector_start(struct gc_heap *heap)
 {
-    bool started = thread_start(&heap->collector, collector_main, heap, 512 * KIB);
+    bool watches = heap->options.policy == FH_GC_WATCHED;
+    bool started = (!watches || watch_open()) &&
+                   thread_start(&heap->collector, collector_main, heap, 512 * KIB);
     heap->has_collector = started;
+    heap->watch_fails = watches && !started;
     if (started) background_start(heap);
     return started;
 }

@@ -25,6 +25,8 @@
 #include <string.h>
 
 #include "gc/compact.h"
+#include "gc/hole.h"
+#include "gc/object.h"
 #include "os/os.h"
 
 static bool tables_make(struct compaction *c)
@@ -53,7 +55,7 @@ static void blocks_order(struct compaction *c)
 {
     struct gc_heap *heap = c->visitor.heap;
     size_t start[66] = {0};
-    heap->partial_first = heap->poor_first = 0;
+    partial_forget(heap);
     for (unsigned place = 0; place < 2; place++) {
         for (size_t i = 0; i < heap->blocks.count; i++) {
             uint32_t index = *(uint32_t *)vector_at(&heap->blocks, i);
@@ -217,12 +219,14 @@ static bool object_clear(struct gc_heap *heap, uint8_t *meta, size_t granules, v
 static void blocks_settle(struct compaction *c)
 {
     struct gc_heap *heap = c->visitor.heap;
+    uint64_t map[MAP_WORDS];
     heap->stats.pinned_blocks = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct gc_block *block = gc_block_at(c->order[i]);
         if (LOAD(&block->state) == BLOCK_LEAVING) block_each_object(heap, block, object_clear, c);
         heap->stats.pinned_blocks += block->pinned;
-        block_put_swept(heap, block, block_room(block));
+        block_map_used(block, map);
+        block_put_swept(heap, block, block_room(block), map_longest(map));
     }
 }
 

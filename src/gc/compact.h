@@ -1,5 +1,6 @@
 /*
- * compact: an evacuation, as its three parts share it.
+ * compact: objects that move: an evacuation, as its three parts share it, and what others ask of
+ * it.
  *
  *      compact.c   the order of it: which blocks are emptied, into which holes
  *      stay.c      what must not move
@@ -8,7 +9,8 @@
 #ifndef GC_COMPACT_H
 #define GC_COMPACT_H
 
-#include "gc/mark.h"
+#include "gc/block.h"
+#include "gc/visit.h"
 
 /* Objects are copied to here: the holes of one block after another. */
 struct target {
@@ -51,6 +53,14 @@ FH_INLINE void object_keep(struct compaction *c, const uint8_t *meta)
     c->stay[block->position][granule / 64] |= 1ull << granule % 64;
     block->pinned = true;
 }
+
+/* Moves what may move out of sparse blocks (FH_GC_MOVE_ALL: of all). A full collection has just
+ * ended and threads stand. */
+void heap_compact(struct gc_heap *heap);
+
+/* Where what a word refers to is now: the word itself, unless it refers to an object that has
+ * moved. */
+uintptr_t compact_forward(const struct compaction *c, uintptr_t word);
 
 /* Notes all objects that must stay. Threads stand. */
 void stay_find(struct compaction *c);

@@ -20,22 +20,23 @@
  * block that is used during a cycle keeps a map of what was in it, and the sweep spares what is
  * not.
  */
+#include "gc/collect.h"
 #include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/large.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/verify.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
-static void handshake_noted(struct gc_heap *heap, handshake_fn *action)
+void handshake_noted(struct gc_heap *heap, handshake_fn *action, enum fh_gc_handshake kind)
 {
-    static handshake_fn *const kinds[] = {
-        [FH_GC_HANDSHAKE_ARM] = action_arm,
-        [FH_GC_HANDSHAKE_SETTLE] = action_settle,
-        [FH_GC_HANDSHAKE_SCAN] = action_scan,
-        [FH_GC_HANDSHAKE_FLUSH] = action_flush,
-    };
     uint64_t start = os_time_ns();
     handshake(heap, action);
-    stats_add(heap, &heap->stats.handshakes, 1);
-    unsigned kind = FH_GC_HANDSHAKE_ARM;
-    while (kinds[kind] != action) kind++;
+    atomic_fetch_add_explicit(&heap->handshakes, 1, memory_order_relaxed);
     gc_event_of(heap, FH_GC_EVENT_HANDSHAKE, kind, os_time_ns() - start);
 }
 
@@ -71,7 +72,7 @@ static void cycle_arm(struct gc_heap *heap)
     heap->snapshot_allocated = LOAD(&heap->allocated);
     STORE(&heap->marking_state->overflow, 0);
     STORE(&heap->phase, PHASE_ARMED);
-    handshake_noted(heap, action_arm);
+    handshake_noted(heap, action_arm, FH_GC_HANDSHAKE_ARM);
     gc_lock_take(&heap->lock);
     heap->snapshots.count = 0; /* all swept: nobody has one */
     heap->mark ^= 1;
@@ -86,11 +87,11 @@ static void cycle_snapshot(struct gc_heap *heap)
     roots_visit_shared(heap, &heap->marking_state->marker[0].visitor);
     slots_arm(heap);
     world_take();
-    handshake_noted(heap, action_settle);
+    handshake_noted(heap, action_settle, FH_GC_HANDSHAKE_SETTLE);
     gc_lock_take(&heap->lock);
     STORE_RELEASE(&heap->phase, PHASE_MARKING);
     lock_give(&heap->lock);
-    handshake_noted(heap, action_scan);
+    handshake_noted(heap, action_scan, FH_GC_HANDSHAKE_SCAN);
     barriers_set(heap, FH_GC_BARRIER_LOG);
     world_give();
     atomic_fetch_add(&heap->background_bell, 1);
@@ -101,7 +102,7 @@ static bool cycle_round(struct gc_heap *heap)
 {
     uint64_t before = marking_objects(heap);
     world_take();
-    handshake_noted(heap, action_flush);
+    handshake_noted(heap, action_flush, FH_GC_HANDSHAKE_FLUSH);
     world_give();
     cycle_drain(heap);
     return marking_objects(heap) != before;

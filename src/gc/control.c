@@ -1,5 +1,9 @@
 /* Control: pausing, limits, hints, steps. */
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/size.h"
 
 /* A piece of what waits to be done; false if nothing does. */
 static bool step_once(struct gc_heap *heap, struct gc_thread *thread)

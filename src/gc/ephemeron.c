@@ -15,6 +15,11 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/type.h"
 #include "gc/weak.h"
 
 struct fh_gc_ephemeron {

@@ -4,7 +4,9 @@
  * each. A program reads them back by fh_gc_events, or listens.
  */
 #include "event/ring.h"
-#include "gc/gc.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
 
 /* What it must not do is noticed. */
 static void listener_call(fh_gc_listener_fn *listener, const struct fh_gc_event *event, void *data)

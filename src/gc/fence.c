@@ -16,7 +16,8 @@
  * Rejected: a fence in front (what lies there is the fence of the object before); checking when a
  * block is swept, which is far from the store that did it, and has to be right while threads run.
  */
-#include "gc/gc.h"
+#include "gc/fence.h"
+#include "gc/object.h"
 #include "os/os.h"
 
 bool gc_fenced; /* there is, or was, a heap with fences */

@@ -13,6 +13,12 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/finalizer.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
 #include "gc/weak.h"
 #include "os/os.h"
 
@@ -84,6 +90,7 @@ static void finalizers_mark_below(struct gc_heap *heap)
         for (size_t i = 0; i < count; i++)
             if (!mark_is_set(heap, (uintptr_t)object[i]))
                 object_scan(&marker->visitor, meta_of(object[i]));
+    base_forget(object, sizeof object);
     marker->repairs = false;
     marking_drain(heap);
 }

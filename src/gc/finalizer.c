@@ -8,7 +8,9 @@
  * something for it, since most children never collect. Who stops the thread waits for who is just
  * making it.
  */
-#include "gc/gc.h"
+#include "gc/call.h"
+#include "gc/finalizer.h"
+#include "gc/heap.h"
 #include "os/os.h"
 
 static void *finalizer_main(void *argument)

@@ -5,7 +5,13 @@
  * holes, which the next sweep finds again, and their remembered slots, which the next collection
  * gets.
  */
+#include "gc/cycle.h"
+#include "gc/finalizer.h"
+#include "gc/fork.h"
+#include "gc/large.h"
 #include "gc/mark.h"
+#include "gc/roots.h"
+#include "gc/type.h"
 #include "os/os.h"
 
 /* Also where there is no heap: another thread may be making the first. */

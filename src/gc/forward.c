@@ -6,6 +6,10 @@
  * Ambiguous words need no look: what they refer to has stayed.
  */
 #include "gc/compact.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 
 static FH_NOINLINE uintptr_t forward_leaving(const struct compaction *c, uintptr_t word)
 {
@@ -47,14 +51,6 @@ static void update_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintpt
     if (to != word) *slot = (*slot & ~mask) | (to & mask);
 }
 
-/* What it points into has stayed. */
-static void update_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
-{
-    (void)visitor;
-    (void)start;
-    (void)words;
-}
-
 static bool update_object(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
 {
     struct compaction *c = data;
@@ -79,7 +75,7 @@ void forward_all(struct compaction *c)
     struct gc_heap *heap = c->visitor.heap;
     c->visitor.slot = update_slot;
     c->visitor.tagged = update_tagged;
-    c->visitor.range = update_range;
+    c->visitor.range = range_ignore; /* what ambiguous words point into has stayed */
     roots_visit(heap, &c->visitor);
     heap_each_object(heap, update_object, c);
     weak_forward(heap, c);

@@ -1,21 +1,26 @@
 /*
- * Objects that the program frees itself, as allocators are used: known to be garbage before any collection.
- *
- * A small one becomes an object of a type of its own, without references, in a list of its thread's by size, and
- * the next allocation of that size takes it from there. To everybody else it is an object still: so no sweep and no
- * search of a block gives its granules away a second time. A collection forgets the lists and finds such
- * objects dead like others; that it was one is told by heap->cycle, which rises while threads stand.
- *
- * Whoever writes to the bytes of an object in a block that waits to be swept races with the sweep, which writes
- * eight at a time: so the block is swept first; and if somebody is at it just then, the object is left to the next
+ * Objects that the program frees itself, as allocators are used: known to be garbage before any
  * collection.
  *
- * Rejected: clearing the bytes of small ones too (the granules come back only when their block is taken or swept
- * next); lists that live on through collections (they would have to be marked, or blocks to know of them).
+ * A small one becomes an object of a type of its own, without references, in a list of its thread's
+ * by size, and the next allocation of that size takes it from there. To everybody else it is an
+ * object still: so no sweep and no search of a block gives its granules away a second time. A
+ * collection forgets the lists and finds such objects dead like others; that it was one is told by
+ * heap->cycle, which rises while threads stand.
+ *
+ * Whoever writes to the bytes of an object in a block that waits to be swept races with the sweep,
+ * which writes eight at a time: so the block is swept first; and if somebody is at it just then,
+ * the object is left to the next collection.
+ *
+ * Rejected: clearing the bytes of small ones too (the granules come back only when their block is
+ * taken or swept next); lists that live on through collections (they would have to be marked, or
+ * blocks to know of them).
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/free.h"
+#include "gc/large.h"
+#include "gc/object.h"
 
 /* The first bytes of an object tell its type; that of its end stays. */
 static void object_retype(uint8_t *meta, size_t granules, unsigned number)
@@ -73,7 +78,8 @@ bool gc_free(struct gc_heap *heap, struct gc_freed *freed, void *p)
     uint8_t *meta = object_find(heap, (uintptr_t)p);
     bool found =
         meta && meta_address(meta) == p && object_is_live(heap, meta) && !gc_is_freed(meta);
-    if (found) object_free(heap, freed, meta);
+    /* A marker may be looking at it: then it is garbage like any other. */
+    if (found && LOAD(&heap->phase) == PHASE_IDLE) object_free(heap, freed, meta);
     thread_leave(thread);
     return found;
 }
@@ -84,7 +90,7 @@ void *gc_freed_take(struct gc_heap *heap, struct gc_freed *freed, size_t granule
     if (granules > FREED_SIZES) return NULL;
     thread_enter(thread);
     freed_renew(heap, freed);
-    void *p = freed->first[granules];
+    void *p = LOAD(&heap->phase) == PHASE_IDLE ? freed->first[granules] : NULL;
     if (p) {
         freed->first[granules] = *(void **)p;
         memset(p, 0, granules << GC_SHIFT);

@@ -19,7 +19,12 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/call.h"
 #include "gc/cycle.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/roots.h"
 #include "gc/search.h"
 
 /* What a thread is about to store, plainly, is in a register or on its stack, if it was
@@ -88,6 +93,7 @@ static NO_SANITIZE void look_into_range(struct fh_gc_visitor *visitor, const uin
         count = 0;
     }
     slots_look_into((struct marker *)visitor, word, count);
+    base_forget(word, sizeof word);
 }
 
 /* What an interrupted thread is about to overwrite, plainly. Slots outside of the heap are roots,

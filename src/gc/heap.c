@@ -1,18 +1,30 @@
 /* Heaps: made and destroyed; and the questions about one object. */
 #include <string.h>
 
+#include "gc/call.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
+#include "gc/heap.h"
+#include "gc/large.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/pause.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 
 struct gc_heap gc_heaps[FH_GC_HEAPS];
 uint32_t gc_heap_count;
 
 static int options_check(const struct fh_gc_options *o)
 {
-    if (o->policy > FH_GC_CONCURRENT || o->sizing > FH_GC_ADAPTIVE) return EINVAL;
+    if (o->policy > FH_GC_WATCHED || o->sizing > FH_GC_ADAPTIVE) return EINVAL;
     if (o->sizing == FH_GC_FIXED && o->limit == 0) return EINVAL;
     if (o->limit && o->limit < 4 * BLOCK_SIZE) return EINVAL;
     if (o->growth_percent > 10000 || o->markers > 1024) return EINVAL;
-    if (o->exact_stacks && o->policy == FH_GC_CONCURRENT) return EINVAL;
+    if (o->exact_stacks && o->policy >= FH_GC_CONCURRENT) return EINVAL;
     const uint32_t debug =
         FH_GC_VERIFY | FH_GC_POISON | FH_GC_MOVE_ALL | FH_GC_FENCE | FH_GC_RANDOM_DELAY;
     if (o->debug & ~debug) return EINVAL;
@@ -45,7 +57,8 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->options = *options;
     heap->limit = options->limit;
     heap->mark = 2;
-    heap->logs = options->policy != FH_GC_MARK;
+    heap->watch_least = options->debug ? 0 : WATCH_LEAST;
+    heap->logs = options->policy == FH_GC_GENERATIONAL || options->policy == FH_GC_CONCURRENT;
     heap->public.context =
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();
     side_publish(&heap->public);

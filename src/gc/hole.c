@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "gc/hole.h"
+#include "gc/size.h"
 
 /* In stress mode the inline path never finds room. */
 static void context_set_limit(struct gc_heap *heap, struct mutator *mutator,

@@ -4,7 +4,10 @@
 #ifndef GC_HOLE_H
 #define GC_HOLE_H
 
-#include "gc/gc.h"
+#include "gc/heap.h"
+
+#define MEDIUM_MIN 256        /* from here on an object that does not fit goes to other holes */
+#define ZERO_WINDOW (8 * KIB) /* zeroed ahead of the cursor */
 
 FH_INLINE uintptr_t context_limit(const struct mutator *mutator,
                                   const struct fh_gc_context *context)

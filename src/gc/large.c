@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/large.h"
+#include "gc/size.h"
 
 /* The heap's share of the limit is taken before there is memory for it: threads that allocate at
  * the same time do not pass it together. */
@@ -48,7 +49,7 @@ static bool gc_large_enter(struct gc_heap *heap, struct gc_block *block, size_t 
         /* While a cycle goes on what is new is alive until its end. */
         bool black = mutator_of(gc_local.thread, heap)->black;
         unsigned state = black ? heap->mark : META_YOUNG;
-        if (LOAD(&heap->phase) != PHASE_IDLE && !black)
+        if (heap->logs && LOAD(&heap->phase) != PHASE_IDLE && !black)
             log_fill(gc_block_start(block), base_round_up(size, 8), true);
         meta_store(meta + 1, (uint8_t)(stamp >> 8));
         meta_store(meta, (uint8_t)((stamp & ~META_STATE) | state));

@@ -7,6 +7,9 @@
  * of the program's own. It writes NULL into a slot, and the new address when the target has moved,
  * and reads it for nothing else.
  */
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
 #include "gc/weak.h"
 
 struct weak_link {

@@ -13,9 +13,12 @@
  * marking an object when it is pushed, not when it is popped, which touches its byte before it has
  * come into the cache.
  */
+#include "gc/heap.h"
 #include "gc/mark.h"
-
+#include "gc/object.h"
 #include "gc/search.h"
+#include "gc/type.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 /* Of what is no object there is nothing to mark. An object that is younger than the snapshot is not
@@ -242,9 +245,8 @@ FH_INLINE size_t short_granules(const uint8_t *meta)
 static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
 {
     enum { FOLLOW_ENOUGH = 128 };
-    enum {
-        WORDS_INLINE = 16
-    }; /* granules of a conservative object: its words fit above `nearly` */
+    /* Granules of a conservative object: its words fit above `nearly`. */
+    enum { WORDS_INLINE = 16 };
     struct chunk *chunk = marker->chunk;
     uintptr_t *top = chunk->entry + chunk->count;
     uintptr_t *const nearly = chunk->entry + CHUNK_ENTRIES - 64;
@@ -353,6 +355,19 @@ static void visit_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr
 static void visit_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
 {
     marker_words((struct marker *)visitor, (uintptr_t)start, (uintptr_t)(start + words));
+}
+
+bool visitor_defers(const struct fh_gc_visitor *visitor, void *object)
+{
+    struct gc_heap *heap = visitor->heap;
+    struct marking *marking = heap->marking_state;
+    if (LIKELY(LOAD(&heap->phase) < PHASE_WATCHED || visitor->slot != visit_slot)) return false;
+    gc_lock_take(&marking->lock);
+    void **entry = vector_add(&marking->deferred);
+    if (entry) *entry = object;
+    lock_give(&marking->lock);
+    if (entry == NULL) STORE(&marking->overflow, 1);
+    return true;
 }
 
 void marker_visit_with(struct marker *marker, struct gc_heap *heap)

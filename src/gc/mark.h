@@ -16,12 +16,11 @@
 #ifndef GC_MARK_H
 #define GC_MARK_H
 
-#include "gc/gc.h"
+#include "base/lock.h"
+#include "gc/vector.h"
+#include "gc/visit.h"
 
-#define ROOTS_PART (128 * KIB) /* of a root that is visited at a time */
-#define SOME 256 /* entries of a list that are looked at without letting go of its lock */
-/* For who searches memory that others write to, and no object of C's. */
-#define NO_SANITIZE __attribute__((no_sanitize("address", "thread")))
+struct type;
 
 #define QUEUE 16
 #define CHUNK_SIZE 4096
@@ -40,15 +39,6 @@ static_assert(sizeof(struct chunk) == CHUNK_SIZE, "a page");
 struct slice {
     uintptr_t at, end;
     const struct type *type; /* NULL: every word */
-};
-
-struct fh_gc_visitor {
-    void (*slot)(struct fh_gc_visitor *visitor, void **slot);
-    void (*tagged)(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask);
-    void (*range)(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words);
-    struct gc_heap *heap;
-    void *from; /* the object that is being scanned, or NULL */
-    void *data;
 };
 
 struct marker {
@@ -75,7 +65,8 @@ struct marking {
     _Atomic uint32_t idle, active, bell, done;
     _Atomic uint32_t overflow;
     _Atomic uint32_t borrowed; /* bit for each marker that a thread of the program uses */
-    unsigned count;
+    unsigned count, begun;     /* markers that work, and that have begun */
+    struct vector deferred;    /* objects that are traced when threads stand: lock */
     struct marker marker[MARKERS];
 };
 
@@ -114,6 +105,8 @@ void marking_prepare(struct gc_heap *heap);
 bool marking_init(struct gc_heap *heap);
 void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel);
 void marking_finish(struct gc_heap *heap, bool minor);
+void marking_destroy(struct gc_heap *heap);
+void helpers_fork_child(void);
 
 /* A marker for a moment, for roots; false when there is no memory for its stack. */
 bool marker_make(struct gc_heap *heap, struct marker *marker);
@@ -141,6 +134,17 @@ void marker_add(struct marker *marker, uintptr_t word);
 void marker_keep(struct marker *marker, void *object);
 void marker_add_range(struct marker *marker, uintptr_t start, uintptr_t end);
 
+/* Threads stand, and have not been all the time since marking_begin: what they put off is scanned,
+ * and from here on helpers take part. */
+void marking_resume(struct gc_heap *heap);
+
+/* From the roots on, what is not marked yet; and weakness. Threads stand. */
+void mark_rest(struct gc_heap *heap, bool minor);
+
+/* True if threads run that may be changing the object which is being traced, and who traces it cannot
+ * bear that: it will be traced when they stand. */
+bool visitor_defers(const struct fh_gc_visitor *visitor, void *object);
+
 /* Marks all that can be reached from what was added; all helpers take part. */
 void marking_drain(struct gc_heap *heap);
 
@@ -149,75 +153,5 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects);
 
 /* Whether the object that holds this word is marked; true for what is no object of the heap. */
 bool mark_is_set(const struct gc_heap *heap, uintptr_t word);
-
-/* Calls the visitor for each reference of an object, but for those of ephemerons. */
-void object_scan(struct fh_gc_visitor *visitor, const uint8_t *meta);
-
-/* The same, and for an ephemeron's value as long as it is not broken. */
-void object_scan_all(struct fh_gc_visitor *visitor, const uint8_t *meta);
-
-/* The roots of everything: threads, registered, static data. For each the visitor's range or
- * slot. */
-void roots_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-void roots_visit_shared(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-void roots_visit_thread(struct gc_thread *thread, struct fh_gc_visitor *visitor);
-
-/* Slots of old objects that barriers have remembered. */
-void remembered_visit(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-
-/* Who waits for a lock gets it, and then the caller again. */
-FH_INLINE void lock_breathe(struct lock *lock)
-{
-    bool wanted = LOAD(&lock->word) == 2;
-    lock_give(lock);
-    for (unsigned spin = 0; wanted && spin < 1000 && !lock_is_held(lock); spin++) base_pause();
-    gc_lock_take(lock);
-}
-
-/* What keeps references that a thread has no name for: registers and stack. */
-void roots_visit_stack(struct gc_thread *thread, struct fh_gc_visitor *visitor);
-
-/* Each aligned word of a range that may be changing. */
-FH_INLINE void visit_words(struct fh_gc_visitor *visitor, uintptr_t start, uintptr_t end)
-{
-    start = base_round_up(start, sizeof(void *));
-    if (end > start)
-        visitor->range(visitor, (const uintptr_t *)start, (end - start) / sizeof(void *));
-}
-
-/* modules.c. Calls the function while no module can come or go. Who stops threads to look at roots
- * does it inside: the world lock is never held by who comes here. Not busy. */
-typedef void modules_fn(void *data);
-void modules_hold(modules_fn *function, void *data);
-
-/* Static data of all modules, part by part. */
-void modules_visit(struct fh_gc_visitor *visitor);
-
-/* Around any other look at the linker's list, and a fork: nobody is at it then, or the answer is
- * false. */
-void modules_enter(void);
-void modules_leave(void);
-/* The module that this code is in stays, whatever dlclose says. Not busy; takes the linker's lock. */
-void modules_keep(const void *code);
-
-bool modules_fork_prepare(void);
-void modules_fork_end(void);
-
-/* ephemeron.c: one was reached; its value when its key is marked, else later. */
-void ephemeron_reach(struct marker *marker, void *ephemeron);
-void ephemeron_key_marked(struct marker *marker, void *key);
-
-/* Objects whose finalizers wait. */
-void weak_visit_queue(struct gc_heap *heap, struct fh_gc_visitor *visitor);
-
-/* From now on keys look for the ephemerons that wait for them; those that missed each other
- * meet. */
-void ephemerons_hash(struct gc_heap *heap);
-bool ephemerons_settle(struct gc_heap *heap);
-
-void weak_publish(struct gc_heap *heap);
-
-/* All of weakness, after marking: ephemerons, clearing, finalizers. Threads stand. */
-void weak_process(struct gc_heap *heap);
 
 #endif

@@ -10,7 +10,11 @@
  */
 #include <string.h>
 
+#include "gc/heap.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
 #include "os/os.h"
 
 /* Threads that mark beside the collecting one, for all heaps; made at the first collection and
@@ -124,6 +128,7 @@ bool marking_init(struct gc_heap *heap)
     memset(marking, 0, sizeof *marking);
     marking->heap = heap;
     marking->slices.item = sizeof(struct slice);
+    marking->deferred.item = sizeof(void *);
     marking->chunks_reserved = base_round_up(base_max(arena.size >> 7, MIB), MIB);
     marking->chunks = os_vm_reserve(marking->chunks_reserved, MIB);
     if (marking->chunks == NULL) return false;
@@ -142,6 +147,7 @@ void marking_destroy(struct gc_heap *heap)
     if (marking == NULL || marking->chunks == NULL) return;
     for (unsigned i = 0; i < MARKERS; i++) vector_finish(&marking->marker[i].slices);
     vector_finish(&marking->slices);
+    vector_finish(&marking->deferred);
     os_vm_release(marking->chunks, marking->chunks_reserved);
     marking->chunks = NULL;
 }
@@ -150,6 +156,8 @@ static void marking_begin_concurrent(struct gc_heap *heap)
 {
     struct marking *marking = heap->marking_state;
     marking->count = 1;
+    marking->begun = MARKERS;
+    marking->deferred.count = 0;
     STORE(&marking->idle, 1); /* so that markers share with threads that assist */
     for (unsigned i = 0; i < MARKERS; i++) marker_begin(heap, &marking->marker[i]);
 }
@@ -175,9 +183,21 @@ void marking_begin(struct gc_heap *heap, bool concurrent, bool parallel)
     struct marking *marking = heap->marking_state;
     pool_drop(marking);
     unsigned wanted = parallel ? markers_wanted(heap) : 1;
-    marking->count = (unsigned)base_min(wanted, helpers.count + 1);
+    marking->count = marking->begun = (unsigned)base_min(wanted, helpers.count + 1);
     STORE(&marking->overflow, 0);
     for (unsigned i = 0; i < marking->count; i++) marker_begin(heap, &marking->marker[i]);
+}
+
+void marking_resume(struct gc_heap *heap)
+{
+    struct marking *marking = heap->marking_state;
+    struct marker *marker = &marking->marker[0];
+    marking->count = (unsigned)base_min(markers_wanted(heap), helpers.count + 1);
+    for (size_t i = 0; i < marking->deferred.count; i++) {
+        uint8_t *meta = meta_of(*(void **)vector_at(&marking->deferred, i));
+        marker_scan(marker, type_at(meta), (uintptr_t)meta_address(meta), object_size(meta));
+    }
+    marking->deferred.count = 0;
 }
 
 /* The stack was full once: all marked objects are scanned again. */
@@ -243,8 +263,7 @@ void marking_finish(struct gc_heap *heap, bool minor)
     struct marking *marking = heap->marking_state;
     if (!minor) heap->live = heap->live_large = 0;
     heap->stats.objects_marked = 0;
-    unsigned count = LOAD(&heap->phase) == PHASE_IDLE ? marking->count : MARKERS;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < marking->begun; i++) {
         heap->live += marking->marker[i].bytes;
         heap->live_large += marking->marker[i].large_bytes;
         heap->stats.objects_marked += marking->marker[i].objects;

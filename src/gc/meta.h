@@ -137,4 +137,7 @@ FH_INLINE uint8_t log_bit(const void *slot)
 /* Sets or clears the log bits of whole granules. */
 void log_fill(const void *start, size_t size, bool set);
 
+void side_fork_prepare(void);
+void side_fork_end(void);
+
 #endif

@@ -21,7 +21,10 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include "gc/mark.h"
+#include "gc/event.h"
+#include "gc/index.h"
+#include "gc/roots.h"
+#include "gc/thread.h"
 #include "os/os.h"
 
 #define FORKING (1u << 31)
@@ -125,9 +128,10 @@ void modules_visit(struct fh_gc_visitor *visitor)
     while (part.start != UINTPTR_MAX) modules_hold(part_visit, &part);
 }
 
-/* ---- code that stays ----------------------------------------------------------------------------------------- */
+/* ---- code that stays ------------------------------------------------------------------------- */
 
-/* Not there in a static program, which unloads nothing; dlopen by its name, since linkers warn of it there. */
+/* Not there in a static program, which unloads nothing; dlopen by its name, since linkers warn of
+ * it there. */
 #pragma weak dladdr1
 #pragma weak dlclose
 #pragma weak dlsym

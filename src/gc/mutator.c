@@ -8,7 +8,9 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
 #include "gc/hole.h"
+#include "gc/mutator.h"
 
 void mutator_retire(struct gc_thread *thread, struct gc_heap *heap)
 {
@@ -106,6 +108,7 @@ void thread_join_heap(struct gc_thread *thread, struct gc_heap *heap)
     if (heap->options.policy == FH_GC_GENERATIONAL)
         context_of(thread, heap)->barrier = FH_GC_BARRIER_LOG;
     uint32_t phase = LOAD(&heap->phase); /* the world lock: no handshake goes on */
+    if (heap->options.policy != FH_GC_CONCURRENT) return;
     if (phase == PHASE_ARMED) {
         context_of(thread, heap)->barrier = FH_GC_BARRIER_SNOOP;
     } else if (phase != PHASE_IDLE) {

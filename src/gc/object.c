@@ -3,7 +3,8 @@
  * all of them in turn. An address in a block is looked up by going back to the first byte with a
  * state; one in a large object by the span.
  */
-#include "gc/gc.h"
+#include "gc/fence.h"
+#include "gc/object.h"
 
 /* Goes back from p's byte to the first byte of its object. */
 static uint8_t *block_find(struct gc_block *block, uint8_t *meta)

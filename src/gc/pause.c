@@ -17,7 +17,8 @@
  *
  * All is the thread's own, its signal handler included; only the sums in the heap are shared.
  */
-#include "gc/gc.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
 
 void pause_begin(struct gc_thread *thread, struct gc_heap *heap)
 {

@@ -9,7 +9,11 @@
  */
 #include <string.h>
 
-#include "gc/mark.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/roots.h"
+#include "gc/weak.h"
 #include "os/os.h"
 
 /* ---- threads --------------------------------------------------------------------------------- */

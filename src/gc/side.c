@@ -1,7 +1,8 @@
 /* The side tables: reserved once, committed as the arena grows. See gc/meta.h. */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/heap.h"
+#include "gc/meta.h"
 #include "os/os.h"
 
 struct gc_side gc_side;

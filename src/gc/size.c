@@ -15,7 +15,10 @@
  * as collections of it, with their share of the next full one, cost less than NURSERY_COST_MOST;
  * beyond, it is all the room there is, and after each such collection a small one is tried again.
  */
-#include "gc/gc.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/size.h"
 #include "os/os.h"
 
 #define NURSERY_COST_MOST 70 /* us of processor time for each MiB allocated */
@@ -48,8 +51,9 @@ static bool cycle_is_behind(const struct gc_heap *heap)
 void size_pace(struct gc_heap *heap, struct gc_thread *thread)
 {
     enum { QUANTUM = 2500 }; /* objects: some thirty microseconds */
-    if (LOAD_ACQUIRE(&heap->phase) == PHASE_MARKING && cycle_is_behind(heap))
-        cycle_assist(heap, thread, QUANTUM);
+    if (heap_is_marking(heap) && cycle_is_behind(heap)) cycle_assist(heap, thread, QUANTUM);
+    watch_when_due(heap);
+    if (UNLIKELY(LOAD(&heap->watch_nap_us))) os_delay_us(LOAD(&heap->watch_nap_us));
     if (heap->has_collector && heap->parked == 0 && LOAD(&heap->phase) == PHASE_IDLE &&
         size_in_use(heap) > heap->start)
         cycle_request(heap, FH_GC_WHY_ALLOCATION, false);

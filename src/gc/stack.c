@@ -12,7 +12,10 @@
  */
 #include <string.h>
 
+#include "gc/barrier.h"
+#include "gc/heap.h"
 #include "gc/mark.h"
+#include "gc/object.h"
 #include "os/os.h"
 
 /* Holds: marking->lock. NULL when memory is refused. */

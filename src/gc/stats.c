@@ -1,7 +1,10 @@
 /* Numbers out: pauses, counters. */
 #include <string.h>
 
+#include "gc/call.h"
+#include "gc/heap.h"
 #include "gc/mark.h"
+#include "gc/pause.h"
 
 /* The public layout is the histogram's. */
 static_assert(sizeof(struct fh_gc_pauses) == sizeof(struct histogram), "size");
@@ -104,6 +107,8 @@ GC_PUBLIC void fh_gc_stats_get(struct fh_gc_heap *public, struct fh_gc_stats *st
     gc_lock_take(&heap->lock);
     *stats = heap->stats;
     stats->allocated_bytes = LOAD(&heap->allocated);
+    stats->handshakes = LOAD(&heap->handshakes);
+    stats->assists = LOAD(&heap->assists);
     stats->live_bytes = heap->live;
     stats->heap_bytes = heap_bytes(heap);
     stats->target_bytes = heap->target;

@@ -8,6 +8,9 @@
  * too.
  */
 #include "gc/compact.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
 
 static void word_keep(struct compaction *c, uintptr_t word)
 {
@@ -15,8 +18,8 @@ static void word_keep(struct compaction *c, uintptr_t word)
     if (meta) object_keep(c, meta);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void keep_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void keep_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                   size_t words)
 {
     struct compaction *c = (struct compaction *)visitor;
     for (size_t i = 0; i < words; i++) {
@@ -25,19 +28,6 @@ __attribute__((no_sanitize("address", "thread"))) static void keep_range(
         word_keep(c, word);
         word_keep(c, word - 1);
     }
-}
-
-static void keep_slot(struct fh_gc_visitor *visitor, void **slot)
-{
-    (void)visitor;
-    (void)slot;
-}
-
-static void keep_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
-{
-    (void)visitor;
-    (void)slot;
-    (void)mask;
 }
 
 /* An object may hold ambiguous words, and may be one of those that never move. */
@@ -55,8 +45,8 @@ static bool keep_object(struct gc_heap *heap, uint8_t *meta, size_t granules, vo
 void stay_find(struct compaction *c)
 {
     struct gc_heap *heap = c->visitor.heap;
-    c->visitor.slot = keep_slot;
-    c->visitor.tagged = keep_tagged;
+    c->visitor.slot = slot_ignore;
+    c->visitor.tagged = tagged_ignore;
     c->visitor.range = keep_range;
     roots_visit(heap, &c->visitor);
     heap_each_object(heap, keep_object, c);

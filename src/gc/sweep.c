@@ -17,7 +17,8 @@
  */
 #include <string.h>
 
-#include "gc/gc.h"
+#include "gc/block.h"
+#include "gc/heap.h"
 
 /* Byte k is 0xff where bit k is set. */
 FH_INLINE uint64_t scatter(uint64_t bits)
@@ -138,4 +139,30 @@ bool map_hole(const uint64_t map[MAP_WORDS], size_t from, size_t *start, size_t 
     }
     *end = word == MAP_WORDS ? BLOCK_GRANULES : word * 64 + base_ctz(used);
     return true;
+}
+
+/* Bits at which n ones begin. */
+static uint64_t runs_of(uint64_t bits, size_t n)
+{
+    for (size_t have = 1, more; bits && have < n; have += more) {
+        more = base_min(have, n - have);
+        bits &= bits >> more;
+    }
+    return bits;
+}
+
+size_t map_longest(const uint64_t map[MAP_WORDS])
+{
+    size_t most = 0, run = 0;
+    for (size_t word = 0; word < MAP_WORDS; word++) {
+        uint64_t used = map[word];
+        if (used == 0) {
+            run += 64;
+            continue;
+        }
+        most = base_max(most, run + base_ctz(used));
+        run = (size_t)__builtin_clzll(used);
+        while (most < 64 && runs_of(~used, most + 1)) most++;
+    }
+    return base_max(most, run);
 }

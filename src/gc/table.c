@@ -9,7 +9,8 @@
  *
  * With exact stacks an allocation may move what the variables here refer to: so they are in frames.
  */
-#include "gc/gc.h"
+#include "gc/call.h"
+#include "gc/weak.h"
 
 struct fh_gc_table {
     struct fh_gc_ephemeron **slots;

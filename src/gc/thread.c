@@ -18,6 +18,11 @@
  */
 #include <string.h>
 
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
+#include "gc/safe.h"
 #include "gc/thread.h"
 #include "os/os.h"
 

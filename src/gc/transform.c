@@ -3,7 +3,12 @@
  * First everything ambiguous is searched; a reference there cannot be told from a number, so then
  * nothing is changed at all.
  */
-#include "gc/mark.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/walk.h"
 
 struct transform {
     struct fh_gc_visitor visitor;
@@ -32,28 +37,8 @@ static void replace_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintp
     if (to) *slot = (*slot & ~mask) | to;
 }
 
-static void replace_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
-{
-    (void)visitor;
-    (void)start;
-    (void)words;
-}
-
-static void search_slot(struct fh_gc_visitor *visitor, void **slot)
-{
-    (void)visitor;
-    (void)slot;
-}
-
-static void search_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
-{
-    (void)visitor;
-    (void)slot;
-    (void)mask;
-}
-
-__attribute__((no_sanitize("address", "thread"))) static void search_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void search_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                     size_t words)
 {
     struct transform *t = (struct transform *)visitor;
     uintptr_t low = (uintptr_t)t->from, high = low + t->count * sizeof *t->from;
@@ -86,7 +71,7 @@ static void transform_run(struct gc_heap *heap, void *data)
     if (t->ambiguous) return;
     struct mutator *mutator = mutator_of(gc_local.thread, heap);
     t->visitor =
-        (struct fh_gc_visitor){replace_slot, replace_tagged, replace_range, heap, NULL, NULL};
+        (struct fh_gc_visitor){replace_slot, replace_tagged, range_ignore, heap, NULL, NULL};
     transform_all(heap, t);
     /* Old objects may refer to young ones now; and a cycle that goes on has to know of both. */
     STORE(&heap->remembered_lost, heap->logs);
@@ -104,7 +89,7 @@ GC_PUBLIC int fh_gc_transform(struct fh_gc_heap *public, void *const *from, void
         if (fh_gc_base(public, from[i]) != from[i] || fh_gc_base(public, to[i]) != to[i])
             return -EINVAL;
     struct transform t = {
-        {search_slot, search_tagged, search_range, heap, NULL, NULL}, from, to, count, false};
+        {slot_ignore, tagged_ignore, search_range, heap, NULL, NULL}, from, to, count, false};
     still_run(heap, transform_run, &t);
     return t.ambiguous ? -EBUSY : 0;
 }

@@ -14,7 +14,12 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/mark.h"
+#include "gc/block.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/vector.h"
 
 struct type type_tables[TYPES_SMALL + TYPES];
 
@@ -36,16 +41,6 @@ GC_PUBLIC struct fh_gc_type fh_gc_type_words =
 GC_PUBLIC struct fh_gc_type fh_gc_type_pointers =
     READY("pointers", TYPE_POINTERS, sizeof(void *), &one_pointer, 1, 0);
 
-void gc_say(const char *text)
-{
-    char line[400];
-    struct text t = TEXT(line);
-    text_str(&t, "freehold: gc: ");
-    text_str(&t, text);
-    text_char(&t, '\n');
-    os_write(2, line, t.length);
-}
-
 static int type_wrong(const struct fh_gc_type *type, const char *what)
 {
     char line[300];
@@ -54,7 +49,7 @@ static int type_wrong(const struct fh_gc_type *type, const char *what)
     text_str(&t, type->name ? type->name : "?");
     text_str(&t, "': ");
     text_str(&t, what);
-    text_char(&t, 0);
+    text_end(&t);
     gc_say(line);
     return -EINVAL;
 }

@@ -6,13 +6,20 @@
 #include <string.h>
 
 #include "base/format.h"
+#include "gc/event.h"
+#include "gc/fence.h"
 #include "gc/mark.h"
+#include "gc/object.h"
+#include "gc/type.h"
+#include "gc/verify.h"
 
 struct verification {
     struct fh_gc_visitor visitor;
     struct text what;
     bool wrong;
     bool marked; /* a collection has just ended: what is marked refers to what is marked */
+    bool
+        ambiguous; /* also by a word that may be anything; in a cycle with a snapshot it may be younger */
 };
 
 static void wrong(struct verification *v, const void *object, const char *what, const void *other)
@@ -24,7 +31,7 @@ static void wrong(struct verification *v, const void *object, const char *what, 
     text_char(&v->what, ' ');
     text_str(&v->what, what);
     if (other) text_hex(&v->what, (uintptr_t)other);
-    text_char(&v->what, 0);
+    text_end(&v->what);
 }
 
 /* A reference to an address in a block of the heap at which no object is: it was freed, or never
@@ -56,14 +63,15 @@ static void verify_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintpt
 
 static void verify_range(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
 {
-    (void)visitor;
-    (void)start;
-    (void)words; /* ambiguous: anything may be there */
+    struct verification *v = (struct verification *)visitor;
+    for (size_t i = 0; v->ambiguous && i < words; i++)
+        if (!mark_is_set(visitor->heap, start[i]))
+            wrong(v, visitor->from,
+                  "is marked and may refer to one that is not: ", (void *)start[i]);
 }
 
 static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
 {
-    (void)heap;
     struct verification *v = data;
     const struct type *type = type_at(meta);
     if (type->public == NULL)
@@ -71,8 +79,11 @@ static bool verify_object(struct gc_heap *heap, uint8_t *meta, size_t granules, 
     else if (type_granules(type) &&
              type_granules(type) != granules - (fence_size(heap) >> GC_SHIFT))
         wrong(v, meta_address(meta), "is not as long as its type", NULL);
-    else if (type->scan != SCAN_EPHEMERON)
+    else if (type->scan != SCAN_EPHEMERON) {
+        v->ambiguous = v->marked && heap->options.policy != FH_GC_CONCURRENT &&
+                       (meta_load(meta) & META_STATE) == heap->mark;
         object_scan(&v->visitor, meta);
+    }
     return !v->wrong;
 }
 
@@ -91,7 +102,7 @@ static bool verify_fence(struct gc_heap *heap, uint8_t *meta, size_t granules, v
     text_str(&v->what, ", ");
     text_dec(&v->what, size);
     text_str(&v->what, " bytes, was written beyond its end");
-    text_char(&v->what, 0);
+    text_end(&v->what);
     return false;
 }
 
@@ -148,7 +159,7 @@ static FH_COLD void verify_failed(const char *what, const char *when)
     text_str(&t, " (found ");
     text_str(&t, when);
     text_str(&t, "); stopping");
-    text_char(&t, 0);
+    text_end(&t);
     gc_say(line);
     base_abort();
 }

@@ -3,7 +3,12 @@
  * programs call. Slower than the tracer and knows nothing of marks; walks, verification, evacuation
  * and transformation stand on it.
  */
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/object.h"
+#include "gc/thread.h"
+#include "gc/type.h"
+#include "gc/visit.h"
+#include "gc/weak.h"
 
 GC_PUBLIC void fh_gc_visit(struct fh_gc_visitor *visitor, void *slot)
 {
@@ -20,6 +25,26 @@ GC_PUBLIC void fh_gc_visit_range(struct fh_gc_visitor *visitor, const void *star
     uintptr_t at = base_round_up((uintptr_t)start, sizeof(void *));
     uintptr_t end = ((uintptr_t)start + size) & ~(uintptr_t)(sizeof(void *) - 1);
     if (end > at) visitor->range(visitor, (uintptr_t *)at, (end - at) / sizeof(void *));
+}
+
+void slot_ignore(struct fh_gc_visitor *visitor, void **slot)
+{
+    (void)visitor;
+    (void)slot;
+}
+
+void tagged_ignore(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_t mask)
+{
+    (void)visitor;
+    (void)slot;
+    (void)mask;
+}
+
+void range_ignore(struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+{
+    (void)visitor;
+    (void)start;
+    (void)words;
 }
 
 static void scan_fields(struct fh_gc_visitor *visitor, uintptr_t at,

@@ -5,7 +5,14 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/verify.h"
+#include "gc/walk.h"
 
 struct still {
     struct gc_heap *heap;
@@ -134,8 +141,8 @@ static void edge_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_
     edge(edges, edges->roots ? (void *)slot : visitor->from, *slot & mask);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void edge_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void edge_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                   size_t words)
 {
     struct edges *edges = (struct edges *)visitor;
     for (size_t i = 0; i < words; i++)

@@ -15,6 +15,13 @@
  */
 #include <string.h>
 
+#include "gc/allocate.h"
+#include "gc/barrier.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
+#include "gc/pause.h"
+#include "gc/type.h"
 #include "gc/weak.h"
 #include "os/os.h"
 
@@ -40,7 +47,9 @@ void *weak_read(struct gc_heap *heap, struct gc_thread *thread, const uintptr_t 
         uintptr_t word = __atomic_load_n(at, __ATOMIC_ACQUIRE), target = word ^ mask;
         if (word == 0) return NULL;
         switch (phase) {
-        case PHASE_IDLE: return (void *)target;
+        case PHASE_IDLE:
+        case PHASE_WATCHED:
+        case PHASE_CLOSING: return (void *)target;
         case PHASE_ARMED:
         case PHASE_MARKING:
             shade(heap, mutator_of(thread, heap), (void *)target);

@@ -7,7 +7,13 @@
 #include <string.h>
 
 #include "base/format.h"
-#include "gc/mark.h"
+#include "gc/call.h"
+#include "gc/heap.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/type.h"
+#include "gc/walk.h"
+#include "gc/weak.h"
 
 /* An object that was met, in order; `by` is the position of the one that referred to it. */
 struct met {
@@ -84,8 +90,8 @@ static void meet_tagged(struct fh_gc_visitor *visitor, uintptr_t *slot, uintptr_
     meet((struct chain *)visitor, *slot & mask, (uintptr_t)slot);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void meet_range(
-    struct fh_gc_visitor *visitor, const uintptr_t *start, size_t words)
+static NO_SANITIZE void meet_range(struct fh_gc_visitor *visitor, const uintptr_t *start,
+                                   size_t words)
 {
     for (size_t i = 0; i < words; i++)
         if (side_holds(start[i])) meet((struct chain *)visitor, start[i], (uintptr_t)(start + i));

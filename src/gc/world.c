@@ -12,7 +12,11 @@
  * checks it.
  */
 #include "base/format.h"
-#include "gc/thread.h"
+#include "gc/call.h"
+#include "gc/event.h"
+#include "gc/heap.h"
+#include "gc/pause.h"
+#include "gc/safe.h"
 #include "os/os.h"
 
 struct gc_thread *gc_threads;
@@ -74,7 +78,7 @@ static void wait_tell(const struct gc_thread *self, uint64_t start, bool *said)
         &text,
         ", which has not answered FH_GC_SIGNAL (SIGURG) for 5 s: it blocks the signal and comes "
         "to no safepoint, or is stopped; all who need the collector wait with it");
-    text_char(&text, 0);
+    text_end(&text);
     gc_say(line);
 }
 

@@ -1,6 +1,7 @@
 /* The reserved range: how it is cut, committed and bounded. See span/span.h. */
 #include "base/format.h"
 #include "os/os.h"
+#include "os/say.h"
 #include "span/span.h"
 
 #define ASSERT_MIRROR(field)                                                                       \
@@ -39,10 +40,11 @@ static void arena_refused(size_t size)
 {
     char line[160];
     struct text t = TEXT(line);
-    text_str(&t, "freehold: cannot reserve address space (even ");
+    text_str(&t, "cannot reserve address space (even ");
     text_size(&t, size);
-    text_str(&t, " was refused); raise RLIMIT_AS (ulimit -v)\n");
-    os_write(2, line, t.length);
+    text_str(&t, " was refused); raise RLIMIT_AS (ulimit -v)");
+    text_end(&t);
+    os_say("freehold", line);
 }
 
 /* Under RLIMIT_AS three quarters of what is left are ours; stacks and files need the rest. */
@@ -75,7 +77,9 @@ bool arena_init(size_t reserve)
     os_vm_name(base, meta, "freehold:meta");
     os_vm_name(base + meta, size - meta, "freehold:heap");
 
-    arena.first = (uint32_t)(meta >> SLICE_SHIFT);
+    /* Not the one behind the records, whose end is here in our own static data: a collector that
+     * searches that would take it for a reference to what lies there. */
+    arena.first = (uint32_t)(meta >> SLICE_SHIFT) + 1;
     arena.end = (uint32_t)(size >> SLICE_SHIFT);
     arena.committed = arena.first;
     arena.heaps = (uintptr_t)base + descriptors;

@@ -89,6 +89,23 @@ static void test_format__what_does_not_fit_is_cut(void **state)
     }
 }
 
+static void test_format__an_end_is_always_there(void **state)
+{
+    (void)state;
+    char line[8];
+    memset(line, 'x', sizeof line);
+    struct text t = TEXT(line);
+    text_str(&t, "abc");
+    text_end(&t);
+    assert_string_equal(line, "abc");
+    memset(line, 'x', sizeof line);
+    struct text full = TEXT(line);
+    text_str(&full, "abcdefghijk");
+    text_end(&full);
+    assert_int_equal(line[7], 0);
+    assert_int_equal(strlen(line), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_format__sizes_as_a_person_reads_them),
         cmocka_unit_test(test_format__texts_follow_each_other),
         cmocka_unit_test(test_format__what_does_not_fit_is_cut),
+        cmocka_unit_test(test_format__an_end_is_always_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,11 +58,11 @@ int main(int argc, char **argv)
         options.markers += (uint32_t)number_after(argv[i], "markers=");
         options.sizing += (uint32_t)number_after(argv[i], "sizing=");
     }
-    bool alone = threads == 1, exact = alone && options.policy != FH_GC_CONCURRENT;
+    bool alone = threads == 1, exact = alone && options.policy < FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;
     /* Under FH_GC_CONCURRENT only FH_GC_COMPACT moves objects. */
-    bool compacts = options.debug & FH_GC_MOVE_ALL && options.policy == FH_GC_CONCURRENT;
+    bool compacts = options.debug & FH_GC_MOVE_ALL && options.policy >= FH_GC_CONCURRENT;
     struct fh_gc_heap *heap = fh_gc_create(&options);
     EXPECT(heap, "create");
     world_begin(heap, (struct world_rules){.exact = exact, .alone = alone, .compacts = compacts});

@@ -48,7 +48,7 @@ static void test_pause__a_collection_is_one(void **state)
         for (int i = 0; i < 3; i++) collect(heap);
         uint64_t took = now_ns() - start;
         stats = stats_of(heap);
-        assert_in_range(stats.pauses.count, 3, policies[p] == FH_GC_CONCURRENT ? 60 : 3);
+        assert_in_range(stats.pauses.count, 3, policies[p] >= FH_GC_CONCURRENT ? 60 : 3);
         assert_in_range(stats.pauses.total_ns, 1, took);
         assert_true(stats.pauses.max_ns <= stats.pauses.total_ns);
         for (unsigned w = 0; w < 3; w++)

@@ -92,13 +92,19 @@ static __attribute__((noinline)) void spike(void)
     assert_true(stats().heap_bytes > 48 << 20);
 }
 
+/* Garbage that was all alive a moment ago. */
+static void create_with_spike(enum fh_gc_policy policy)
+{
+    create(policy, FH_GC_GROW);
+    spike();
+    stack_clear();
+}
+
 static void test_size__spikes_go_back(void **state)
 {
     (void)state;
     for (size_t p = 0; p < COUNT_OF(policies); p++) {
-        create(policies[p], FH_GC_GROW);
-        spike();
-        stack_clear();
+        create_with_spike(policies[p]);
         fh_gc_collect(heap, FH_GC_FULL);
         assert_in_range(stats().heap_bytes, 0, 16 << 20);
         fh_gc_destroy(heap);
@@ -110,9 +116,7 @@ static void test_size__old_garbage_is_found(void **state)
 {
     (void)state;
     for (size_t p = 0; p < COUNT_OF(policies); p++) {
-        create(policies[p], FH_GC_GROW);
-        spike();
-        stack_clear();
+        create_with_spike(policies[p]);
         for (uint64_t start = stats().allocated_bytes;
              stats().allocated_bytes - start < (uint64_t)20 * 256 << 20;)
             for (int i = 0; i < 100000; i++) (void)fh_gc_new_bytes(heap, 1024);
@@ -125,9 +129,7 @@ static void test_size__lowered_limits_are_kept(void **state)
 {
     (void)state;
     for (size_t p = 0; p < COUNT_OF(policies); p++) {
-        create(policies[p], FH_GC_GROW);
-        spike();
-        stack_clear();
+        create_with_spike(policies[p]);
         assert_int_equal(fh_gc_limit_set(heap, 2 << 20), 0);
         for (int i = 0; i < 100000; i++) (void)fh_gc_new(heap, node);
         assert_in_range(stats().heap_bytes, 0, 2 << 20);

@@ -45,7 +45,7 @@ round() {
 
 while [ "$(date +%s)" -lt $end ]; do
     case $only in
-    all) for policy in 0 1 2; do round $policy; done ;;
+    all) for policy in 0 1 2 3; do round $policy; done ;;
     *) round "$only" ;;
     esac
 done

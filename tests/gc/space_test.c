@@ -34,7 +34,7 @@ static struct fh_gc_stats stats_now(void)
 static void heap_new(enum fh_gc_policy policy)
 {
     struct fh_gc_options options = {.policy = policy,
-                                    .exact_stacks = policy != FH_GC_CONCURRENT,
+                                    .exact_stacks = policy < FH_GC_CONCURRENT,
                                     .no_static_data = true,
                                     .initial = 32 << 20};
     memset(roots, 0, sizeof roots);

@@ -52,6 +52,11 @@ effect() {
     GC_FORCE_UNMAP_ON_GCOLLECT) is heap -lt 3 ;;
     GC_FIND_LEAK) is leak = 1 && says 'Found [0-9]* leaked objects' ;;
     GC_ALL_INTERIOR_POINTERS) is object = 32 ;;
+    GC_ENABLE_INCREMENTAL) is incremental -ge 0 ;; # 1 where the kernel can
+    GC_DISABLE_INCREMENTAL)
+        with GC_DISABLE_INCREMENTAL=1 GC_ENABLE_INCREMENTAL=1
+        is incremental = 0
+        ;;
     GC_DONT_GC) is collections = 0 && is disabled = 1 ;;
     GC_LOG_FILE)
         with GC_LOG_FILE="$work/log" GC_PRINT_STATS=1

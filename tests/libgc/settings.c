@@ -21,9 +21,10 @@ int main(void)
     memset(kept, 0, sizeof kept);
     GC_gcollect();
     GC_gcollect();
-    printf("collections=%d large=%d object=%d parallel=%d disabled=%d leak=%d heap=%d\n",
+    printf("collections=%d large=%d object=%d parallel=%d disabled=%d leak=%d heap=%d "
+           "incremental=%d\n",
            (int)automatic, got, (int)first, GC_get_parallel(), GC_is_disabled(), GC_get_find_leak(),
-           (int)(GC_get_heap_size() >> 20));
+           (int)(GC_get_heap_size() >> 20), GC_is_incremental_mode());
     GC_err_printf("from the program\n");
     return 0;
 }

@@ -186,14 +186,17 @@ GC_API int GC_collect_a_little(void)
 
 GC_API void GC_start_incremental_collection(void) {}
 
+/* It is the standard for heaps that are not small; from here on for small ones too. */
 GC_API void GC_enable_incremental(void)
 {
-    libgc_heap();
+    STORE(&libgc_heap()->watch_least, 0);
 }
 
 GC_API int GC_is_incremental_mode(void)
 {
-    return 0;
+    struct gc_heap *heap = libgc_heap();
+    return heap->options.policy == FH_GC_WATCHED && !heap->watch_fails &&
+           LOAD(&heap->watch_least) == 0;
 }
 
 GC_API int GC_incremental_protection_needs(void)

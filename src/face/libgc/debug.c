@@ -59,7 +59,7 @@ static FH_COLD void debug_complain(const struct header *header, const char *what
     text_str(&t, header->file ? header->file : "?");
     text_char(&t, ':');
     text_dec(&t, (uint64_t)header->line);
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 
@@ -98,40 +98,19 @@ static struct header *debug_header(void *p)
     return header;
 }
 
-GC_API void *GC_debug_malloc(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_NORMAL, file, line);
-}
+#define DEBUG_MALLOC(name, kind)                                                                   \
+    GC_API void *name(size_t size, const char *file, int line)                                     \
+    {                                                                                              \
+        return debug_make(size, kind, file, line);                                                 \
+    }
 
-GC_API void *GC_debug_malloc_atomic(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_ATOMIC, file, line);
-}
-
-GC_API void *GC_debug_malloc_uncollectable(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_UNCOLLECTABLE, file, line);
-}
-
-GC_API void *GC_debug_malloc_atomic_uncollectable(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_ATOMIC_UNCOLLECTABLE, file, line);
-}
-
-GC_API void *GC_debug_malloc_ignore_off_page(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_NORMAL, file, line);
-}
-
-GC_API void *GC_debug_malloc_atomic_ignore_off_page(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_ATOMIC, file, line);
-}
-
-GC_API void *GC_debug_malloc_stubborn(size_t size, const char *file, int line)
-{
-    return debug_make(size, KIND_NORMAL, file, line);
-}
+DEBUG_MALLOC(GC_debug_malloc, KIND_NORMAL)
+DEBUG_MALLOC(GC_debug_malloc_atomic, KIND_ATOMIC)
+DEBUG_MALLOC(GC_debug_malloc_uncollectable, KIND_UNCOLLECTABLE)
+DEBUG_MALLOC(GC_debug_malloc_atomic_uncollectable, KIND_ATOMIC_UNCOLLECTABLE)
+DEBUG_MALLOC(GC_debug_malloc_ignore_off_page, KIND_NORMAL)
+DEBUG_MALLOC(GC_debug_malloc_atomic_ignore_off_page, KIND_ATOMIC)
+DEBUG_MALLOC(GC_debug_malloc_stubborn, KIND_NORMAL)
 
 GC_API void *GC_debug_generic_or_special_malloc(size_t size, int kind, const char *file, int line)
 {
@@ -226,29 +205,17 @@ static void debug_finalizer_set(void *p, finalizer_fn *function, void *data, fin
     if (old_data) *old_data = ours ? ((struct closure *)was_data)->data : was_data;
 }
 
-GC_API void GC_debug_register_finalizer(void *object, finalizer_fn *function, void *data,
-                                        finalizer_fn **old, void **old_data)
-{
-    debug_finalizer_set(object, function, data, old, old_data, ORDER_NORMAL);
-}
+#define DEBUG_REGISTER(name, order)                                                                \
+    GC_API void name(void *object, finalizer_fn *function, void *data, finalizer_fn **old,         \
+                     void **old_data)                                                              \
+    {                                                                                              \
+        debug_finalizer_set(object, function, data, old, old_data, order);                         \
+    }
 
-GC_API void GC_debug_register_finalizer_ignore_self(void *object, finalizer_fn *function,
-                                                    void *data, finalizer_fn **old, void **old_data)
-{
-    debug_finalizer_set(object, function, data, old, old_data, ORDER_IGNORE_SELF);
-}
-
-GC_API void GC_debug_register_finalizer_no_order(void *object, finalizer_fn *function, void *data,
-                                                 finalizer_fn **old, void **old_data)
-{
-    debug_finalizer_set(object, function, data, old, old_data, ORDER_NONE);
-}
-
-GC_API void GC_debug_register_finalizer_unreachable(void *object, finalizer_fn *function,
-                                                    void *data, finalizer_fn **old, void **old_data)
-{
-    debug_finalizer_set(object, function, data, old, old_data, ORDER_UNREACHABLE);
-}
+DEBUG_REGISTER(GC_debug_register_finalizer, ORDER_NORMAL)
+DEBUG_REGISTER(GC_debug_register_finalizer_ignore_self, ORDER_IGNORE_SELF)
+DEBUG_REGISTER(GC_debug_register_finalizer_no_order, ORDER_NONE)
+DEBUG_REGISTER(GC_debug_register_finalizer_unreachable, ORDER_UNREACHABLE)
 
 /* ---- stores: there is no barrier ----------------------------------------------------------------------------------- */
 

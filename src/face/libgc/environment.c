@@ -31,7 +31,7 @@ static void variable_say(const char *name, const char *what)
     struct text t = TEXT(line);
     text_str(&t, name);
     text_str(&t, what);
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 
@@ -100,6 +100,12 @@ static void read_interior(struct fh_gc_options *options, const char *text)
 {
     (void)options;
     GC_all_interior_pointers = *text != '0';
+}
+
+static void read_disable(struct fh_gc_options *options, const char *text)
+{
+    (void)text;
+    options->policy = FH_GC_MARK;
 }
 
 static void read_find_leak(struct fh_gc_options *options, const char *text)
@@ -196,7 +202,7 @@ static void read_nothing(struct fh_gc_options *options, const char *text)
 /* ---- all of them ---------------------------------------------------------------------------------------------------- */
 
 #define SIZES_ITSELF " has no effect: the heap sizes itself"
-#define WHOLE " has no effect: every collection is complete"
+#define WHOLE " has no effect: collections are not cut into parts"
 #define NOT_HERE " has no effect: there is nothing like it here"
 
 static const struct variable variables[] = {
@@ -219,9 +225,9 @@ static const struct variable variables[] = {
     {"GC_PRINT_ADDRESS_MAP", read_maps, NULL},
     {"GC_RETRY_SIGNALS", read_retry, NULL},
     {"GC_PROMPT_DISABLED", read_nothing, NULL},
-    {"GC_DISABLE_INCREMENTAL", read_nothing, NULL},
+    {"GC_ENABLE_INCREMENTAL", read_nothing, NULL}, /* when there is a heap: start.c */
+    {"GC_DISABLE_INCREMENTAL", read_disable, NULL},
     {"GC_NO_BLACKLIST_WARNING", read_nothing, NULL},
-    {"GC_ENABLE_INCREMENTAL", NULL, WHOLE},
     {"GC_PAUSE_TIME_TARGET", NULL, WHOLE},
     {"GC_FULL_FREQUENCY", NULL, WHOLE},
     {"GC_USE_GETWRITEWATCH", NULL, WHOLE},

@@ -114,7 +114,7 @@ static void fault_tell(const struct called *called, uintptr_t address)
         text_str(&t, " bytes at ");
         text_hex(&t, (uintptr_t)called->object);
     }
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 

@@ -249,29 +249,17 @@ void finalizer_set(void *object, finalizer_fn *function, void *data, finalizer_f
     if (old_data) *old_data = had.data;
 }
 
-GC_API void GC_register_finalizer(void *object, finalizer_fn *function, void *data,
-                                  finalizer_fn **old, void **old_data)
-{
-    finalizer_set(object, function, data, old, old_data, ORDER_NORMAL);
-}
+#define REGISTER(name, order)                                                                      \
+    GC_API void name(void *object, finalizer_fn *function, void *data, finalizer_fn **old,         \
+                     void **old_data)                                                              \
+    {                                                                                              \
+        finalizer_set(object, function, data, old, old_data, order);                               \
+    }
 
-GC_API void GC_register_finalizer_ignore_self(void *object, finalizer_fn *function, void *data,
-                                              finalizer_fn **old, void **old_data)
-{
-    finalizer_set(object, function, data, old, old_data, ORDER_IGNORE_SELF);
-}
-
-GC_API void GC_register_finalizer_no_order(void *object, finalizer_fn *function, void *data,
-                                           finalizer_fn **old, void **old_data)
-{
-    finalizer_set(object, function, data, old, old_data, ORDER_NONE);
-}
-
-GC_API void GC_register_finalizer_unreachable(void *object, finalizer_fn *function, void *data,
-                                              finalizer_fn **old, void **old_data)
-{
-    finalizer_set(object, function, data, old, old_data, ORDER_UNREACHABLE);
-}
+REGISTER(GC_register_finalizer, ORDER_NORMAL)
+REGISTER(GC_register_finalizer_ignore_self, ORDER_IGNORE_SELF)
+REGISTER(GC_register_finalizer_no_order, ORDER_NONE)
+REGISTER(GC_register_finalizer_unreachable, ORDER_UNREACHABLE)
 
 GC_API void GC_dump_finalization(void)
 {
@@ -284,6 +272,6 @@ GC_API void GC_dump_finalization(void)
     text_str(&t, " finalizers are registered, ");
     text_dec(&t, waiting);
     text_str(&t, " wait to run");
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }

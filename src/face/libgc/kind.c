@@ -60,6 +60,8 @@ static GC_word descriptor_find(GC_word descriptor, const void *object)
 
 void descriptor_visit(GC_word descriptor, void *object, size_t size, struct fh_gc_visitor *visitor)
 {
+    bool known = (descriptor & DS_TAGS) == DS_LENGTH || (descriptor & DS_TAGS) == DS_BITMAP;
+    if (!known && visitor_defers(visitor, object)) return;
     if ((descriptor & DS_TAGS) == DS_PER_OBJECT) descriptor = descriptor_find(descriptor, object);
     switch (descriptor & DS_TAGS) {
     case DS_LENGTH:

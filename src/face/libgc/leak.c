@@ -15,7 +15,9 @@
 
 #include "base/format.h"
 #include "face/libgc/libgc.h"
+#include "gc/cycle.h"
 #include "gc/mark.h"
+#include "os/os.h"
 
 enum { PRINTED_MOST = 40 }; /* of one collection; of the rest only how many there are */
 
@@ -54,12 +56,28 @@ void leaks_visit(struct fh_gc_visitor *visitor)
     for (size_t i = leaks_next; i < leaks.count; i++) visitor->slot(visitor, vector_at(&leaks, i));
 }
 
-/* An object in a block that somebody sweeps just then is left to the next collection by gc_free, and would be found
- * lost: so all is swept before, and as the thread stays busy there is no other collection in between. */
+/* By whichever thread is first. */
+static void watch_end_once(struct gc_heap *heap)
+{
+    enum { NOT_YET, ENDS, ENDED };
+    static _Atomic uint32_t state;
+    uint32_t not_yet = NOT_YET;
+    if (atomic_compare_exchange_strong(&state, &not_yet, ENDS)) {
+        watch_end(heap);
+        STORE_RELEASE(&state, ENDED);
+        os_wake(&state);
+    }
+    while (LOAD_ACQUIRE(&state) == ENDS) thread_wait(&state, ENDS);
+}
+
+/* An object in a block that somebody sweeps just then, or while the heap is being marked, is left to the next
+ * collection by gc_free, and would be found lost: so all is swept before, nothing is marked beside the program, and as the
+ * thread stays busy there is no other collection in between. */
 void leaks_free(void *p)
 {
     struct gc_heap *heap = libgc.heap;
     struct gc_thread *thread = thread_self();
+    if (UNLIKELY(heap->options.policy == FH_GC_WATCHED)) watch_end_once(heap);
     thread_enter(thread);
     heap_sweep_all(heap);
     while (LOAD_ACQUIRE(&heap->sweeping)) base_pause();
@@ -76,7 +94,7 @@ static void kind_name(char *name, size_t size, unsigned kind)
     struct text t = {name, 0, size};
     text_str(&t, kind < KIND_FIRST ? names[kind] : "kind= ");
     if (kind >= KIND_FIRST) text_dec(&t, kind);
-    text_char(&t, 0);
+    text_end(&t);
 }
 
 static void leak_print(void *object)

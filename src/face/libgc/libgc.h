@@ -2,7 +2,7 @@
  * libgc: the ABI of the Boehm collector, version 8.2, over our heaps: what programs get that were linked to
  * libgc.so.1 and find this file in its place.
  *
- * There is one heap, of policy FH_GC_MARK, whose objects do not move. What the ABI calls a kind is a type of gc/;
+ * There is one heap, of policy FH_GC_WATCHED, whose objects do not move. What the ABI calls a kind is a type of gc/;
  * everything that a program registers (roots, finalizers, links, uncollectable objects) lives in tables here, which
  * the collector sees through two doors: a root function (roots.c) and the heap's weak hook (weak.c).
  *

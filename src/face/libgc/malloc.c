@@ -19,7 +19,8 @@ enum { FAST_GRANULES = 128 };
 
 /* ---- allocation --------------------------------------------------------------------------------------------- */
 
-/* The order of the stores is that of fh_gc_new_inline (freehold/gc.h). */
+/* The order of the stores is that of fh_gc_new_inline (freehold/gc.h). No code is shared: there the context is in
+ * the address space of %fs, and the stamp is the type's own, since its size is; here one type has objects of any. */
 FH_INLINE void *allocate_fast(size_t granules, uint32_t id)
 {
     struct fh_gc_context *context = &gc_local.contexts[0];
@@ -200,6 +201,7 @@ GC_API void GC_generic_malloc_many(size_t size, int kind, void **result)
         *(void **)some[--made] = list;
         list = some[made];
     }
+    base_forget(some, count * sizeof *some);
     *result = list;
 }
 

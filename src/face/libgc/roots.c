@@ -10,6 +10,7 @@
 
 #include "face/libgc/libgc.h"
 #include "gc/mark.h"
+#include "gc/roots.h"
 
 struct range {
     uintptr_t start, end;

@@ -4,9 +4,9 @@
  */
 #include <pthread.h>
 
-#include "base/format.h"
 #include "face/libgc/libgc.h"
 #include "os/os.h"
+#include "os/say.h"
 #include "span/purger.h"
 
 struct libgc libgc;
@@ -16,12 +16,7 @@ _Thread_local struct libgc_local libgc_local __attribute__((tls_model("initial-e
 
 void libgc_say(const char *text)
 {
-    char line[400];
-    struct text t = TEXT(line);
-    text_str(&t, "freehold: libgc: ");
-    text_str(&t, text);
-    text_char(&t, '\n');
-    os_write(2, line, t.length);
+    os_say("freehold: libgc", text);
 }
 
 void libgc_stop(const char *text)
@@ -139,7 +134,7 @@ static void bounds_publish(void)
 
 static struct gc_heap *start_once(void)
 {
-    struct fh_gc_options options = {.policy = FH_GC_MARK,
+    struct fh_gc_options options = {.policy = FH_GC_WATCHED,
                                     .sizing = FH_GC_ADAPTIVE,
                                     .growth_percent = 100,
                                     .no_static_data = true, /* roots.c has its own view */
@@ -151,10 +146,12 @@ static struct gc_heap *start_once(void)
                    "process can have one; stopping");
     signal_note_before();
     settings_from_environment(&options);
+    if (GC_find_leak) options.policy = FH_GC_MARK; /* what is freed must be known to be at once */
     registry_start();
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
     struct gc_heap *heap = gc_heap_create(&options, &error);
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
+    if (os_environment("GC_ENABLE_INCREMENTAL")) STORE(&heap->watch_least, 0);
     kinds_init();
     uncollectable_init();
     boehm_finalizers_init();

@@ -22,7 +22,7 @@
 #include <signal.h>
 
 #include "face/libgc/libgc.h"
-#include "gc/thread.h"
+#include "gc/safe.h"
 #include "os/os.h"
 
 static struct lock suspend_lock;

@@ -35,7 +35,7 @@ static void twin_say(const char *path)
     text_str(&t, "another libgc is loaded too, ");
     text_str(&t, path);
     text_str(&t, ": what only the objects of the one refer to the other does not keep");
-    text_char(&t, 0);
+    text_end(&t);
     libgc_say(line);
 }
 

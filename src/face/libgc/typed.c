@@ -131,7 +131,7 @@ static void typed_fill(struct typed *typed)
     uint32_t count = 0;
     text_str(&t, "typed ");
     text_hex(&t, typed->descriptor);
-    text_char(&t, 0);
+    text_end(&t);
     type->name = typed->name;
     type->element = 1;
     if (tag == DS_PROC || (tag == DS_LENGTH && typed->descriptor > UINT32_MAX / 2)) {

@@ -1,0 +1,153 @@
+/*
+ * Freehold's own heap, by its registry: include/freehold/registry.h draws what is read here.
+ *
+ * A free block of a slab has the address of a heap record in its second word, or was never carved. The
+ * arena holds nothing else that is a root, but for the spaces of the collector, whose objects may point
+ * to blocks.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts.h"
+
+enum { SPANS_MAX = 1 << 24, RUN_GRANULES = 64, LONE_LISTED = 0x8000 };
+#define SLICE ((uint64_t)1 << FH_SLICE_SHIFT)
+
+static bool registry_read(struct own_heap *h, const struct image *image, uint64_t address)
+{
+    struct fh_registry *r = h->registry = calloc(1, sizeof *r);
+    const unsigned char *at = image_at(image, address, sizeof *r);
+    if (!r || !at) return false;
+    memcpy(r, at, sizeof *r);
+    return memcmp(r->magic, FH_REGISTRY_MAGIC, sizeof r->magic) == 0 &&
+           r->version == FH_REGISTRY_VERSION && r->heap_count > 0 && r->base != 0 &&
+           r->limit > r->base && r->base % SLICE == 0 && r->high >= r->first_slice &&
+           r->high - r->first_slice <= SPANS_MAX &&
+           r->high <= (r->limit - r->base) >> FH_SLICE_SHIFT;
+}
+
+static bool spans_read(struct own_heap *h, const struct image *image)
+{
+    const struct fh_registry *r = h->registry;
+    h->first = r->first_slice;
+    h->high = r->high;
+    uint64_t size = (uint64_t)(h->high - h->first) * sizeof *h->spans;
+    const unsigned char *at =
+        image_at(image, r->base + (uint64_t)h->first * sizeof *h->spans, size);
+    h->spans = malloc(size + 1);
+    if (h->spans && at) memcpy(h->spans, at, size);
+    return h->spans && at;
+}
+
+static uint64_t slice_at(const struct own_heap *h, uint32_t index)
+{
+    return h->registry->base + (uint64_t)index * SLICE;
+}
+
+/* Slices that the span takes, at least one and none beyond the end. */
+static uint32_t span_slices(const struct own_heap *h, uint32_t index)
+{
+    const struct fh_span *s = &h->spans[index - h->first];
+    bool long_one =
+        s->kind == FH_SPAN_LARGE || s->kind == FH_SPAN_FREE || s->kind == FH_SPAN_GC_LARGE;
+    uint32_t left = h->high - index;
+    return !long_one || s->slices == 0 ? 1 : s->slices < left ? s->slices : left;
+}
+
+static bool is_cut(const struct fh_span *s)
+{
+    return s->kind == FH_SPAN_SLAB || s->kind == FH_SPAN_RUNS;
+}
+
+static bool add_span(const struct own_heap *h, const struct image *image, struct parts *parts,
+                     uint32_t index)
+{
+    const struct fh_span *s = &h->spans[index - h->first];
+    uint64_t start = slice_at(h, index), end = start + span_slices(h, index) * SLICE;
+    if (is_cut(s)) return parts_region(parts, image, start, start + SLICE, 0, false);
+    if (s->kind != FH_SPAN_LARGE || s->bytes > end - start) return true;
+    return parts_region(parts, image, start, start + (s->bytes + 15) / 16 * 16, 0, true);
+}
+
+/* Everything but the collector's spaces. */
+static bool exclude_arena(const struct own_heap *h, struct parts *parts)
+{
+    uint64_t from = h->registry->base;
+    for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
+        uint8_t kind = h->spans[i - h->first].kind;
+        if (kind != FH_SPAN_GC_BLOCK && kind != FH_SPAN_GC_LARGE) continue;
+        if (slice_at(h, i) > from && !parts_exclude(parts, from, slice_at(h, i))) return false;
+        from = slice_at(h, i + span_slices(h, i));
+    }
+    return parts_exclude(parts, from, h->registry->limit);
+}
+
+bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
+               struct parts *parts)
+{
+    *h = (struct own_heap){0};
+    if (!registry_read(h, image, registry) || !spans_read(h, image)) return false;
+    for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
+        if (!add_span(h, image, parts, i)) return false;
+    }
+    if (!exclude_arena(h, parts)) return false;
+    parts_sort(parts);
+    return true;
+}
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+/* A block that its thread may have been pushing while the purger took its page stays alone in a piece
+ * that is else not carved. */
+static bool slab_block_is_live(const struct own_heap *h, const struct image *image,
+                               const struct fh_span *s, uint64_t slab, uint64_t offset,
+                               unsigned index)
+{
+    const struct fh_registry *r = h->registry;
+    uint64_t holder;
+    if ((s->shard & ~LONE_LISTED) == (int)index + 1) {
+        if (s->shard & LONE_LISTED) return false;
+    } else if (s->uncarved >> (offset >> FH_CARVE_SHIFT) & 1) {
+        return false;
+    }
+    if (!image_word(image, slab + offset + 8, &holder)) return false;
+    return holder - r->heaps >= (uint64_t)r->heap_count * r->heap_stride;
+}
+
+static void fill_slab(const struct own_heap *h, const struct image *image, struct reach *reach,
+                      const struct fh_span *s, uint64_t slab)
+{
+    uint32_t size = s->size_class < FH_CLASSES ? h->registry->class_size[s->size_class] : 0;
+    if (size < 16 || size % 16 != 0) return;
+    uint64_t offset = 0;
+    for (unsigned index = 0; offset + size <= SLICE; index++, offset += size)
+        reach_add(reach, slab + offset, slab_block_is_live(h, image, s, slab, offset, index));
+    if (offset < SLICE) reach_add(reach, slab + offset, false);
+}
+
+/* `free` has a bit for each granule that begins a block, `bytes` for each that is free. */
+static void fill_runs(struct reach *reach, const struct fh_span *s, uint64_t slice)
+{
+    for (unsigned i = 0; i < RUN_GRANULES; i++) {
+        bool is_free = s->bytes >> i & 1, begins = s->free >> i & 1;
+        if (is_free || begins)
+            reach_add(reach, slice + ((uint64_t)i << FH_GRANULE_SHIFT), begins && !is_free);
+    }
+}
+
+void own_fill(struct own_heap *h, const struct image *image, struct reach *reach)
+{
+    for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
+        const struct fh_span *s = &h->spans[i - h->first];
+        if (s->kind == FH_SPAN_SLAB) fill_slab(h, image, reach, s, slice_at(h, i));
+        if (s->kind == FH_SPAN_RUNS) fill_runs(reach, s, slice_at(h, i));
+        if (s->kind == FH_SPAN_LARGE) reach_add(reach, slice_at(h, i), true);
+    }
+}
+
+void own_finish(struct own_heap *h)
+{
+    free(h->registry);
+    free(h->spans);
+    *h = (struct own_heap){0};
+}

@@ -1,0 +1,255 @@
+/*
+ * The cycle of a heap whose program has no barrier: the collector's thread marks while the program
+ * runs, and the kernel notes which pages are written to meanwhile (os/watch.h). Mostly parallel
+ * collection (Boehm, Demers, Shenker 1991), by incremental update where concurrent.c keeps a
+ * snapshot.
+ *
+ *   IDLE     sweep what is left; pages count as unwritten from here on
+ *            threads stand: the mark turns, all roots are visited
+ *   WATCHED  mark; then what is marked on pages that were written to is scanned again, and threads'
+ *            own roots are visited anew: in rounds, until there is little left
+ *            threads stand: the pages of the last moments, all roots, what was put off; weakness
+ *   IDLE     the number of the cycle rises: everything is unswept
+ *
+ * It holds: when threads stand for the second time, a reference that marking has not seen is in a
+ * root or on a page that was written to since its objects were scanned. So nothing that a program
+ * does while it runs has to be noted by anybody: neither what it allocates (unmarked, and found if
+ * it is alive) nor what it forgets. But an object that is freed by call is left to the next cycle,
+ * since marking may be looking at it (free.c).
+ *
+ * What may only be looked at while threads stand is put off to then: objects with mark procedures
+ * of the program's (visitor_defers).
+ *
+ * Rejected: watching by a snapshot (fork, or copy on write): the kernel copies each page that is
+ * written to, which costs 0.13 us a page for all pages at the fork alone; new objects that are born
+ * marked: what dies young would stay until the next cycle, and be scanned with its page.
+ */
+#include "gc/collect.h"
+#include "gc/cycle.h"
+#include "gc/event.h"
+#include "gc/fence.h"
+#include "gc/large.h"
+#include "gc/mark.h"
+#include "gc/mutator.h"
+#include "gc/object.h"
+#include "gc/roots.h"
+#include "gc/size.h"
+#include "gc/type.h"
+#include "gc/verify.h"
+#include "os/os.h"
+#include "os/watch.h"
+
+/* ---- pages that were written to -------------------------------------------------------------- */
+
+/* What lies in start..end of a marked object. */
+static void rescan_object(struct marker *marker, const uint8_t *meta, uintptr_t start,
+                          uintptr_t end)
+{
+    const struct type *type = type_at(meta);
+    uintptr_t p = (uintptr_t)meta_address(meta);
+    size_t size = object_size(meta);
+    if (type->scan == SCAN_WORDS)
+        marker_add_range(marker, base_max(p, start), base_min(p + size, end));
+    else
+        marker_scan(marker, type, p, size);
+}
+
+/* A part of a block. */
+static void rescan_block(struct marker *marker, uintptr_t start, uintptr_t end)
+{
+    const uint8_t *meta = object_find(marker->visitor.heap, start), *last = meta_of((void *)end);
+    if (meta == NULL) meta = meta_of((void *)start);
+    while (meta < last) {
+        unsigned state = meta_load(meta) & META_STATE;
+        if (state == marker->mark) rescan_object(marker, meta, start, end);
+        meta += state ? meta_granules(meta) : 1;
+    }
+}
+
+static void rescan_large(struct marker *marker, struct gc_block *block, uintptr_t start,
+                         uintptr_t end)
+{
+    const uint8_t *meta = meta_of(gc_block_start(block));
+    if ((meta_load(meta) & META_STATE) == marker->mark) rescan_object(marker, meta, start, end);
+}
+
+/* A range of pages, slice by slice. */
+static void rescan_range(struct marker *marker, uintptr_t start, uintptr_t end)
+{
+    for (uintptr_t next; start < end; start = next) {
+        next = base_min(base_round_down(start, SLICE_SIZE) + SLICE_SIZE, end);
+        struct gc_block *block = gc_block_of((void *)start);
+        uint8_t kind = LOAD_ACQUIRE(&block->kind);
+        if (kind == FH_SPAN_GC_BLOCK) {
+            if (LOAD(&block->owner) == marker->visitor.heap) rescan_block(marker, start, next);
+            continue;
+        }
+        block = (struct gc_block *)span_find((void *)start);
+        if (block && LOAD(&block->kind) == FH_SPAN_GC_LARGE &&
+            LOAD(&block->owner) == marker->visitor.heap)
+            rescan_large(marker, block, start, next);
+    }
+}
+
+/* Where the memory of all heaps ends so far. */
+static uintptr_t heap_end(void)
+{
+    return side_base() + __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
+}
+
+/* Returns how many bytes were written to. */
+static size_t written_rescan(struct gc_heap *heap)
+{
+    enum { RANGES = 64 };
+    struct marker *marker = &heap->marking_state->marker[0];
+    struct os_range range[RANGES];
+    uintptr_t from = side_base(), end = heap_end();
+    size_t bytes = 0;
+    for (size_t count; (count = os_watch_take(&from, end, range, RANGES));)
+        for (size_t i = 0; i < count; i++) {
+            rescan_range(marker, range[i].start, range[i].end);
+            bytes += range[i].end - range[i].start;
+        }
+    return bytes;
+}
+
+/* ---- who may ---------------------------------------------------------------------------------- */
+
+bool watch_open(void)
+{
+    os_watch_close(); /* in the child of a fork it is the parent's */
+    return os_watch_open() && os_watch_add((void *)arena.base, arena.size);
+}
+
+void watch_when_due(struct gc_heap *heap)
+{
+    uint32_t here = COLLECTOR_HERE;
+    if (heap->options.policy != FH_GC_WATCHED || heap->has_collector || heap->watch_fails) return;
+    if (size_in_use(heap) >= LOAD(&heap->watch_least))
+        atomic_compare_exchange_strong(&heap->collector_state, &here, COLLECTOR_DUE);
+}
+
+void watch_end(struct gc_heap *heap)
+{
+    collector_find(heap); /* one that is being started is there */
+    heap->watch_fails = true;
+    collector_stop(heap);
+    heap->options.policy = FH_GC_MARK;
+}
+
+/* ---- the cycle ------------------------------------------------------------------------------- */
+
+static void action_look(struct gc_heap *heap, struct gc_thread *thread)
+{
+    struct marker marker;
+    if (!marker_make(heap, &marker)) return; /* found when threads stand */
+    roots_visit_thread(thread, &marker.visitor);
+    marker_give_all(&marker);
+}
+
+/* Debug modes. */
+static void check_before(struct gc_heap *heap)
+{
+    bool verified = heap->options.debug & FH_GC_VERIFY;
+    if (!heap->fenced && !verified) return;
+    mutators_note_holes(heap);
+    if (heap->fenced) fences_verify(heap, "before a cycle");
+    if (verified) heap_verify(heap, false, "before a cycle");
+    for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
+}
+
+static void begin_holding(void *data)
+{
+    struct gc_heap *heap = data;
+    world_take();
+    heap->snapshot_allocated = LOAD(&heap->allocated);
+    heap->snapshot_live = size_in_use(heap);
+    STORE(&heap->marking_state->overflow, 0);
+    world_stop(heap);
+    check_before(heap);
+    heap->mark ^= 1;
+    marking_begin(heap, true, false);
+    roots_visit(heap, &heap->marking_state->marker[0].visitor);
+    STORE_RELEASE(&heap->phase, PHASE_WATCHED);
+    world_go();
+    world_give();
+}
+
+/* While the program runs, until there is little left to do. If it writes as fast as that gets done,
+ * threads that allocate are slowed down, each time more: what is left is done while they all stand. */
+static void mark_watched(struct gc_heap *heap)
+{
+    enum { ROUNDS = 24, LITTLE = MIB, NAP_US = 25, NAP_US_MAX = 400 };
+    size_t before = SIZE_MAX, written = SIZE_MAX;
+    uint32_t nap_us = 0;
+    cycle_drain(heap);
+    for (unsigned round = 0; round < ROUNDS && written > LITTLE; round++, before = written) {
+        written = written_rescan(heap);
+        if (written > before / 2) nap_us = (uint32_t)base_min(nap_us * 2 + NAP_US, NAP_US_MAX);
+        STORE(&heap->watch_nap_us, nap_us); /* partner: size_pace */
+        world_take();
+        handshake_noted(heap, action_look, FH_GC_HANDSHAKE_SCAN);
+        world_give();
+        cycle_drain(heap);
+    }
+    atomic_store(&heap->phase, PHASE_CLOSING); /* partner: marker_borrow */
+    cycle_drain(heap);
+}
+
+static void end_holding(void *data)
+{
+    struct gc_heap *heap = data;
+    world_take();
+    uint64_t start = os_time_ns();
+    world_stop(heap);
+    uint64_t stopped = os_time_ns();
+    gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
+    STORE_RELEASE(&heap->phase, PHASE_IDLE);
+    STORE(&heap->watch_nap_us, 0);
+    mutators_note_holes(heap);
+    marking_resume(heap);
+    written_rescan(heap);
+    mark_rest(heap, false);
+    gc_large_find_dead(heap);
+    heap_unsweep(heap, false);
+    mutators_sweep_blocks(heap);
+    if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "at the end of a cycle");
+    world_go();
+    uint64_t end = os_time_ns();
+    stats_add(heap, &heap->stats.stop_ns, end - stopped);
+    gc_event(heap, FH_GC_EVENT_RESUMED, end - start);
+    world_give();
+}
+
+static void sizes_note(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
+{
+    world_take();
+    gc_lock_take(&heap->lock);
+    rates_note(heap, start, os_time_ns());
+    size_note_cycle(heap);
+    size_after_collection(heap);
+    lock_give(&heap->lock);
+    collection_ends(heap, why, false);
+    world_give();
+}
+
+void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why)
+{
+    uint64_t start = os_time_ns(), cpu = os_thread_time_ns();
+    heap_sweep_all(heap);
+    marking_prepare(heap);
+    collection_begins(heap, why);
+    /* Refused: then all that is there counts as written, which takes longer. */
+    (void)os_watch_begin(side_base(), heap_end());
+    modules_hold(begin_holding, heap);
+    atomic_fetch_add(&heap->background_bell, 1);
+    os_wake(&heap->background_bell);
+    mark_watched(heap);
+    modules_hold(end_holding, heap);
+    sizes_note(heap, why, start);
+    gc_large_free_dead(heap);
+    stats_add(heap, &heap->stats.mark_ns, os_thread_time_ns() - cpu);
+    gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);
+    heap_sweep_all(heap);
+    heap_trim(heap);
+}

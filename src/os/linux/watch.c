@@ -1,0 +1,200 @@
+/* os/watch.h on Linux. */
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "base/syscall.h"
+#include "os/os.h"
+#include "os/watch.h"
+
+/* Younger than Debian 12's headers; the numbers are the kernel's ABI. */
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#define WP_ASYNC (1 << 15) /* UFFD_FEATURE_WP_ASYNC */
+#define PAGE_WRITTEN (1 << 1)
+#define SCAN_PROTECTS (1 << 0 | 1 << 1) /* PM_SCAN_WP_MATCHING, and fails where it cannot */
+#define SOFT_DIRTY (1ull << 55)
+
+struct page_region {
+    uint64_t start, end, categories;
+};
+
+struct scan {
+    uint64_t size, flags, start, end, walk_end, vec, vec_count, max_pages;
+    uint64_t category_inverted, category_mask, category_any, return_mask;
+};
+#define SCAN _IOWR('f', 16, struct scan)
+
+enum way { WAY_NONE, WAY_PROTECT, WAY_SOFT_DIRTY };
+
+static struct {
+    enum way way;
+    int faults, pagemap, clear; /* file descriptors */
+} watch = {.faults = -1, .pagemap = -1, .clear = -1};
+
+static int file_open(const char *path, int flags)
+{
+    return (int)SYS4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+static void file_close(int *fd)
+{
+    if (*fd >= 0) SYS1(SYS_close, *fd);
+    *fd = -1;
+}
+
+/* ---- write protection ------------------------------------------------------------------------ */
+
+static bool protect_open(void)
+{
+    struct uffdio_api api = {.api = UFFD_API, .features = WP_ASYNC};
+    watch.faults = (int)SYS1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    if (watch.faults < 0) return false;
+    return SYS3(SYS_ioctl, watch.faults, UFFDIO_API, &api) == 0;
+}
+
+static bool protect_add(uintptr_t start, size_t size)
+{
+    struct uffdio_register memory = {.range = {start, size}, .mode = UFFDIO_REGISTER_MODE_WP};
+    return SYS3(SYS_ioctl, watch.faults, UFFDIO_REGISTER, &memory) == 0;
+}
+
+static long protect_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+{
+    enum { MOST = 64 };
+    struct page_region region[MOST];
+    struct scan scan = {.size = sizeof scan,
+                        .flags = SCAN_PROTECTS,
+                        .start = *from,
+                        .end = end,
+                        .vec = (uintptr_t)region,
+                        .vec_count = base_min(most, MOST),
+                        .category_mask = PAGE_WRITTEN,
+                        .return_mask = PAGE_WRITTEN};
+    long count = SYS3(SYS_ioctl, watch.pagemap, SCAN, &scan);
+    if (base_syscall_failed(count)) return -1;
+    for (long i = 0; i < count; i++) ranges[i] = (struct os_range){region[i].start, region[i].end};
+    *from = scan.walk_end;
+    return count;
+}
+
+/* ---- soft-dirty bits ------------------------------------------------------------------------- */
+
+static bool soft_clear(void)
+{
+    return SYS3(SYS_write, watch.clear, "4", 1) == 1;
+}
+
+/* Pages that follow each other are one range. */
+static long soft_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+{
+    enum { PAGES = 256 };
+    uint64_t entry[PAGES];
+    size_t page = os_page_size(), count = 0;
+    while (*from < end) {
+        size_t pages = base_min((end - *from) / page, PAGES);
+        size_t size = pages * sizeof *entry;
+        if (SYS4(SYS_pread64, watch.pagemap, entry, size, *from / page * sizeof *entry) !=
+            (long)size)
+            return -1;
+        for (size_t i = 0; i < pages; i++, *from += page) {
+            if (!(entry[i] & SOFT_DIRTY)) continue;
+            if (count > 0 && ranges[count - 1].end == *from) {
+                ranges[count - 1].end += page;
+                continue;
+            }
+            if (count == most) return (long)count;
+            ranges[count++] = (struct os_range){*from, *from + page};
+        }
+    }
+    return (long)count;
+}
+
+/* ---- either ---------------------------------------------------------------------------------- */
+
+bool os_watch_add(void *p, size_t size)
+{
+    return watch.way == WAY_PROTECT ? protect_add((uintptr_t)p, size) : watch.way != WAY_NONE;
+}
+
+/* The same as os_watch_take, but -1 when the kernel fails. */
+static long take_some(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+{
+    while (*from < end) {
+        uintptr_t start = *from;
+        long count = watch.way == WAY_PROTECT ? protect_take(from, end, ranges, most)
+                                              : soft_take(from, end, ranges, most);
+        if (count != 0) return count;
+        if (*from == start) return -1;
+    }
+    return 0;
+}
+
+size_t os_watch_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+{
+    long count = take_some(from, end, ranges, most);
+    if (count >= 0) return (size_t)count;
+    ranges[0] = (struct os_range){*from, end};
+    *from = end;
+    return 1;
+}
+
+bool os_watch_begin(uintptr_t start, uintptr_t end)
+{
+    struct os_range range[64];
+    long count = 1;
+    if (watch.way != WAY_PROTECT) return soft_clear();
+    while (count > 0) count = take_some(&start, end, range, 64);
+    /* Memory that was moved to where it is (os_vm_move) is not watched any more. */
+    if (count < 0 && os_watch_add((void *)start, end - start)) count = 1;
+    while (count > 0) count = take_some(&start, end, range, 64);
+    return count == 0;
+}
+
+/* The kernel writes to the third page of four, and we to the first: nothing else may be told. */
+static bool watch_works(char *p, size_t page)
+{
+    uintptr_t from = (uintptr_t)p, end = from + 4 * page;
+    struct os_range range[4];
+    for (unsigned i = 0; i < 4; i++) p[i * page] = 1;
+    if (!os_watch_add(p, 4 * page) || !os_watch_begin(from, end)) return false;
+    p[0] = 2;
+    if (SYS4(SYS_pread64, watch.pagemap, p + 2 * page, 8, 0) != 8) return false;
+    return os_watch_take(&from, end, range, 4) == 2 && range[0].start == (uintptr_t)p &&
+           range[0].end == (uintptr_t)p + page && range[1].start == (uintptr_t)p + 2 * page &&
+           range[1].end == (uintptr_t)p + 3 * page;
+}
+
+static bool way_try(enum way way)
+{
+    size_t page = os_page_size();
+    watch.way = way;
+    watch.pagemap = file_open("/proc/self/pagemap", O_RDONLY);
+    if (watch.pagemap < 0) return false;
+    if (way == WAY_SOFT_DIRTY) watch.clear = file_open("/proc/self/clear_refs", O_WRONLY);
+    if (way == WAY_SOFT_DIRTY ? watch.clear < 0 : !protect_open()) return false;
+    char *p = os_vm_reserve(4 * page, page);
+    if (p == NULL) return false;
+    bool works = os_vm_commit(p, 4 * page) && watch_works(p, page);
+    os_vm_release(p, 4 * page);
+    return works;
+}
+
+bool os_watch_open(void)
+{
+    for (enum way way = WAY_PROTECT; way <= WAY_SOFT_DIRTY; way++) {
+        if (way_try(way)) return true;
+        os_watch_close();
+    }
+    return false;
+}
+
+void os_watch_close(void)
+{
+    file_close(&watch.faults);
+    file_close(&watch.pagemap);
+    file_close(&watch.clear);
+    watch.way = WAY_NONE;
+}
