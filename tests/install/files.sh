@@ -13,6 +13,8 @@ lib/cmake/freehold/freehold-config-version.cmake
 lib/cmake/freehold/freehold-config.cmake
 lib/cmake/freehold/freehold-targets.cmake
 lib/freehold/gc/libgc.so.1
+lib/freehold/gc/libgccpp.so.1
+lib/freehold/gc/libgctba.so.1
 lib/libfreehold.a
 lib/libfreehold.so
 lib/libfreehold.so.1

@@ -36,6 +36,12 @@ static __attribute__((noinline)) void make(int i)
     __asm__ volatile("" : : "r"(lost) : "memory"); // or nobody would write to it
 }
 
+/* What it returns to nobody but `elements` leaves no reference to the beginning in its caller. */
+static __attribute__((noinline)) void make_elements()
+{
+    elements = new Element[100];
+}
+
 static __attribute__((noinline)) void wipe()
 {
     char dead[16384];
@@ -47,7 +53,7 @@ int main()
 {
     char byte;
     for (int i = 0; i < 50; i++) make(i);
-    elements = new Element[100];
+    make_elements();
     kept[0]->number += elements[5].value;
     wipe();
     operator delete(operator new(sizeof(net::Session)));

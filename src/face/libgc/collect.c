@@ -186,7 +186,7 @@ GC_API int GC_collect_a_little(void)
 
 GC_API void GC_start_incremental_collection(void) {}
 
-/* It is the standard for heaps that are not small; from here on for small ones too. */
+/* docs/libgc.md says why it is not the standard. */
 GC_API void GC_enable_incremental(void)
 {
     STORE(&libgc_heap()->watch_least, 0);

@@ -151,7 +151,9 @@ static struct gc_heap *start_once(void)
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
     struct gc_heap *heap = gc_heap_create(&options, &error);
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
-    if (os_environment("GC_ENABLE_INCREMENTAL")) STORE(&heap->watch_least, 0);
+    /* Only for those who ask: a program of one thread may rely on being collected where it allocates, and nowhere else
+     * (guile's procedure that marks its stack). */
+    STORE(&heap->watch_least, os_environment("GC_ENABLE_INCREMENTAL") ? 0 : SIZE_MAX);
     kinds_init();
     uncollectable_init();
     boehm_finalizers_init();
