@@ -42,7 +42,8 @@ static const struct run *run_from(const struct image *image, const struct segmen
 
 bool image_present(const struct image *image, uint64_t *from, uint64_t *to)
 {
-    const struct segment *s = image_segment(image, *from);
+    /* A run of a hostile core may go beyond the mapping that it is looked up for. */
+    const struct segment *s = *from < *to ? image_segment(image, *from) : NULL;
     const struct run *run = s ? run_from(image, s, *from) : NULL;
     if (!run || run->start >= *to) return false;
     if (run->start > *from) *from = run->start;
