@@ -4,6 +4,7 @@
 #   make check     what CI runs: all builds, all tests
 #   make bench     against the other allocators; QUICK=1, PEERS="name=path.so ..."
 #   make bench-gc  against other collectors; QUICK=1, BOEHM_NEW= MPS= WHIPPET= folders
+#   make bench-libgc  Debian's programs on libgc, over the original and over ours
 #   make soak      the long tests, and the collector for SOAK_SECONDS;  make fuzz  FUZZ_SECONDS each
 #   make install   DESTDIR and PREFIX as usual;  make format;  make clean
 
@@ -11,7 +12,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
 SOAK_SECONDS ?= 3600
 
-.PHONY: all demo check bench bench-gc soak fuzz install format clean
+.PHONY: all demo check bench bench-gc bench-libgc soak fuzz install format clean
 .NOTPARALLEL:
 
 all:
@@ -35,7 +36,12 @@ bench-gc: all
 	@scripts/setup bench
 	@QUICK='$(QUICK)' $(foreach peer,BOEHM_NEW MPS WHIPPET,$(if $(filter-out undefined,$(origin $(peer))),$(peer)='$($(peer))')) bench/gc/run
 
+bench-libgc: all
+	@scripts/setup check
+	@bench/libgc/run
+
 soak: all
+	@tests/style/tidy.sh whole
 	@cmake --build --preset release
 	@cd build && ctest -L soak --output-on-failure --no-tests=error
 	@tests/gc/soak.sh build $(SOAK_SECONDS)

@@ -70,6 +70,24 @@ bool amount_count(const char *text, uint64_t *count)
     return amount_parse(text, 1000, count);
 }
 
+bool amount_ms(const char *text, uint64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    struct decimal d;
+    const char *at = text, *end = text + strlen(text);
+    if (!decimal_parse(&d, &at, end)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(at, units[i].unit) != 0) continue;
+        d.numerator = d.numerator * units[i].ms / d.denominator;
+        *ms = (uint64_t)d.numerator;
+        return d.numerator > 0 && d.numerator <= UINT64_MAX;
+    }
+    return false;
+}
+
 bool amount_bytes_of(const char *option, const char *text, uint64_t *bytes)
 {
     if (amount_bytes(text, bytes)) return true;
@@ -81,5 +99,12 @@ bool amount_count_of(const char *option, const char *text, uint64_t *count)
 {
     if (amount_count(text, count)) return true;
     say("--%s: '%s' is no number; write it as 0, 1200 or 10k", option, text);
+    return false;
+}
+
+bool amount_ms_of(const char *option, const char *text, uint64_t *ms)
+{
+    if (amount_ms(text, ms)) return true;
+    say("--%s: '%s' is no time; write it as 60s, 500ms or 2m", option, text);
     return false;
 }

@@ -14,8 +14,12 @@
 bool amount_bytes(const char *text, uint64_t *bytes);
 bool amount_count(const char *text, uint64_t *count);
 
+/* 60s, 500ms, 2m, 1.5h; a number alone is of seconds. In milliseconds, at least 1. */
+bool amount_ms(const char *text, uint64_t *ms);
+
 /* The same, after a line that says what is wrong with the value of this option. */
 bool amount_bytes_of(const char *option, const char *text, uint64_t *bytes);
 bool amount_count_of(const char *option, const char *text, uint64_t *count);
+bool amount_ms_of(const char *option, const char *text, uint64_t *ms);
 
 #endif

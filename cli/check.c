@@ -14,6 +14,7 @@ struct request {
     struct check *check;
     const char *json, *junit; /* files' names, "-" for stdout; NULL: none */
     const char *options;
+    struct look_request look;
     bool quiet;
     char **argv;
 };
@@ -27,7 +28,7 @@ static const char documentation[] =
     "PROG cannot be executed; 127: there is no PROG.";
 
 /* The keys of the promises are their kinds, beyond all characters. */
-enum { KEY_PROMISE = 0x100, KEY_JUNIT = KEY_PROMISE + PROMISES };
+enum { KEY_PROMISE = 0x100, KEY_JUNIT = KEY_PROMISE + PROMISES, KEY_SUPPRESS, KEY_SCRATCH };
 #define KEY(kind) (KEY_PROMISE + PROMISE_##kind)
 
 static const struct argp_option options[] = {
@@ -36,7 +37,9 @@ static const struct argp_option options[] = {
     {"end-rss", KEY(END_RSS), "SIZE", 0, "PROG has no more resident when it ends", 0},
     {"end-live", KEY(END_LIVE), "SIZE", 0, "PROG leaves no more bytes of blocks unfreed", 0},
     {"allocs", KEY(ALLOCS), "N", 0, "all processes together allocate no more blocks", 0},
-    {"leaks", KEY(LEAKS), "0", 0, "PROG leaks nothing; so far only told of one that frees all", 0},
+    {"leaks", KEY(LEAKS), "SIZE", 0, "nothing points to more bytes of blocks when PROG ends", 0},
+    {"suppress", KEY_SUPPRESS, "FILE", 0, "do not count the leaks that FILE names", 1},
+    {"scratch", KEY_SCRATCH, "DIR", 0, "keep the copy searched for leaks in a file there", 1},
     {"json", 'j', "FILE", 0, "write the outcome as JSON; - is stdout", 1},
     {"junit", KEY_JUNIT, "FILE", 0, "write the outcome as JUnit XML; - is stdout", 1},
     {"quiet", 'q', 0, 0, "say nothing of promises that were kept", 1},
@@ -52,11 +55,7 @@ static void take_promise(struct request *request, enum promise_kind kind, const 
     bool good = form->bytes ? amount_bytes_of(form->name, text, &p->limit)
                             : amount_count_of(form->name, text, &p->limit);
     if (!good) exit(STATUS_OWN_FAILURE);
-    if (kind == PROMISE_LEAKS && p->limit > 0)
-        exit(refuse(
-            STATUS_OWN_FAILURE,
-            "--leaks: leaks cannot be counted yet, only --leaks 0 can be held to; --end-live "
-            "limits the bytes that are not freed"));
+    if (kind == PROMISE_LEAKS) request->look.wanted = true;
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -71,6 +70,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case 'q': request->quiet = true; return 0;
     case 'o': request->options = argument; return 0;
     case KEY_JUNIT: request->junit = argument; return 0;
+    case KEY_SUPPRESS: request->look.suppressions = argument; return 0;
+    case KEY_SCRATCH: request->look.scratch = argument; return 0;
     case ARGP_KEY_ARG: /* the program: all that follows is its own */
         request->argv = state->argv + state->next - 1;
         state->next = state->argc;
@@ -157,8 +158,11 @@ int command_check(int argc, char **argv)
     if (!any_promise(&check))
         return refuse(STATUS_OWN_FAILURE, "which promise? freehold check --peak 64M -- %s",
                       request.argv[0]);
+    if (!request.look.wanted && (request.look.suppressions || request.look.scratch))
+        return refuse(STATUS_OWN_FAILURE, "--suppress and --scratch go with --leaks");
     streams_fill();
     int status = run_prepare(&check.run, request.argv);
+    if (!status && request.look.wanted) status = look_create(&check.run.plan.look, &request.look);
     if (!status) status = outputs_open(&outputs, &request);
     if (check.promises[PROMISE_END_RSS].made) {
         check.run.plan.at_end = note_end;

@@ -17,7 +17,7 @@ enum promise_kind {
     PROMISE_END_RSS,  /* what it had resident for the program at its end */
     PROMISE_END_LIVE, /* blocks not freed at the end, in bytes */
     PROMISE_ALLOCS,   /* blocks handed out, by all processes together */
-    PROMISE_LEAKS,    /* blocks that nothing refers to at the end */
+    PROMISE_LEAKS,    /* blocks that nothing points to at the end, in bytes */
     PROMISES
 };
 
@@ -30,6 +30,7 @@ struct promise {
     uint64_t found;      /* unless unknown */
     const char *unknown; /* why */
     char who[96];        /* "cc1 (pid 17)" where it is not the program itself; else "" */
+    char note[64];       /* what more there is to say of what was found; "" */
 };
 
 struct check {

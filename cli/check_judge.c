@@ -18,7 +18,7 @@ const struct promise_form promise_forms[PROMISES] = {
     [PROMISE_END_RSS] = {"end-rss", true, "resident at the end"},
     [PROMISE_END_LIVE] = {"end-live", true, "not freed at the end"},
     [PROMISE_ALLOCS] = {"allocs", false, "allocations"},
-    [PROMISE_LEAKS] = {"leaks", false, "leaks"},
+    [PROMISE_LEAKS] = {"leaks", true, "lost at the end"},
 };
 
 static void promise_found(struct promise *p, uint64_t found)
@@ -107,17 +107,18 @@ static void judge_end_live(struct promise *p, const struct run *run)
     if (slot) promise_found(p, slot->last.live);
 }
 
-/* Whoever frees everything leaks nothing. Of what is left we cannot tell yet whether it is reachable. */
+/* Whoever frees everything leaks nothing, also if it could not be looked into. */
 static void judge_leaks(struct promise *p, const struct run *run)
 {
+    const struct look *look = run->plan.look;
     const struct fh_run_slot *slot = orderly_end(p, run);
     if (!slot) return;
-    if (slot->last.live == 0)
-        promise_found(p, 0);
-    else
-        promise_unknown(
-            p, "blocks were not freed, and whether anything still refers to them cannot be "
-               "told yet; --end-live limits their bytes");
+    if (!look_was_made(look) && slot->last.live > 0) return promise_unknown(p, look_why_not(look));
+    promise_found(p, look_lost_bytes(look));
+    uint64_t blocks = look_lost_blocks(look);
+    if (blocks > 0)
+        snprintf(p->note, sizeof p->note, " in %s block%s", HUMAN(exact, blocks),
+                 blocks == 1 ? "" : "s");
 }
 
 static void judge_end_rss(struct promise *p, const struct check *check)

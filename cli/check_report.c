@@ -20,11 +20,12 @@ void promise_sentence(const struct check *check, enum promise_kind kind, char *t
     if (p->outcome == OUTCOME_UNKNOWN)
         snprintf(text, capacity, "cannot be told: %s", p->unknown);
     else if (p->outcome == OUTCOME_BROKEN)
-        snprintf(text, capacity, "%s %s%s%s: %s above the %s promised", AMOUNT(kind, p->found),
-                 form->what, of, p->who, AMOUNT(kind, p->found - p->limit), AMOUNT(kind, p->limit));
+        snprintf(text, capacity, "%s %s%s%s%s: %s above the %s promised", AMOUNT(kind, p->found),
+                 form->what, p->note, of, p->who, AMOUNT(kind, p->found - p->limit),
+                 AMOUNT(kind, p->limit));
     else
-        snprintf(text, capacity, "%s %s%s%s, of the %s promised", AMOUNT(kind, p->found),
-                 form->what, of, p->who, AMOUNT(kind, p->limit));
+        snprintf(text, capacity, "%s %s%s%s%s, of the %s promised", AMOUNT(kind, p->found),
+                 form->what, p->note, of, p->who, AMOUNT(kind, p->limit));
 }
 
 static void report_verdict(const struct check *check, FILE *out, const struct palette *colours)

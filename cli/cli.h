@@ -9,6 +9,7 @@
 #define CLI_CLI_H
 
 #include <stdarg.h>
+#include <stddef.h>
 
 /* Statuses of freehold's own failures in `run`, as env and nohup have them, so that they are told
  * from those of the program. */
@@ -31,12 +32,17 @@ int command_check(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_map(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_plug(int argc, char **argv);
 
 /* "freehold: ...\n" on stderr, in one write, so that it does not mix with the program's output. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same, returning `status`: for `return refuse(STATUS_OWN_FAILURE, ...)`. */
 int refuse(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* From now on lines of say and refuse go into `line` instead, which keeps the first; NULL: to stderr again. For
+ * what a command does on the side, and tells of in its own report. */
+void say_into(char *line, size_t capacity);
 
 /* Flushes standard output: `status`, or after a word STATUS_USAGE if not everything could be written. */
 int output_end(int status);

@@ -24,6 +24,12 @@ enum {
     INFO_NAME = 40, /* struct elf_prpsinfo: pr_fname */
 };
 
+static const char cut_off[] =
+    "is cut off before any memory: the disk was full, or ulimit -c too small";
+
+/* A core within it is mapped once; to map pages again costs time. */
+#define RESIDENT_MAX (2ull << 30)
+
 struct reading {
     struct core *core;
     struct image *image;
@@ -56,17 +62,24 @@ static bool map_file(struct core *core, struct image *image, const char *path, c
 {
     struct stat status;
     core->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (core->fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        snprintf(why, IMAGE_WHY, "neither a process nor a file is named '%s'", path);
+        return false;
+    }
     if (core->fd < 0 || fstat(core->fd, &status) != 0)
-        return refuse_core(why, path, errno == ENOENT ? "does not exist" : "may not be read");
+        return refuse_core(why, path, "may not be read");
     if (!S_ISREG(status.st_mode)) return refuse_core(why, path, "is no file");
     if (status.st_size < (off_t)sizeof(Elf64_Ehdr))
-        return refuse_core(why, path, "is no core file");
+        return refuse_core(why, path,
+                           status.st_size ? "is no core file, or one that is cut off"
+                                          : "is empty: the disk was full, or ulimit -c too small");
     core->size = (uint64_t)status.st_size;
     void *bytes = mmap(NULL, core->size, PROT_READ, MAP_PRIVATE, core->fd, 0);
     if (bytes == MAP_FAILED) return refuse_core(why, path, "cannot be mapped");
     image->copy = bytes;
     image->copy_size = core->size;
     signal(SIGBUS, on_cut);
+    trim_start(&core->trim, bytes, core->size, RESIDENT_MAX);
     return true;
 }
 
@@ -84,6 +97,9 @@ static bool check_header(struct reading *r, const char *path, char why[IMAGE_WHY
         (r->header.e_machine != EM_X86_64 && r->header.e_machine != EM_AARCH64))
         return refuse_core(why, path,
                            "is of a machine that is not known here: x86-64 and 64-bit Arm are");
+    uint64_t table = (uint64_t)r->header.e_phnum * sizeof(Elf64_Phdr);
+    if (r->header.e_phoff > r->core->size || table > r->core->size - r->header.e_phoff)
+        return refuse_core(why, path, cut_off);
     return true;
 }
 
@@ -171,6 +187,16 @@ static bool add_thread(struct reading *r, const unsigned char *note, size_t size
     return true;
 }
 
+/* Pairs of a key and a value. */
+static void take_vector(struct core *core, const unsigned char *note, size_t size)
+{
+    uint64_t pair[2];
+    for (size_t at = 0; at + sizeof pair <= size; at += sizeof pair) {
+        memcpy(pair, note + at, sizeof pair);
+        if (pair[0] == AT_ENTRY) core->entry = pair[1];
+    }
+}
+
 static bool take_note(struct reading *r, uint32_t type, const unsigned char *note, size_t size)
 {
     struct image *image = r->image;
@@ -179,6 +205,7 @@ static bool take_note(struct reading *r, uint32_t type, const unsigned char *not
     case NT_PRPSINFO:
         if (size >= INFO_NAME + 16) memcpy(r->core->name, note + INFO_NAME, 16);
         return true;
+    case NT_AUXV: take_vector(r->core, note, size); return true;
     case NT_FILE:
         r->files = note;
         r->files_size = size;
@@ -208,28 +235,54 @@ static bool read_notes(struct reading *r, const GElf_Phdr *p)
     return true;
 }
 
+/* One of the note's rows: which mappings are of this file. */
+static void name_row(struct reading *r, const uint64_t row[3], uint64_t page, uint64_t file,
+                     const char *path)
+{
+    struct maps *maps = &r->image->maps;
+    size_t i = 0, high = maps->count;
+    while (i < high) {
+        size_t middle = (i + high) / 2;
+        if (maps->list[middle].start < row[0])
+            i = middle + 1;
+        else
+            high = middle;
+    }
+    for (; i < maps->count && maps->list[i].start < row[1]; i++) {
+        struct mapping *m = &maps->list[i];
+        m->path = path;
+        m->inode = file + 1;
+        m->offset = row[2] * page + (m->start - row[0]);
+    }
+}
+
+/* A file's rows follow each other, that of its beginning first. */
+static void take_program(struct core *core, const uint64_t row[3], const char *path,
+                         const char **last, uint64_t *beginning)
+{
+    if (!*last || strcmp(*last, path) != 0) *beginning = row[2] == 0 ? row[0] : 0;
+    *last = path;
+    if (core->entry < row[0] || core->entry >= row[1]) return;
+    core->program = path;
+    core->beginning = *beginning;
+}
+
 /* NT_FILE: | count | page size | (start, end, page of the file) x count | names, each ended by 0 | */
 static void name_mappings(struct reading *r)
 {
-    uint64_t head[2], row[3];
-    struct maps *maps = &r->image->maps;
+    uint64_t head[2], row[3], beginning = 0;
     if (r->files_size < sizeof head) return;
     memcpy(head, r->files, sizeof head);
     if (head[0] > FILES_MAX || head[0] > (r->files_size - sizeof head) / sizeof row) return;
-    size_t names = sizeof head + head[0] * sizeof row, i = 0;
+    size_t names = sizeof head + head[0] * sizeof row;
     r->core->paths = calloc(1, r->files_size - names + 1);
     if (!r->core->paths) return;
     memcpy(r->core->paths, r->files + names, r->files_size - names);
-    const char *path = r->core->paths, *end = path + (r->files_size - names);
+    const char *path = r->core->paths, *end = path + (r->files_size - names), *last = NULL;
     for (uint64_t file = 0; file < head[0] && path < end; file++, path += strlen(path) + 1) {
         memcpy(row, r->files + sizeof head + file * sizeof row, sizeof row);
-        while (i < maps->count && maps->list[i].start < row[0]) i++;
-        for (size_t j = i; j < maps->count && maps->list[j].start < row[1]; j++) {
-            struct mapping *m = &maps->list[j];
-            m->path = path;
-            m->inode = file + 1;
-            m->offset = row[2] * head[1] + (m->start - row[0]);
-        }
+        name_row(r, row, head[1], file, path);
+        take_program(r->core, row, path, &last, &beginning);
         r->core->has_files = true;
     }
 }
@@ -331,16 +384,14 @@ bool core_open(struct core *core, struct image *image, const char *path, char wh
     if (read && !(read = read_all(&r)))
         refuse_core(why, path, "has too many segments, or memory ran out");
     if (read && image->segment_count == 0)
-        read = refuse_core(why, path,
-                           image->truncated ? "is cut off before any memory: the disk was full, "
-                                              "or ulimit -c too small"
-                                            : "holds no memory");
+        read = refuse_core(why, path, image->truncated ? cut_off : "holds no memory");
     if (r.elf) elf_end(r.elf);
     return read;
 }
 
 void core_finish(struct core *core)
 {
+    trim_stop(&core->trim);
     if (core->fd >= 0) close(core->fd);
     free(core->paths);
     core->paths = NULL;

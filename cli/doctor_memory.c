@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "fields.h"
 #include "file.h"
 #include "human.h"
 
@@ -175,15 +176,11 @@ static uint64_t find_most_mappings(char *pid, size_t capacity)
 static void check_mappings(struct doctor *d)
 {
     int64_t limit;
-    char pid[256] = "none", path[300], name[32] = "";
-    struct file_text text;
+    char pid[256] = "none", name[32] = " ";
     if (!file_number("/proc/sys/vm/max_map_count", &limit) || limit <= 0) return;
     uint64_t most = find_most_mappings(pid, sizeof pid);
-    snprintf(path, sizeof path, "/proc/%s/comm", pid);
-    if (file_read(&text, path, sizeof name)) {
-        snprintf(name, sizeof name, " %.*s", (int)strcspn(text.data, "\n"), text.data);
-        free(text.data);
-    }
+    task_name((pid_t)strtol(pid, NULL, 10), name + 1, sizeof name - 1);
+    if (!name[1]) name[0] = 0;
     unsigned percent = human_percent(most, (uint64_t)limit);
     enum level level = percent >= 80 ? LEVEL_BAD : percent >= 50 ? LEVEL_NOTE : LEVEL_OK;
     doctor_find(d, level, "vm.max_map_count",

@@ -1,4 +1,4 @@
-/* Stopping all threads and letting them go. The clone: freeze_clone.c; what forbids it: freeze_check.c. */
+/* Stopping all threads and letting them go. What is looked at before: freeze_before.c; the clone: freeze_clone.c; what forbids it: freeze_check.c. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -8,28 +8,17 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "clock.h"
+#include "fields.h"
+#include "filter.h"
 #include "freeze_inside.h"
 
 enum { THREADS_MAX = 1 << 20, ROUNDS_MAX = 100 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Ctrl-C must not leave a child behind: it takes effect when there is none any more. */
-static void hold_signals(int how)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int *s = (int[]){SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, 0}; *s; s++)
-        sigaddset(&set, *s);
-    sigprocmask(how, &set, NULL);
-}
+/* How long the others stand for one that does not stop: because the kernel holds it, or because no processor has run
+ * it yet. */
+enum { HELD_MS_MAX = 100, WAITING_MS_MAX = 2000 };
 
 /* While it stands, nobody should be served before us; where that is not permitted, so be it. */
 static void hurry(bool on)
@@ -41,18 +30,53 @@ static void hurry(bool on)
 
 /* ---- one thread ----------------------------------------------------------------------------- */
 
-/* A signal that is not blocked waits for the thread: then EINTR is what it would have seen anyway. */
-static bool has_signal(pid_t pid, pid_t tid)
+/* What will happen to it as soon as it goes on. */
+struct coming {
+    bool
+        signal; /* some signal that is not blocked waits for it: then EINTR is what it would have seen anyway */
+    bool caught; /* one for which it has a handler */
+    bool filter; /* it is under seccomp */
+};
+
+static bool read_coming(struct coming *c, const struct freeze *f, const struct frozen_thread *t)
 {
     struct file_text status;
-    uint64_t own = 0, shared = 0, blocked = 0, ignored = 0;
-    if (!status_read(&status, pid, tid)) return true;
-    bool read = status_field(status.data, "\nSigPnd:", 16, &own) &&
-                status_field(status.data, "\nShdPnd:", 16, &shared) &&
-                status_field(status.data, "\nSigBlk:", 16, &blocked) &&
-                status_field(status.data, "\nSigIgn:", 16, &ignored);
+    uint64_t own = 0, shared = 0, blocked = 0, ignored = 0, caught = 0, seccomp = 0;
+    if (!status_read(&status, f->pid, t->tid)) return false;
+    bool read = field_hex(status.data, status.size, "SigPnd", &own) &&
+                field_hex(status.data, status.size, "ShdPnd", &shared) &&
+                field_hex(status.data, status.size, "SigBlk", &blocked) &&
+                field_hex(status.data, status.size, "SigIgn", &ignored) &&
+                field_hex(status.data, status.size, "SigCgt", &caught);
+    field_number(status.data, status.size, "Seccomp", &seccomp);
     free(status.data);
-    return !read || ((own | shared) & ~blocked & ~ignored) != 0;
+    uint64_t pending = (own | shared) & ~blocked;
+    uint64_t delivered = t->signal ? 1ull << (t->signal - 1) : 0;
+    *c = (struct coming){.signal = (pending & ~ignored) != 0,
+                         .caught = ((pending | delivered) & caught) != 0,
+                         .filter = seccomp != 0};
+    return read;
+}
+
+/* A filter that does not let restart_syscall pass would end the process: a call that the kernel goes on with by
+ * that one is made again instead, as soon as the thread stands. What is left of a relative time is not known: it
+ * begins anew (but for a sleep whose remainder the kernel wrote to where its time is read from). */
+static bool must_be_made_again(const struct frozen_thread *t, const struct coming *c)
+{
+    struct seccomp_data restart;
+    return c->filter && !c->caught && machine_goes_on_by_restart(&t->registers, &restart) &&
+           !filter_allows(t->tid, &restart);
+}
+
+static void put_back(const struct freeze *f, struct frozen_thread *t)
+{
+    struct coming coming;
+    struct seccomp_data restart;
+    bool cut = t->trapped && machine_was_cut(&t->registers);
+    if (!cut && !machine_goes_on_by_restart(&t->registers, &restart)) return;
+    if (!read_coming(&coming, f, t)) return;
+    if ((cut && !coming.signal) || must_be_made_again(t, &coming))
+        machine_put_back(&t->registers, t->tid);
 }
 
 /* It stands: because of us, because a signal is about to be delivered, or with its whole group. */
@@ -62,8 +86,7 @@ static bool take_stop(struct freeze *f, struct frozen_thread *t, int status)
     t->trapped = event == PTRACE_EVENT_STOP && signal == SIGTRAP;
     if (event == 0) t->signal = signal;
     if (!machine_get(&t->registers, t->tid)) return false;
-    if (t->trapped && machine_was_cut(&t->registers) && !has_signal(f->pid, t->tid))
-        machine_put_back(&t->registers, t->tid);
+    put_back(f, t);
     return true;
 }
 
@@ -99,17 +122,39 @@ static bool thread_ask(struct freeze *f, pid_t tid)
     return false;
 }
 
-/* False: it has ended. */
+/* Some other of those that were asked has not come to stop yet, and may have what a held one waits for. */
+static bool any_runs(const struct freeze *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->threads[i].tid && machine_state(f->threads[i].tid) == 'R') return true;
+    }
+    return false;
+}
+
+static bool is_over(void *context, pid_t tid)
+{
+    const struct freeze *f = context;
+    bool held = machine_state(tid) == 'D';
+    uint64_t passed_ms = (clock_ns() - f->asked_ns) / 1000000;
+    if (held && freeze_interrupted()) return true;
+    return passed_ms > WAITING_MS_MAX || (held && passed_ms > HELD_MS_MAX && !any_runs(f));
+}
+
+/* False: it has ended, or is late. */
 static bool thread_await(struct freeze *f, struct frozen_thread *t)
 {
-    int status;
-    return waitpid(t->tid, &status, __WALL) == t->tid && WIFSTOPPED(status) &&
-           take_stop(f, t, status);
+    struct machine_wait wait = {
+        .tid = t->tid, .own = f->own && t->tid == f->pid, .over = is_over, .context = f};
+    bool stands = machine_await(&wait);
+    if (wait.is_over) f->late = t->tid;
+    return stands && take_stop(f, t, wait.status);
 }
 
 bool thread_seize(struct freeze *f, pid_t tid)
 {
-    if (!thread_ask(f, tid)) return false;
+    errno = EAGAIN;
+    if (machine_state(tid) == 'D' || !thread_ask(f, tid)) return false;
+    f->asked_ns = clock_ns();
     if (thread_await(f, &f->threads[f->count - 1])) return true;
     f->count--;
     errno = ESRCH;
@@ -130,13 +175,20 @@ static bool is_seized(const struct freeze *f, size_t sorted, pid_t tid)
     return bsearch(&key, f->threads, sorted, sizeof key, compare_tids) != NULL;
 }
 
-/* All are asked before the first is waited for: on a busy machine each answers in its own time. */
+/* All are asked before the first is waited for: on a busy machine each answers in its own time. The first
+ * thread comes last: should the process be killed, its end is told when all others are reaped, which is for us
+ * to do. */
 static void await_from(struct freeze *f, size_t first)
 {
     size_t kept = first;
+    for (int leader = 0; leader <= 1; leader++) {
+        for (size_t i = first; i < f->count; i++) {
+            struct frozen_thread *t = &f->threads[i];
+            if ((t->tid == f->pid) == leader && !thread_await(f, t)) t->tid = 0;
+        }
+    }
     for (size_t i = first; i < f->count; i++) {
-        struct frozen_thread t = f->threads[i];
-        if (thread_await(f, &t)) f->threads[kept++] = t;
+        if (f->threads[i].tid) f->threads[kept++] = f->threads[i];
     }
     f->count = kept;
 }
@@ -159,6 +211,7 @@ static bool seize_round(struct freeze *f, size_t *found)
     closedir(tasks);
     *found = f->count - sorted;
     await_from(f, sorted);
+    if (f->late) return freeze_late(f, f->late);
     return permitted || freeze_forbidden(f);
 }
 
@@ -178,25 +231,32 @@ static bool seize_all(struct freeze *f)
            freeze_refuse(f, "process %d ended while it was being stopped", (int)f->pid);
 }
 
+static bool hold_all(struct freeze *f)
+{
+    hurry(true);
+    f->began_ns = f->asked_ns = clock_ns();
+    f->holding = true;
+    return seize_all(f);
+}
+
 static void let_all_go(struct freeze *f)
 {
     if (!f->holding) return;
     for (size_t i = 0; i < f->count; i++) thread_let_go(&f->threads[i]);
     f->holding = false;
-    f->stopped_us += (now_ns() - f->began_ns) / 1000;
+    f->stopped_us += (clock_ns() - f->began_ns) / 1000;
     hurry(false);
 }
 
-bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool copy)
+bool freeze_begin(struct freeze *f, pid_t pid, const char *command, const struct maps *maps,
+                  bool copy)
 {
-    if (!freeze_possible(f, pid)) return false;
-    hold_signals(SIG_BLOCK);
-    hurry(true);
-    f->began_ns = now_ns();
-    f->holding = true;
-    if (!seize_all(f)) {
+    siginfo_t ended;
+    if (!freeze_possible(f, pid, command)) return false;
+    f->own = waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
+    if (!freeze_may_begin(f)) return false;
+    if (!hold_all(f)) {
         let_all_go(f);
-        hold_signals(SIG_UNBLOCK);
         return false;
     }
     if (copy)
@@ -216,20 +276,42 @@ pid_t freeze_source(const struct freeze *f)
     return f->child ? f->child : f->pid;
 }
 
+/* Where one of them would not stop, the others do not stand for it: the first one does alone. */
+static void hold_again(struct freeze *f)
+{
+    f->count = 0;
+    f->late = 0;
+    if (freeze_may_begin(f)) {
+        hold_all(f);
+        return;
+    }
+    hurry(true);
+    f->began_ns = clock_ns();
+    f->holding = true;
+    thread_seize(f, f->pid);
+}
+
+/* A zombie is seen by its tracer only, until that one has waited for it. So all stand then, and go on when it has left
+ * the list: a wait for any child (wait4 with __WALL) never finds it. */
+static void end_child(struct freeze *f)
+{
+    siginfo_t ended;
+    struct freeze_reaping reaping;
+    kill(f->child, SIGKILL);
+    waitid(P_PID, (id_t)f->child, &ended, WEXITED | WNOWAIT | __WALL);
+    freeze_reap_prepare(&reaping, f);
+    hold_again(f);
+    waitpid(f->child, NULL, __WALL);
+    freeze_reap(&reaping, f);
+    let_all_go(f);
+    freeze_reap_finish(&reaping);
+    f->child = 0;
+}
+
 void freeze_release(struct freeze *f)
 {
     let_all_go(f);
-    if (f->child) {
-        kill(f->child, SIGKILL);
-        waitpid(f->child, NULL, __WALL);
-        hurry(true);
-        f->began_ns = now_ns();
-        freeze_reap(f);
-        f->stopped_us += (now_ns() - f->began_ns) / 1000;
-        hurry(false);
-        f->child = 0;
-    }
-    hold_signals(SIG_UNBLOCK);
+    if (f->child) end_child(f);
 }
 
 void freeze_finish(struct freeze *f)

@@ -14,6 +14,7 @@
  *   - At no instant does it depend on us. The thread that makes the call returns from it into a signal
  *     frame below its stack, which restores every register, should we be killed; a child without us
  *     returns into a frame that calls exit_group.
+ *   - No thread stands for another that does not stop, beyond a time: all go on, and it is refused.
  *   - Nothing is risked for a better picture. Where the call might be refused with a signal (seccomp),
  *     or there is no stack to write the frames to, the threads stay stopped and the memory is read from
  *     the process itself: longer, and said.
@@ -39,23 +40,31 @@ enum { FREEZE_WHY = 400 };
 
 struct freeze {
     pid_t pid;
-    pid_t child;       /* 0: the process itself stands still */
-    long child_inside; /* its id as the process knows it, which may be in a container */
-    bool holding;      /* its threads stand still */
+    const char *command; /* for the advice: as in "leaks" */
+    pid_t child;         /* 0: the process itself stands still */
+    long child_inside;   /* its id as the process knows it, which may be in a container */
+    bool holding;        /* its threads stand still */
+    bool own;            /* we started it */
     struct frozen_thread *threads;
     size_t count, capacity;
     struct machine_gadgets gadgets;
-    uint64_t began_ns;
+    pid_t late; /* a thread that did not stop in time, and may be asked to still; 0 */
+    uint64_t began_ns, asked_ns;
     uint64_t stopped_us;       /* how long the threads stood */
     char fallback[FREEZE_WHY]; /* why it was not cloned; "" */
     char why[FREEZE_WHY];      /* of a failure: one line, with what to do */
 };
 
+/* Runs `act` in a thread of its own, while the signals that would end us wait: all of the below are called in it. A
+ * thread of the process that could not be let go of is so when it returns. */
+void freeze_apart(void (*act)(void *), void *context);
+
 /* Says in `why` what stands against it (no such process, another user's, traced, a zombie ...). */
-bool freeze_possible(struct freeze *f, pid_t pid);
+bool freeze_possible(struct freeze *f, pid_t pid, const char *command);
 
 /* `copy` demands that the process itself is read. False: `why` says it, nothing is held. */
-bool freeze_begin(struct freeze *f, pid_t pid, const struct maps *maps, bool copy);
+bool freeze_begin(struct freeze *f, pid_t pid, const char *command, const struct maps *maps,
+                  bool copy);
 
 /* The threads go on, if there is a child. */
 void freeze_go_on(struct freeze *f);

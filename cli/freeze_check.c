@@ -2,15 +2,15 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "fields.h"
 #include "file.h"
 #include "freeze_inside.h"
+#include "target.h"
 
 bool freeze_refuse(struct freeze *f, const char *format, ...)
 {
@@ -21,31 +21,11 @@ bool freeze_refuse(struct freeze *f, const char *format, ...)
     return false;
 }
 
-bool status_field(const char *status, const char *name, unsigned base, uint64_t *value)
-{
-    const char *at = strstr(status, name);
-    if (!at) return false;
-    at += strlen(name);
-    at += strspn(at, " \t");
-    const char *end = at + strlen(at);
-    return base == 16 ? parse_hex(&at, end, value) : parse_dec(&at, end, value);
-}
-
 bool status_read(struct file_text *text, pid_t pid, pid_t tid)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)pid, (int)tid);
     return file_read(text, path, 1 << 16);
-}
-
-static const char *owner_of(pid_t pid)
-{
-    char path[64];
-    struct stat status;
-    snprintf(path, sizeof path, "/proc/%d", (int)pid);
-    if (stat(path, &status) != 0) return "another user";
-    struct passwd *user = getpwuid(status.st_uid);
-    return user ? user->pw_name : "another user";
 }
 
 bool freeze_forbidden(struct freeze *f)
@@ -68,13 +48,13 @@ bool freeze_forbidden(struct freeze *f)
     if (scope > 0)
         return freeze_refuse(f,
                              "may not stop process %d: kernel.yama.ptrace_scope is %d; run as root "
-                             "(sudo freehold leaks %d), or sysctl kernel.yama.ptrace_scope=0",
-                             pid, (int)scope, pid);
+                             "(sudo freehold %s %d), or sysctl kernel.yama.ptrace_scope=0",
+                             pid, (int)scope, f->command, pid);
     return freeze_refuse(
         f,
         "may not stop process %d of %s: run as that user or as root (sudo freehold "
-        "leaks %d); a process that gave up its privileges needs root too",
-        pid, owner_of(f->pid), pid);
+        "%s %d); a process that gave up its privileges needs root too",
+        pid, target_owner(f->pid), f->command, pid);
 }
 
 static bool is_narrow(pid_t pid)
@@ -90,41 +70,41 @@ static bool is_narrow(pid_t pid)
     return narrow;
 }
 
-static bool check_status(struct freeze *f, const char *status)
+static bool check_status(struct freeze *f, const struct file_text *status)
 {
+    const char *text = status->data, *state;
     uint64_t value;
     int pid = (int)f->pid;
-    const char *state = strstr(status, "\nState:\t");
-    if (state && strchr("ZX", state[8]) && status_field(status, "\nThreads:", 10, &value) &&
-        value > 1)
+    bool ended = field_find(text, status->size, "State", &state) > 0 && strchr("ZX", *state);
+    if (ended && field_number(text, status->size, "Threads", &value) && value > 1)
         return freeze_refuse(
             f,
             "the first thread of process %d has ended while others run, and the "
             "kernel hides its memory then: look into a core file (gcore, or abort it)",
             pid);
-    if (state && strchr("ZX", state[8]))
+    if (ended)
         return freeze_refuse(
             f,
             "process %d has ended (a zombie, which its parent has not waited for): "
             "its memory is gone",
             pid);
-    if (status_field(status, "\nTgid:", 10, &value) && value != (uint64_t)pid)
-        return freeze_refuse(f, "%d is a thread of process %d: freehold leaks %d", pid, (int)value,
-                             (int)value);
-    if (status_field(status, "\nTracerPid:", 10, &value) && value != 0)
+    if (field_number(text, status->size, "Tgid", &value) && value != (uint64_t)pid)
+        return freeze_refuse(f, "%d is a thread of process %d: freehold %s %d", pid, (int)value,
+                             f->command, (int)value);
+    if (field_number(text, status->size, "TracerPid", &value) && value != 0)
         return freeze_refuse(f,
                              "process %d is traced by process %d (a debugger, strace): end that, "
                              "or take a core file with it and look into that",
                              pid, (int)value);
-    if (!strstr(status, "\nVmSize:"))
+    if (field_find(text, status->size, "VmSize", &state) < 0)
         return freeze_refuse(f, "process %d has no memory of its own: a kernel thread", pid);
     return true;
 }
 
-bool freeze_possible(struct freeze *f, pid_t pid)
+bool freeze_possible(struct freeze *f, pid_t pid, const char *command)
 {
     struct file_text status;
-    *f = (struct freeze){.pid = pid};
+    *f = (struct freeze){.pid = pid, .command = command};
     if (pid == getpid()) return freeze_refuse(f, "cannot stop itself; give another process");
     if (access("/proc/self/status", R_OK) != 0)
         return freeze_refuse(f, "/proc is not mounted here, and all about a process is read there: "
@@ -135,7 +115,7 @@ bool freeze_possible(struct freeze *f, pid_t pid)
         if (!file_read(&status, path, 1 << 16))
             return freeze_refuse(f, "there is no process %d", (int)pid);
     }
-    bool possible = check_status(f, status.data);
+    bool possible = check_status(f, &status);
     free(status.data);
     if (possible && is_narrow(pid))
         return freeze_refuse(f, "process %d is a 32-bit program: only 64-bit ones can be read",

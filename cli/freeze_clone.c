@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fields.h"
 #include "freeze_inside.h"
 
 /* The C library's code, of which both instructions lie within the first two MiB. */
@@ -36,7 +37,7 @@ static void search_code(struct machine_gadgets *g, const struct memory *memory,
 }
 
 /* In files only: what the program writes at run time may be gone before it is used. */
-static bool find_gadgets(struct machine_gadgets *g, const struct memory *memory,
+bool freeze_find_gadgets(struct machine_gadgets *g, const struct memory *memory,
                          const struct maps *maps)
 {
     *g = (struct machine_gadgets){0};
@@ -53,22 +54,22 @@ static bool find_gadgets(struct machine_gadgets *g, const struct memory *memory,
 
 /* On a stack that ends in a guard, or the kernel's own, nothing but dead frames lies below the stack
  * pointer. A stack that the program made within other memory is not touched. */
-static bool has_room(const struct maps *maps, uint64_t stack_pointer)
+bool freeze_has_room(const struct maps *maps, uint64_t stack_pointer, uint64_t bytes)
 {
     const struct mapping *m = maps_find(maps, stack_pointer);
-    if (!m || !m->writable || m->shared || stack_pointer - m->start < MACHINE_ROOM) return false;
+    if (!m || !m->writable || m->shared || stack_pointer - m->start < bytes) return false;
     if (strcmp(m->path, "[stack]") == 0) return true;
     const struct mapping *below = m == maps->list ? NULL : m - 1;
     return m->inode == 0 && below && below->end == m->start && !below->readable && !below->writable;
 }
 
 /* Whether a filter might answer the call with a signal, or a shadow stack our return. */
-static bool is_confined(pid_t pid, pid_t tid)
+bool freeze_is_confined(pid_t pid, pid_t tid)
 {
     struct file_text status;
     uint64_t seccomp = 1;
     if (!status_read(&status, pid, tid)) return true;
-    if (!status_field(status.data, "\nSeccomp:", 10, &seccomp)) seccomp = 0;
+    if (!field_number(status.data, status.size, "Seccomp", &seccomp)) seccomp = 0;
     bool shadow = strstr(status.data, "shstk") != NULL;
     free(status.data);
     return seccomp != 0 || shadow;
@@ -78,7 +79,9 @@ static const struct frozen_thread *choose_thread(const struct freeze *f, const s
 {
     for (size_t i = 0; i < f->count; i++) {
         const struct frozen_thread *t = &f->threads[i];
-        if (t->trapped && has_room(maps, t->registers.stack_pointer)) return t;
+        if (t->trapped && freeze_has_room(maps, t->registers.stack_pointer, MACHINE_ROOM) &&
+            !freeze_is_confined(f->pid, t->tid))
+            return t;
     }
     return NULL;
 }
@@ -106,13 +109,13 @@ bool freeze_clone(struct freeze *f, const struct maps *maps)
     struct memory memory = memory_of(&context, f->pid);
     const struct frozen_thread *t = choose_thread(f, maps);
     bool done = false;
-    if (is_confined(f->pid, f->pid))
+    if (freeze_is_confined(f->pid, f->pid))
         refuse_clone(f, "it runs under seccomp or a shadow stack, where a fork could end it");
     else if (any_standing(f))
         refuse_clone(f, "it was stopped already");
     else if (!t)
         refuse_clone(f, "no thread stands on a stack that a fork can be made from");
-    else if (!find_gadgets(&f->gadgets, &memory, maps))
+    else if (!freeze_find_gadgets(&f->gadgets, &memory, maps))
         refuse_clone(f, "it has no instruction that a fork can be made with");
     else {
         struct machine_call call = {.tid = t->tid,
@@ -137,42 +140,40 @@ bool freeze_clone(struct freeze *f, const struct maps *maps)
 
 /* ---- reaping -------------------------------------------------------------------------------- */
 
-static bool reap_by(struct freeze *f, const struct maps *maps, const struct memory *memory,
-                    pid_t tid)
+static bool reap_by(const struct freeze_reaping *r, const struct freeze *f,
+                    const struct frozen_thread *t)
 {
-    f->count = 0;
-    if (!thread_seize(f, tid)) return false;
-    const struct frozen_thread *t = &f->threads[0];
-    bool reaped = false;
-    if (t->trapped && has_room(maps, t->registers.stack_pointer) && !is_confined(f->pid, tid)) {
-        struct machine_call call = {.tid = tid,
-                                    .memory = memory,
-                                    .gadgets = &f->gadgets,
-                                    .registers = &t->registers,
-                                    .number = SYS_wait4};
-        call.argument[0] = (uint64_t)f->child_inside;
-        call.argument[2] = (uint64_t)(unsigned)(__WALL | WNOHANG);
-        reaped = machine_call(&call) && call.result == f->child_inside;
-    }
-    thread_let_go(t);
-    return reaped;
+    if (!t->trapped || !freeze_has_room(&r->maps, t->registers.stack_pointer, MACHINE_ROOM) ||
+        freeze_is_confined(f->pid, t->tid))
+        return false;
+    struct machine_call call = {.tid = t->tid,
+                                .memory = &r->memory,
+                                .gadgets = &f->gadgets,
+                                .registers = &t->registers,
+                                .number = SYS_wait4};
+    call.argument[0] = (uint64_t)f->child_inside;
+    call.argument[2] = (uint64_t)(unsigned)(__WALL | WNOHANG);
+    return machine_call(&call) && call.result == f->child_inside;
 }
 
-/* Its parent may have ended, or become another program: then init does it, or the maps are new. */
-void freeze_reap(struct freeze *f)
+/* Its parent may have become another program: then the maps are new. */
+void freeze_reap_prepare(struct freeze_reaping *r, struct freeze *f)
 {
-    struct process_memory context;
-    struct memory memory = memory_of(&context, f->pid);
-    struct maps maps;
-    size_t count = f->count;
-    pid_t *tids = calloc(count + 1, sizeof *tids);
-    for (size_t i = 0; tids && i < count; i++) tids[i] = f->threads[i].tid;
-    bool reaped = !tids || !maps_read(&maps, f->pid) || !find_gadgets(&f->gadgets, &memory, &maps);
-    if (tids && !reaped) {
-        reaped = kill(f->child, 0) != 0;
-        for (size_t i = 0; !reaped && i < count; i++) reaped = reap_by(f, &maps, &memory, tids[i]);
-    }
-    if (tids) maps_finish(&maps);
-    free(tids);
-    memory_finish(&context);
+    *r = (struct freeze_reaping){0};
+    r->memory = memory_of(&r->context, f->pid);
+    r->possible =
+        maps_read(&r->maps, f->pid) && freeze_find_gadgets(&f->gadgets, &r->memory, &r->maps);
+}
+
+/* Its parent may have ended: then init does it. */
+void freeze_reap(const struct freeze_reaping *r, struct freeze *f)
+{
+    bool reaped = !r->possible || kill(f->child, 0) != 0;
+    for (size_t i = 0; !reaped && i < f->count; i++) reaped = reap_by(r, f, &f->threads[i]);
+}
+
+void freeze_reap_finish(struct freeze_reaping *r)
+{
+    maps_finish(&r->maps);
+    memory_finish(&r->context);
 }

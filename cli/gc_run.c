@@ -196,7 +196,8 @@ static bool report_read(int fd, pid_t pid, struct gc_report *report)
 static void report_say(const char *name, const struct child *child, const struct gc_report *r)
 {
     enum { NS_PER_MS = 1000000 };
-    say("%s: %s collections in %s, which stopped it for %s (%u %%), the longest pause %.1f ms; "
+    say("%s: %s collections in %s, which stopped all of it for %s (%u %%); no thread waited longer "
+        "than %.1f ms; "
         "heap at most %s, "
         "%s allocated; RSS at most %s",
         name, HUMAN(exact, r->collections), HUMAN(time, child->elapsed_ms),
@@ -237,6 +238,11 @@ static int gc_run(const struct gc_request *request)
 int command_gc(int argc, char **argv)
 {
     struct gc_request request = {0};
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0)) {
+        puts("Usage: freehold gc run [--quiet] [--] PROG [ARGS...]\n`freehold gc run --help` tells "
+             "more.");
+        return 0;
+    }
     if (argc < 2 || strcmp(argv[1], "run") != 0)
         return refuse(STATUS_OWN_FAILURE, "Usage: freehold gc run [--quiet] [--] PROG [ARGS...]");
     argv[1] = (char *)"freehold gc run";

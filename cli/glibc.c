@@ -51,15 +51,32 @@ static bool is_list(const struct image *image, uint64_t head)
            back == head - 16 && forth == head - 16;
 }
 
-/* A thread may stand in the middle of a change of one list. */
+static bool may_be_chunk(uint64_t word)
+{
+    return word % 16 == 0 && word >= 4096 && word >> 56 == 0;
+}
+
+/* A list whose ends were read at different moments; they may lie in memory that is newer than the list of
+ * mappings. */
+static bool may_be_list(const struct image *image, uint64_t head)
+{
+    uint64_t first, last;
+    return image_word(image, head, &first) && image_word(image, head + 8, &last) &&
+           may_be_chunk(first) && may_be_chunk(last);
+}
+
+/* A thread may stand in the middle of a change of one list. While it runs, any of them may change between the
+ * moments at which its ends are read, and none may look like anything else. */
 static bool are_bins(const struct image *image, uint64_t bins)
 {
-    int wrong = 0;
-    for (int i = 0; i < GLIBC_BINS && wrong <= 2; i++) {
+    int wrong = 0, wrong_max = image->memory ? GLIBC_BINS * 2 / 3 : 2;
+    for (int i = 0; i < GLIBC_BINS && wrong <= wrong_max; i++) {
         uint64_t head = bins + 16 * (uint64_t)i;
-        wrong += !is_empty(image, head) && !is_list(image, head);
+        if (is_empty(image, head) || is_list(image, head)) continue;
+        if (image->memory && !may_be_list(image, head)) return false;
+        wrong++;
     }
-    return wrong <= 2;
+    return wrong <= wrong_max;
 }
 
 /* The ring of arenas leads back to the first. */
@@ -86,7 +103,9 @@ static bool find_around(struct glibc *g, const struct image *image, uint64_t sta
     for (uint64_t i = 0; i < GLIBC_BINS && head - 16 * i >= start; i++) {
         uint64_t bins = head - 16 * i, next;
         /* The cheap test first: the neighbours before the first head are no head. */
-        if (!is_empty(image, bins) && !is_list(image, bins)) return false;
+        if (!is_empty(image, bins) && !is_list(image, bins) &&
+            !(image->memory && may_be_list(image, bins)))
+            return false;
         if (!image_word(image, bins + GLIBC_TO_NEXT, &next) || next == 0 || next % 16 != 0)
             continue;
         if (read_ring(g, image, bins)) {
@@ -128,5 +147,7 @@ void glibc_finish(struct glibc *g)
     free(g->pieces);
     free(g->mapped);
     free(g->caches);
+    free(g->fast);
+    free(g->heaps);
     *g = (struct glibc){0};
 }

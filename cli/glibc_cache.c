@@ -40,10 +40,9 @@ static uint64_t next_of(const struct image *image, const struct reach *reach, ui
 }
 
 /* A block that is taken twice ends the list: so no list is endless. */
-static void take_list(const struct image *image, struct reach *reach, uint64_t block,
-                      uint64_t distance)
+static void take_list(const struct image *image, struct reach *reach, uint64_t block)
 {
-    while (block != 0 && reach_remove(reach, block)) block = next_of(image, reach, block, distance);
+    while (block != 0 && reach_remove(reach, block)) block = next_of(image, reach, block, 0);
 }
 
 static bool is_of_list(const struct image *image, const struct reach *reach, uint64_t block,
@@ -101,26 +100,44 @@ static int count_lists(const struct image *image, const struct reach *reach, uin
     return lists;
 }
 
-static void take_cache(const struct image *image, struct reach *reach, uint64_t cache)
+/* False: it is none. */
+static bool take_cache(const struct image *image, struct reach *reach, uint64_t cache)
 {
     const struct layout *layout = layout_of(image, cache);
-    if (!layout || count_lists(image, reach, cache, layout) == 0) return;
+    if (!layout || count_lists(image, reach, cache, layout) == 0) return false;
     for (uint32_t i = 0; i < layout->lists; i++) {
         uint64_t block = 0;
         image_word(image, cache + layout->offset + 8ull * i, &block);
-        take_list(image, reach, block, 0);
+        take_list(image, reach, block);
     }
     reach_remove(reach, cache);
+    return true;
 }
 
-void glibc_take_caches(struct glibc *g, const struct image *image, struct reach *reach)
+static bool take_fast_bin(struct glibc *g, const struct image *image, struct reach *reach,
+                          uint64_t block)
 {
-    for (size_t i = 0; i < g->cache_count; i++) take_cache(image, reach, g->caches[i]);
+    while (block != 0 && reach_remove(reach, block)) {
+        if (!glibc_append(&g->fast, &g->fast_count, &g->fast_capacity, block)) return false;
+        block = next_of(image, reach, block, 16);
+    }
+    return true;
+}
+
+bool glibc_take_caches(struct glibc *g, const struct image *image, struct reach *reach)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < g->cache_count; i++) {
+        if (take_cache(image, reach, g->caches[i])) g->caches[kept++] = g->caches[i];
+    }
+    g->cache_count = kept;
     for (size_t i = 0; i < g->arena_count; i++) {
         for (uint64_t bin = 0; bin < GLIBC_FAST; bin++) {
             uint64_t chunk = 0;
             image_word(image, g->arenas[i] + (uint64_t)GLIBC_TO_FAST + 8 * bin, &chunk);
-            if (chunk != 0 && chunk % 16 == 0) take_list(image, reach, chunk + 16, 16);
+            if (chunk != 0 && chunk % 16 == 0 && !take_fast_bin(g, image, reach, chunk + 16))
+                return false;
         }
     }
+    return true;
 }

@@ -68,6 +68,59 @@ static bool take_piece(struct glibc *g, struct parts *parts, uint64_t start, uin
     return add_piece(g, start, end) && parts_exclude(parts, start, owned);
 }
 
+static bool add_heap(struct glibc *g, uint64_t arena, uint64_t start, uint64_t end, uint64_t top)
+{
+    if (g->heap_count == g->heap_capacity) {
+        size_t capacity = g->heap_capacity ? g->heap_capacity * 2 : 64;
+        struct glibc_heap *grown = realloc(g->heaps, capacity * sizeof *grown);
+        if (!grown) return false;
+        g->heaps = grown;
+        g->heap_capacity = capacity;
+    }
+    g->heaps[g->heap_count++] = (struct glibc_heap){start, end, top, arena};
+    return true;
+}
+
+/* ---- while it runs -------------------------------------------------------------------------- */
+
+enum { TAKE_UP_SEARCH = 4 << 20, TAKE_UP_STEPS = 32 };
+
+/* Chunks follow each other from here for a while, and where one says that the one before it is free, it
+ * knows that one's size. */
+static bool leads_on(const struct image *image, uint64_t at, uint64_t limit)
+{
+    uint64_t word, next, size, before;
+    if (!image_word(image, at + 8, &word)) return false;
+    for (int step = 0; step < TAKE_UP_STEPS; step++, at += size, word = next) {
+        size = GLIBC_SIZE(word);
+        if (size < GLIBC_MIN || size % 16 != 0 || size > limit - at) return false;
+        if (at + size + 2 * sizeof word > limit) return step > 0;
+        if (!image_word(image, at + size + 8, &next)) return false;
+        if (next & 1) continue;
+        if (!image_word(image, at + size, &before) || before != size) return false;
+    }
+    return true;
+}
+
+/* What was read at different moments may contradict itself. The chunks up to the tear, and those behind it;
+ * what is between belongs to nobody. `limit` is beyond the top's first words, or where the heap ends. */
+static bool running_pieces(struct glibc *g, const struct image *image, uint64_t from,
+                           uint64_t limit, uint64_t top)
+{
+    while (limit > from && limit - from > 2 * GLIBC_FENCE) {
+        uint64_t end = from;
+        bool whole = glibc_chain(image, from, limit, top, &end);
+        if (end > from && !add_piece(g, from, end)) return false;
+        if (whole && (end == top || limit - end <= 4 * GLIBC_FENCE)) return true;
+        if (end > from && g->torn == 0) g->torn_at = end;
+        g->torn += end > from; /* what lies before the first chunk is somebody else's */
+        uint64_t search = limit - end > TAKE_UP_SEARCH ? end + TAKE_UP_SEARCH : limit;
+        for (from = end + 16; from < search && !leads_on(image, from, limit);) from += 16;
+        if (from >= search) return true;
+    }
+    return true;
+}
+
 /* ---- the main arena ------------------------------------------------------------------------- */
 
 static uint64_t top_end(const struct image *image, uint64_t top)
@@ -123,6 +176,8 @@ static bool main_pieces(struct glibc *g, const struct image *image, struct parts
     if (!s || top % 16 != 0) return true; /* nothing was allocated */
     uint64_t from = (heap_start(image, s) + 15) & ~15ull;
     if (from > top) from = s->start;
+    if (!add_heap(g, g->bins, from, top_end(image, top), top)) return false;
+    if (g->running) return running_pieces(g, image, from, top + 16, top);
     if (!find_start(image, from, 16, START_SEARCH, top, &start) &&
         !find_start(image, s->start, PAGE, UINT64_MAX, top, &start)) {
         parts->damaged++;
@@ -143,10 +198,14 @@ static bool scattered_pieces(struct glibc *g, const struct image *image, struct 
         const struct segment *s = &image->segments[i];
         for (uint64_t at = s->start; s->anonymous && at < s->end; at += PAGE) {
             uint64_t size;
+            at = image_next(image, at, s->end, PAGE);
+            if (at == s->end) break;
             if (top >= s->start && top < s->end) break; /* main_pieces has it */
             if (!image_word(image, at + 8, &size) || (size & 7) != 1) continue;
             if (!glibc_chain(image, at, s->end, 0, &end) || !is_fence(image, end)) continue;
-            if (!take_piece(g, parts, at, end, end + 2 * GLIBC_FENCE)) return false;
+            if (!add_heap(g, g->bins, at, end + 2 * GLIBC_FENCE, 0) ||
+                !take_piece(g, parts, at, end, end + 2 * GLIBC_FENCE))
+                return false;
             at = end & ~(uint64_t)(PAGE - 1);
         }
     }
@@ -163,6 +222,7 @@ static bool take_heap(struct glibc *g, const struct image *image, struct parts *
     bool first = arena > heap && arena - heap < 256;
     uint64_t from = first ? (bins + GLIBC_TO_END + 15) & ~15ull : heap + 32;
     uint64_t limit = heap + size, last = top > heap && top < limit ? top : 0;
+    if (!add_heap(g, bins, heap, heap + size, last)) return false;
     if (last) limit = last + 16;
     for (uint64_t start = from; start <= from + 64; start += 16) {
         uint64_t word;
@@ -172,9 +232,26 @@ static bool take_heap(struct glibc *g, const struct image *image, struct parts *
             continue;
         return add_piece(g, start, end) && parts_exclude(parts, heap, heap + size);
     }
+    if (g->running) return running_pieces(g, image, from, limit, last);
     parts->damaged++;
     glibc_chain(image, from, limit, last, &end);
     return end <= from || take_piece(g, parts, from, end, end);
+}
+
+/* While it runs a heap may have grown since its mappings were read. */
+static uint64_t size_here(const struct glibc *g, const struct image *image, uint64_t heap,
+                          uint64_t size)
+{
+    const struct segment *s = g->running ? image_segment(image, heap) : NULL;
+    return s && size > s->end - heap ? s->end - heap : size;
+}
+
+static bool is_heap_of(const struct image *image, uint64_t bins, uint64_t heap, uint64_t size)
+{
+    uint64_t owner, before;
+    return image_word(image, heap, &owner) && image_word(image, heap + 8, &before) &&
+           owner == bins + (uint64_t)GLIBC_TO_ARENA && before % GLIBC_HEAP_MAX == 0 &&
+           size <= GLIBC_HEAP_MAX && image_at(image, heap, size);
 }
 
 static bool arena_pieces(struct glibc *g, const struct image *image, struct parts *parts,
@@ -182,15 +259,15 @@ static bool arena_pieces(struct glibc *g, const struct image *image, struct part
 {
     uint64_t heap = glibc_top(image, bins) & ~(uint64_t)(GLIBC_HEAP_MAX - 1);
     for (size_t steps = 0; heap && steps < GLIBC_PIECES_MAX; steps++) {
-        uint64_t owner, before, size;
-        if (!image_word(image, heap, &owner) || !image_word(image, heap + 8, &before) ||
-            !image_word(image, heap + 16, &size) || owner != bins + (uint64_t)GLIBC_TO_ARENA ||
-            size > GLIBC_HEAP_MAX || before % GLIBC_HEAP_MAX != 0 || !image_at(image, heap, size)) {
+        uint64_t size = 0;
+        bool read = image_word(image, heap + 16, &size);
+        if (read) size = size_here(g, image, heap, size);
+        if (!read || !is_heap_of(image, bins, heap, size)) {
             parts->damaged++;
             break;
         }
         if (!take_heap(g, image, parts, bins, heap, size)) return false;
-        heap = before;
+        image_word(image, heap + 8, &heap);
     }
     return true;
 }
@@ -275,14 +352,34 @@ static bool mapped_chunks(struct glibc *g, const struct image *image, struct par
     return true;
 }
 
-bool glibc_parts(struct glibc *g, const struct image *image, struct parts *parts)
+static bool find_pieces(struct glibc *g, const struct image *image, struct parts *parts)
 {
     if (!main_pieces(g, image, parts) || !scattered_pieces(g, image, parts)) return false;
     for (size_t i = 1; i < g->arena_count; i++) {
         if (!arena_pieces(g, image, parts, g->arenas[i])) return false;
     }
     uint64_t arena = g->bins + (uint64_t)GLIBC_TO_ARENA;
-    if (!parts_exclude(parts, arena, g->bins + GLIBC_TO_END)) return false;
+    return parts_exclude(parts, arena, g->bins + GLIBC_TO_END);
+}
+
+static bool piece_regions(const struct glibc *g, const struct image *image, struct parts *parts)
+{
+    for (size_t i = 0; i < g->piece_count; i++) {
+        const struct glibc_piece *piece = &g->pieces[i];
+        if (!parts_region(parts, image, piece->start, piece->end + 16, 8, false)) return false;
+    }
+    parts_sort(parts);
+    return true;
+}
+
+bool glibc_heaps(struct glibc *g, const struct image *image, struct parts *parts)
+{
+    return find_pieces(g, image, parts) && piece_regions(g, image, parts);
+}
+
+bool glibc_parts(struct glibc *g, const struct image *image, struct parts *parts)
+{
+    if (!find_pieces(g, image, parts)) return false;
     parts_sort(parts);
     if (!mapped_chunks(g, image, parts)) return false;
     for (size_t i = 0; i < g->mapped_count; i++) {
@@ -291,12 +388,7 @@ bool glibc_parts(struct glibc *g, const struct image *image, struct parts *parts
         if (!parts_exclude(parts, g->mapped[i] - 16, g->mapped[i] - 16 + GLIBC_SIZE(size)))
             return false;
     }
-    for (size_t i = 0; i < g->piece_count; i++) {
-        const struct glibc_piece *piece = &g->pieces[i];
-        if (!parts_region(parts, image, piece->start, piece->end + 16, 8, false)) return false;
-    }
-    parts_sort(parts);
-    return true;
+    return piece_regions(g, image, parts);
 }
 
 /* ---- the blocks ----------------------------------------------------------------------------- */
@@ -331,6 +423,5 @@ bool glibc_fill(struct glibc *g, const struct image *image, struct parts *parts,
         if (!fill_piece(g, image, reach, &g->pieces[i])) return false;
     }
     for (size_t i = 0; i < g->mapped_count; i++) reach_add(reach, g->mapped[i], true);
-    glibc_take_caches(g, image, reach);
-    return true;
+    return glibc_take_caches(g, image, reach);
 }

@@ -95,6 +95,8 @@ static void classify(struct group *g, const struct survey *s, const unsigned cha
 struct grouping {
     struct groups *groups;
     const struct survey *survey;
+    bool (*wanted)(void *context, uint64_t start); /* NULL: all */
+    void *context;
 };
 
 static uint64_t mix(uint64_t x)
@@ -106,42 +108,57 @@ static uint64_t mix(uint64_t x)
 static bool is_alike(const struct group *a, const struct group *b)
 {
     return a->kind == b->kind && a->content == b->content && a->size == b->size &&
-           a->type == b->type;
+           a->type == b->type && a->suppressed == b->suppressed;
 }
 
 /* The place of a group that is alike, or a free one. One place of each kind is left for the rest. */
-static struct group *find_group(struct groups *g, struct group *wanted)
+static struct group *find_group(const struct groups *g, struct group *wanted)
 {
     bool full = g->used >= GROUPS_MAX - GROUPS_MAX / 8;
     for (int attempt = 0; attempt < 2; attempt++) {
         uint64_t key =
-            mix(wanted->size * 31 + wanted->content * 7 + wanted->kind) + mix(wanted->type);
+            mix(wanted->size * 31 + wanted->content * 7 + wanted->kind + wanted->suppressed * 5) +
+            mix(wanted->type);
         for (uint64_t i = key;; i++) {
             struct group *place = &g->table[i % GROUPS_MAX];
             if (place->count > 0 && is_alike(place, wanted)) return place;
             if (place->count == 0 && (!full || attempt == 1)) return place;
             if (place->count == 0) break;
         }
-        *wanted = (struct group){.kind = wanted->kind, .example = wanted->example};
+        *wanted = (struct group){
+            .kind = wanted->kind, .suppressed = wanted->suppressed, .example = wanted->example};
     }
     return NULL;
+}
+
+/* A group of this one block. */
+static struct group describe(const struct survey *s, uint64_t start, uint64_t size,
+                             enum reach_kind kind)
+{
+    size_t head = size < HEAD ? size : HEAD;
+    const unsigned char *bytes = image_at(s->image, start, head);
+    struct group block = {.kind = kind, .size = size, .example = start, .content = CONTENT_DATA};
+    block.suppressed =
+        (kind == REACH_LOST || kind == REACH_INDIRECT) && reach_is_known(&s->reach, start);
+    if (bytes) classify(&block, s, bytes, head);
+    block.head_size = !bytes ? 0 : head < GROUP_HEX ? (unsigned)head : GROUP_HEX;
+    if (bytes) memcpy(block.head, bytes, block.head_size);
+    return block;
 }
 
 static void add_block(void *context, uint64_t start, uint64_t size, enum reach_kind kind)
 {
     const struct grouping *grouping = context;
+    if (grouping->wanted && !grouping->wanted(grouping->context, start)) return;
     const struct survey *s = grouping->survey;
-    size_t head = size < HEAD ? size : HEAD;
-    const unsigned char *bytes = image_at(s->image, start, head);
-    struct group block = {.kind = kind, .size = size, .example = start, .content = CONTENT_DATA};
-    if (bytes) classify(&block, s, bytes, head);
+    struct group block = describe(s, start, size, kind), first = block;
     struct group *group = find_group(grouping->groups, &block);
     if (!group) return;
     if (group->count == 0) {
         *group = block;
         grouping->groups->used++;
-        group->head_size = head < GROUP_HEX ? (unsigned)head : GROUP_HEX;
-        if (bytes) memcpy(group->head, bytes, group->head_size);
+        group->head_size = first.head_size;
+        memcpy(group->head, first.head, first.head_size);
     }
     const struct reach_keeper *keeper =
         kind == REACH_LOST ? reach_keeper_of(&s->reach, start) : NULL;
@@ -164,16 +181,37 @@ static int compare_groups(const void *a, const void *b)
 
 bool groups_make(struct groups *g, const struct survey *s, unsigned kinds)
 {
-    struct grouping grouping = {g, s};
+    return groups_make_some(g, s, kinds, NULL, NULL);
+}
+
+bool groups_make_some(struct groups *g, const struct survey *s, unsigned kinds,
+                      bool (*wanted)(void *context, uint64_t start), void *context)
+{
+    struct grouping grouping = {g, s, wanted, context};
     *g = (struct groups){.table = calloc(GROUPS_MAX, sizeof *g->table)};
     if (!g->table) return false;
     reach_each(&s->reach, kinds, add_block, &grouping);
     g->list = calloc(g->used + 1, sizeof *g->list);
     for (size_t i = 0; g->list && i < GROUPS_MAX; i++) {
-        if (g->table[i].count > 0) g->list[g->count++] = g->table[i];
+        if (g->table[i].count == 0) continue;
+        g->table[i].slot = i;
+        g->list[g->count++] = g->table[i];
     }
     if (g->list) qsort(g->list, g->count, sizeof *g->list, compare_groups);
     return g->list != NULL;
+}
+
+void groups_know(struct groups *g, const struct group *known)
+{
+    g->table[known->slot].known = true;
+}
+
+bool groups_knows(const struct groups *g, const struct survey *s, uint64_t start, uint64_t size,
+                  enum reach_kind kind)
+{
+    struct group block = describe(s, start, size, kind);
+    const struct group *group = find_group(g, &block);
+    return group && group->known;
 }
 
 void groups_finish(struct groups *g)

@@ -33,8 +33,10 @@ struct group {
     char text[GROUP_TEXT + 1]; /* what all of them begin with */
     unsigned char head[GROUP_HEX];
     unsigned head_size;
-    char label[96]; /* of the type: by leaks_name */
-    bool suppressed;
+    char label[256]; /* of the type: by leaks_name */
+    size_t slot;     /* private: its place in the table */
+    bool known;      /* by itself: groups_know */
+    bool suppressed; /* not told: known, or kept by what is known only */
 };
 
 struct groups {
@@ -44,8 +46,17 @@ struct groups {
     size_t count;
 };
 
-/* Groups the blocks of the wanted kinds. False: no memory. groups_finish in any case. */
+/* Groups the blocks of the wanted kinds; those that reach_know was told of are groups of their own, suppressed.
+ * False: no memory. groups_finish in any case. */
 bool groups_make(struct groups *g, const struct survey *s, unsigned kinds);
+/* Of those alone of which `wanted` says so. */
+bool groups_make_some(struct groups *g, const struct survey *s, unsigned kinds,
+                      bool (*wanted)(void *context, uint64_t start), void *context);
+
+/* A group of the list is known; whether a block is in one that is. */
+void groups_know(struct groups *g, const struct group *known);
+bool groups_knows(const struct groups *g, const struct survey *s, uint64_t start, uint64_t size,
+                  enum reach_kind kind);
 void groups_finish(struct groups *g);
 
 const char *content_name(enum content content);

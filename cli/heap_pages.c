@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <freehold/plug.h>
+
 #include "heap_pages.h"
 
 enum {
@@ -331,6 +333,19 @@ static bool walk_all(struct walk *w, const struct pages *pages)
     return true;
 }
 
+static void read_plug(struct heap_pages *h, const struct memory *memory)
+{
+    uint64_t address = h->registry.plug, counts[2];
+    _Static_assert(offsetof(struct fh_plug_box, bytes) == offsetof(struct fh_plug_box, blocks) + 8,
+                   "read as one");
+    if (address == 0) return;
+    h->has_plug =
+        memory_read(memory, address + offsetof(struct fh_plug_box, blocks), counts, sizeof counts);
+    if (!h->has_plug) return;
+    h->plug_blocks = counts[0];
+    h->plug_bytes = counts[1];
+}
+
 enum heap_view_error heap_pages_read(struct heap_pages *h, const struct memory *memory,
                                      const struct pages *pages, uint64_t registry)
 {
@@ -338,6 +353,7 @@ enum heap_view_error heap_pages_read(struct heap_pages *h, const struct memory *
     enum heap_view_error error = registry_read(&h->registry, memory, registry);
     memcpy(h->library, h->registry.library, sizeof h->registry.library);
     if (error != HEAP_VIEW_READ) return error;
+    read_plug(h, memory);
     struct walk w = {
         .h = h,
         .r = &h->registry,

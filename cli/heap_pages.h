@@ -31,6 +31,8 @@ struct heap_pages {
     uint64_t unknown;  /* resident without an owner: the picture moved */
     uint64_t trim;
     uint64_t slabs, runs, large_count, gc_slices; /* how many of each */
+    bool has_plug;                                /* option plug is on, and so far gave back: */
+    uint64_t plug_blocks, plug_bytes;
     bool lists_cut; /* the lists were too long, or changed while they were read */
 };
 

@@ -22,7 +22,9 @@ const struct segment *image_segment(const struct image *image, uint64_t address)
 const unsigned char *image_at(const struct image *image, uint64_t address, uint64_t size)
 {
     const struct segment *s = image_segment(image, address);
-    return s && s->end - address >= size ? s->bytes + (address - s->start) : NULL;
+    if (!s || s->end - address < size) return NULL;
+    if (image->memory) image_need(image, address, size);
+    return s->bytes + (address - s->start);
 }
 
 /* The first run of the segment that ends behind the address. */
@@ -49,6 +51,16 @@ bool image_present(const struct image *image, uint64_t *from, uint64_t *to)
     if (run->start > *from) *from = run->start;
     if (run->end < *to) *to = run->end;
     return true;
+}
+
+uint64_t image_next(const struct image *image, uint64_t at, uint64_t end, uint64_t step)
+{
+    for (;;) {
+        uint64_t next = (at + step - 1) & ~(step - 1), there = next, to = end;
+        if (next < at || next >= end || !image_present(image, &there, &to)) return end;
+        if (there == next) return next;
+        at = there;
+    }
 }
 
 bool image_add_run(struct image *image, struct segment *segment, uint64_t start, uint64_t end)
@@ -140,6 +152,7 @@ void image_finish(struct image *image)
 {
     if (image->joined) image_finish(image->joined);
     free(image->joined);
+    if (image->read) munmap(image->read, image->copy_size / IMAGE_AT_ONCE / 8 + 8);
     if (image->copy) munmap(image->copy, image->copy_size);
     free(image->segments);
     free(image->runs);

@@ -1,28 +1,27 @@
 /*
  * Copying the memory of a process that stands still.
  *
- * /proc/PID/pagemap says which pages are there, so that holes are neither read nor filled. The copy is one
- * reserved stretch for all segments, since a process may have more mappings than this one could make.
+ * The kernel says which pages are there (pages.h), so that holes are neither read nor filled, and take no time. The
+ * copy is one reserved stretch for all segments, since a process may have more mappings than this one could make.
  * Two threads copy, a piece at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "human.h"
 #include "image.h"
+#include "pages.h"
 
-#define PAGE_PRESENT (1ull << 63)
-#define PAGE_SWAPPED (1ull << 62)
-#define PAGE_SHARED (1ull << 61) /* of a file, or of shared memory */
-
-enum { PAGES_AT_ONCE = 1 << 14, PIECE = 8 << 20, HUGE = 2 << 20, COPIERS = 2 };
+enum { PIECE = 8 << 20, HUGE = 2 << 20, COPIERS = 2 };
 
 /* ---- what to copy --------------------------------------------------------------------------- */
 
@@ -35,10 +34,19 @@ static bool is_memory_file(const struct mapping *m)
     return false;
 }
 
-/* Devices may do something when they are read; [vvar] and the like belong to the kernel. */
-static bool is_wanted(const struct mapping *m)
+/* What is larger and may not be read is reserved for something, and its page table takes long to read. */
+enum { SEALED_MAX = 1 << 30 };
+
+static bool is_sealed(const struct mapping *m)
 {
-    if (!m->readable || (m->path[0] == '[' && strncmp(m->path, "[v", 2) == 0)) return false;
+    return !m->readable && !m->shared && m->inode == 0 && m->end - m->start <= SEALED_MAX;
+}
+
+/* Devices may do something when they are read; [vvar] and the like belong to the kernel. */
+static bool is_wanted(const struct image *image, const struct mapping *m)
+{
+    if (m->path[0] == '[' && strncmp(m->path, "[v", 2) == 0) return false;
+    if (!m->readable) return image->thorough && is_sealed(m);
     if (m->shared) return m->writable && is_memory_file(m);
     return strncmp(m->path, "/dev/", 5) != 0 || is_memory_file(m);
 }
@@ -54,7 +62,7 @@ static bool plan_segments(struct image *image)
     image->segments = calloc(image->maps.count + 1, sizeof *image->segments);
     for (size_t i = 0; image->segments && i < image->maps.count; i++) {
         const struct mapping *m = &image->maps.list[i];
-        if (!is_wanted(m)) continue;
+        if (!is_wanted(image, m)) continue;
         if (before && may_join(before, m))
             image->segments[image->segment_count - 1].end = m->end;
         else
@@ -70,67 +78,46 @@ static bool plan_segments(struct image *image)
 
 /* ---- which pages are there ------------------------------------------------------------------ */
 
-struct pagemap {
-    int fd; /* -1: everything is taken to be there */
-    uint64_t page_size;
-    uint64_t *entries;
+struct scanning {
+    struct image *image;
+    struct segment *segment;
+    bool failed;
 };
 
-static struct pagemap pagemap_open(pid_t pid)
+static void add_run(void *context, uint64_t start, uint64_t end)
 {
-    char path[64];
-    struct pagemap p = {.page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
-    snprintf(path, sizeof path, "/proc/%d/pagemap", (int)pid);
-    p.fd = open(path, O_RDONLY | O_CLOEXEC);
-    p.entries = malloc(PAGES_AT_ONCE * sizeof *p.entries);
-    return p;
+    struct scanning *s = context;
+    if (!s->failed) s->failed = !image_add_run(s->image, s->segment, start, end);
 }
 
-static void pagemap_close(struct pagemap *p)
+/* What cannot be told is taken to be there, but for a process that runs: its mappings may be gone. */
+static bool scan_pages(struct image *image, struct segment *s, const struct pages *p)
 {
-    if (p->fd >= 0) close(p->fd);
-    free(p->entries);
-}
-
-static bool is_there(uint64_t entry, bool shared)
-{
-    if (!(entry & (PAGE_PRESENT | PAGE_SWAPPED))) return false;
-    return shared || !(entry & PAGE_SHARED);
-}
-
-static bool scan_pages(struct image *image, struct segment *s, const struct pagemap *p)
-{
-    for (uint64_t at = s->start; at < s->end;) {
-        uint64_t pages = (s->end - at) / p->page_size;
-        if (pages > PAGES_AT_ONCE) pages = PAGES_AT_ONCE;
-        ssize_t n = pread(p->fd, p->entries, pages * 8, (off_t)(at / p->page_size * 8));
-        if (n <= 0) return image_add_run(image, s, at, s->end);
-        for (size_t i = 0; i < (size_t)n / 8; i++, at += p->page_size) {
-            if (is_there(p->entries[i], s->shared) &&
-                !image_add_run(image, s, at, at + p->page_size))
-                return false;
-        }
-    }
-    return true;
+    struct scanning scanning = {image, s, false};
+    uint64_t at = s->start;
+    unsigned held = (image->memory ? 0 : PAGES_SWAPPED) | (s->shared ? 0 : PAGES_OWN);
+    bool told = p->fd >= 0 && pages_each_held(p, held, &at, s->end, add_run, &scanning);
+    if (!told && !image->memory) add_run(&scanning, at, s->end);
+    return !scanning.failed;
 }
 
 static bool scan_segments(struct image *image, pid_t source, pid_t target)
 {
-    struct pagemap own = pagemap_open(source), shared = pagemap_open(target);
-    bool done = own.entries && shared.entries;
+    struct pages own, shared;
+    bool done = pages_open(&own, source) || !image->memory;
+    pages_open(&shared, target);
     for (size_t i = 0; done && i < image->segment_count; i++) {
         struct segment *s = &image->segments[i];
-        const struct pagemap *p = s->shared ? &shared : &own;
-        done = p->fd < 0 ? image_add_run(image, s, s->start, s->end) : scan_pages(image, s, p);
+        done = scan_pages(image, s, s->shared ? &shared : &own);
     }
-    pagemap_close(&own);
-    pagemap_close(&shared);
+    pages_close(&own);
+    pages_close(&shared);
     return done;
 }
 
 /* ---- where to ------------------------------------------------------------------------------- */
 
-static uint64_t available_memory(void)
+uint64_t image_room(void)
 {
     struct file_text text;
     uint64_t kib = UINT64_MAX >> 10;
@@ -146,7 +133,7 @@ static uint64_t available_memory(void)
 
 static bool has_room(const struct image *image, char why[IMAGE_WHY])
 {
-    uint64_t available = available_memory();
+    uint64_t available = image_room();
     if (image->present < available - available / 8) return true;
     snprintf(
         why, IMAGE_WHY,
@@ -156,19 +143,56 @@ static bool has_room(const struct image *image, char why[IMAGE_WHY])
     return false;
 }
 
-static int scratch_open(const char *folder, uint64_t size)
+/* Without a name: it goes with the last that uses it. */
+static int scratch_open(const char *folder)
 {
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0) return fd;
-    int error = errno;
+    return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static bool refuse_scratch(char why[IMAGE_WHY], const char *folder, int error)
+{
+    const char *what = error == EOPNOTSUPP || error == EISDIR
+                           ? "its file system has no files without a name"
+                           : strerror(error);
+    snprintf(why, IMAGE_WHY, "cannot keep a copy in %s: %s", *folder ? folder : "''", what);
+    return false;
+}
+
+bool image_scratch_possible(const char *folder, char why[IMAGE_WHY])
+{
+    int fd = scratch_open(folder);
+    if (fd < 0) return refuse_scratch(why, folder, errno);
+    close(fd);
+    return true;
+}
+
+/* The file has holes where nothing is copied: it may be many times as long as what it needs. Writing beyond what is
+ * free would look like memory that cannot be read. */
+static int scratch_create(const struct image *image, const char *folder, uint64_t size,
+                          char why[IMAGE_WHY])
+{
+    struct statvfs system;
+    int fd = scratch_open(folder);
+    signal(SIGXFSZ,
+           SIG_IGN); /* ulimit -f is an error here, and not our end while a process stands */
+    if (fd < 0 || fstatvfs(fd, &system) != 0 || ftruncate(fd, (off_t)size) != 0) {
+        refuse_scratch(why, folder, errno);
+    } else if (image->present > (uint64_t)system.f_bavail * system.f_frsize) {
+        snprintf(why, IMAGE_WHY, "%s must be copied and only %s are free in %s",
+                 HUMAN(bytes, image->present),
+                 HUMAN(bytes, (uint64_t)system.f_bavail * system.f_frsize), folder);
+    } else {
+        return fd;
+    }
     if (fd >= 0) close(fd);
-    errno = error;
     return -1;
 }
 
-/* Each segment lies as its addresses lie to huge pages, so that a copy can have them too. */
+/* Each segment lies as its addresses lie to huge pages, so that a copy can have them too; and no two share
+ * a unit of those that are read when they are needed. */
 static uint64_t place(const struct segment *s, uint64_t at)
 {
+    at = (at + IMAGE_AT_ONCE - 1) & ~(uint64_t)(IMAGE_AT_ONCE - 1);
     if (s->end - s->start < HUGE) return at;
     return (at & ~(uint64_t)(HUGE - 1)) + (s->start & (HUGE - 1)) +
            ((at & (HUGE - 1)) > (s->start & (HUGE - 1)) ? HUGE : 0);
@@ -183,15 +207,13 @@ static bool reserve_copy(struct image *image, const char *scratch, char why[IMAG
         size = place(s, size) + (s->end - s->start);
     }
     if (scratch) {
-        fd = scratch_open(scratch, size);
+        if ((fd = scratch_create(image, scratch, size, why)) < 0) return false;
         flags = MAP_SHARED | MAP_NORESERVE;
     }
-    void *copy =
-        scratch && fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (copy == MAP_FAILED)
-        snprintf(why, IMAGE_WHY, "cannot reserve %s for a copy of its memory%s%s: %s",
-                 HUMAN(bytes, size), scratch ? " in " : "", scratch ? scratch : "",
-                 strerror(errno));
+        snprintf(why, IMAGE_WHY, "cannot reserve addresses for a copy of %s: %s",
+                 HUMAN(bytes, image->present), strerror(errno));
     if (fd >= 0) close(fd);
     if (copy == MAP_FAILED) return false;
     image->copy = copy;
@@ -301,38 +323,112 @@ static bool copy_mappings(struct image *image, pid_t source, pid_t target, const
     return true;
 }
 
-bool image_copy(struct image *image, pid_t source, pid_t target, const char *scratch,
+static void drop_shared(struct maps *maps)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < maps->count; i++) {
+        if (!maps->list[i].shared) maps->list[kept++] = maps->list[i];
+    }
+    maps->count = kept;
+}
+
+bool image_copy(struct image *image, pid_t source, pid_t target, const struct image_care *care,
                 char why[IMAGE_WHY])
 {
-    *image = (struct image){0};
+    *image = (struct image){.thorough = care->thorough};
     if (!maps_read(&image->maps, source) || image->maps.count == 0) {
         snprintf(why, IMAGE_WHY, "cannot read the mappings of process %d: %s", (int)target,
                  errno ? strerror(errno) : "it has ended");
         return false;
     }
-    return copy_mappings(image, source, target, scratch, why);
+    if (care->thorough && source != target) drop_shared(&image->maps); /* unforked has it */
+    return copy_mappings(image, source, target, care->scratch, why);
+}
+
+/* ---- a running process ---------------------------------------------------------------------- */
+
+bool image_open_running(struct image *image, pid_t pid, const struct memory *memory,
+                        char why[IMAGE_WHY])
+{
+    *image = (struct image){.memory = memory};
+    snprintf(why, IMAGE_WHY, "cannot read the mappings of process %d", (int)pid);
+    if (!maps_read(&image->maps, pid) || !plan_segments(image) || !scan_segments(image, pid, pid))
+        return false;
+    if (!reserve_copy(image, NULL, why)) return false;
+    void *bits = mmap(NULL, image->copy_size / IMAGE_AT_ONCE / 8 + 8, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    image->read = bits == MAP_FAILED ? NULL : bits;
+    return image->read != NULL;
+}
+
+/* One unit of the copy, as far as it is there; the rest stays zero. */
+static void read_unit(const struct image *image, const struct segment *s, uint64_t unit)
+{
+    uint64_t place = (uint64_t)(s->bytes - image->copy), at = unit * IMAGE_AT_ONCE;
+    uint64_t start = at > place ? s->start + (at - place) : s->start;
+    uint64_t end = s->start + (at + IMAGE_AT_ONCE - place);
+    if (end > s->end) end = s->end;
+    for (uint64_t from = start, to = end; image_present(image, &from, &to); from = to, to = end) {
+        unsigned char *bytes = (unsigned char *)s->bytes + (from - s->start);
+        struct piece piece = {from, to - from, bytes};
+        if (!memory_read(image->memory, from, bytes, to - from)) copy_pages(image->memory, &piece);
+    }
+}
+
+void image_need(const struct image *image, uint64_t address, uint64_t size)
+{
+    const struct segment *s = image_segment(image, address);
+    uint64_t at = (uint64_t)(s->bytes - image->copy) + (address - s->start);
+    uint64_t last = (at + (size ? size - 1 : 0)) / IMAGE_AT_ONCE;
+    for (uint64_t unit = at / IMAGE_AT_ONCE; unit <= last; unit++) {
+        uint64_t bit = 1ull << unit % 64;
+        if (image->read[unit / 64] & bit) continue;
+        read_unit(image, s, unit);
+        image->read[unit / 64] |= bit;
+    }
+}
+
+uint64_t image_read_bytes(const struct image *image)
+{
+    uint64_t units = 0;
+    for (uint64_t i = 0; i <= image->copy_size / IMAGE_AT_ONCE / 64; i++)
+        units += (uint64_t)__builtin_popcountll(image->read[i]);
+    return units * IMAGE_AT_ONCE;
 }
 
 /* ---- what a fork leaves out ----------------------------------------------------------------- */
 
-/* Keeps the mappings that do not begin in `known`; both ascend. */
-static void keep_unknown(struct maps *maps, const struct maps *known)
+/* Keeps the mappings that do not begin in `known`, and shared ones if they are wanted; both ascend. */
+static void keep_unknown(struct maps *maps, const struct maps *known, bool shared)
 {
     size_t kept = 0, k = 0;
     for (size_t i = 0; i < maps->count; i++) {
         while (k < known->count && known->list[k].end <= maps->list[i].start) k++;
-        if (k == known->count || known->list[k].start > maps->list[i].start)
-            maps->list[kept++] = maps->list[i];
+        bool unknown = k == known->count || known->list[k].start > maps->list[i].start;
+        if (unknown || (shared && maps->list[i].shared)) maps->list[kept++] = maps->list[i];
     }
     maps->count = kept;
 }
 
-bool image_copy_unforked(struct image *image, pid_t child, pid_t target, char why[IMAGE_WHY])
+/* Pages of addresses; 0: not known. */
+static uint64_t size_of(pid_t pid)
+{
+    char path[64];
+    int64_t pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    return file_number(path, &pages) && pages > 0 ? (uint64_t)pages : 0;
+}
+
+/* The mappings are compared only if something is missing: of 60,000 that takes 100 ms, and all stand. */
+bool image_copy_unforked(struct image *image, pid_t child, pid_t target, bool thorough,
+                         char why[IMAGE_WHY])
 {
     struct maps known = {0};
-    *image = (struct image){0};
+    uint64_t size = thorough ? 0 : size_of(child);
+    *image = (struct image){.thorough = thorough};
+    if (size != 0 && size == size_of(target)) return true;
     bool read = maps_read(&image->maps, target) && maps_read(&known, child);
-    if (read) keep_unknown(&image->maps, &known);
+    if (read) keep_unknown(&image->maps, &known, thorough);
     maps_finish(&known);
     snprintf(why, IMAGE_WHY, "cannot read the mappings of process %d", (int)target);
     return read && (image->maps.count == 0 || copy_mappings(image, target, target, NULL, why));

@@ -10,7 +10,7 @@
 
 enum { TEXT_MAX = 64 << 20, FILES_MAX = 1 << 20 };
 
-static bool add(struct kernel_words *w, uint64_t word)
+bool kernel_words_add(struct kernel_words *w, uint64_t word)
 {
     if (w->count == w->capacity) {
         size_t capacity = w->capacity ? w->capacity * 2 : 64;
@@ -31,7 +31,7 @@ bool kernel_words_parse(struct kernel_words *w, const char *text, size_t size, c
         uint64_t word;
         at += length;
         while (at < end && *at == ' ') at++;
-        if (parse_hex(&at, end, &word) && !add(w, word)) return false;
+        if (parse_hex(&at, end, &word) && !kernel_words_add(w, word)) return false;
     }
     return true;
 }

@@ -21,6 +21,7 @@ struct kernel_words {
 
 /* Adds what is there now; what cannot be read is left out. False: no memory. */
 bool kernel_words_read(struct kernel_words *w, pid_t pid);
+bool kernel_words_add(struct kernel_words *w, uint64_t word);
 void kernel_words_finish(struct kernel_words *w);
 
 /* The words of one text: "... data: 55d0c0ffee ..." of fdinfo, "signal: 14/00007f..." of timers. */

@@ -2,10 +2,10 @@
  * `freehold leaks`: the parts, in the order in which they act.
  *
  *     leaks.c         what is asked for, and the verdict
- *     freeze*.c       a process stands still        core_file.c    or its core file is read
+ *     freeze*.c       a process stands still        core_*.c       or its core file is read
  *     image*.c        its memory, here
- *     survey.c        its heap (glibc*.c, own_heap.c), the roots (roots.c), the marker (span/reach*.c)
- *     groups.c        lost blocks that are alike    leaks_name.c   names for their types
+ *     survey.c        its heap (glibc*.c, own_heap.c, heap_walk.h), the roots (roots.c), the marker (span/reach*.c)
+ *     groups.c        lost blocks that are alike    leaks_name.c   names for their types (demangle.c)
  *     suppress.c      what is known and not to be told again
  *     leaks_show.c, leaks_json.c
  */
@@ -17,6 +17,7 @@
 #include "core_file.h"
 #include "groups.h"
 #include "human.h"
+#include "json.h"
 #include "process.h"
 #include "suppress.h"
 
@@ -31,16 +32,21 @@ struct named_file {
 };
 
 struct leaks_request {
-    pid_t pid; /* 0: a core file */
+    const char *command; /* for the advice: as in "leaks" */
+    pid_t pid;           /* 0: a core file */
     const char *core, *executable;
     const char *suppressions, *scratch;
     bool json, copy, reachable;
+    bool thorough; /* for who frees what is found, and does it often: image.h; and not announced */
+    bool
+        at_end; /* the process waits for us at its end: it is copied as it stands, and not announced */
 };
 
 struct leaks {
     struct leaks_request request;
     char name[64];
-    char allocator[64];
+    const char *owner;   /* of malloc, by name; NULL: not known */
+    char allocator[128]; /* of the heap that was walked */
     struct image image;
     struct survey survey;
     struct groups groups;
@@ -52,18 +58,28 @@ struct leaks {
     size_t file_count;
     size_t threads;
     uint64_t stopped_us;
+    uint64_t copy_us;  /* to copy it; most of that while it runs */
+    uint64_t began_ns; /* by clock_ns, and how long all of it took: */
+    uint64_t took_us;
     char fallback[400];   /* why it was copied while it stood; "" if it was not */
     uint64_t told_blocks; /* lost ones that are not suppressed: what the verdict is about */
     uint64_t told_bytes;
-    uint64_t suppressed_blocks;
+    struct survey_total total[REACH_KINDS]; /* those that are not suppressed */
+    struct survey_total suppressed;
     int status;
 };
 
 /* Names the types of the groups that will be shown. */
 void leaks_name_groups(struct leaks *l);
 
+/* "libfoo.so: table+0x10" of an address in static data, where a symbol covers it, else "libfoo.so+0x1230". */
+bool leaks_name_data(const struct leaks *l, uint64_t address, char *text, size_t capacity);
+
 void leaks_verdict(const struct leaks *l, char *text, size_t capacity);
 void leaks_show(const struct leaks *l, FILE *out, const struct palette *colours);
 void leaks_json(const struct leaks *l, FILE *out);
+
+/* The same as a value of another command's JSON. */
+void leaks_json_into(const struct leaks *l, struct json *j, const char *key);
 
 #endif

@@ -3,15 +3,19 @@
 #include <string.h>
 
 #include "cli.h"
+#include "clock.h"
 #include "leaks_process.h"
 
 enum { OPENED_MAX = 1024 };
 
-/* The name of the program that was given, where the core says only its base name. */
+/* The program that was given, where the core names another path. */
 static const char *path_of(const struct leaks *l, const struct mapping *m)
 {
-    const char *given = l->request.executable;
-    return given && strcmp(base_name(given), base_name(m->path)) == 0 ? given : m->path;
+    const char *program = l->core.program, *given = l->request.executable;
+    if (!given) return m->path;
+    bool is_program =
+        program ? strcmp(program, m->path) == 0 : strcmp(base_name(given), base_name(m->path)) == 0;
+    return is_program ? given : m->path;
 }
 
 static bool add_file(struct leaks *l, const struct mapping *m)
@@ -45,24 +49,16 @@ static bool take_files(struct leaks *l)
     return true;
 }
 
-static bool is_of(const struct leaks *l, const char *executable)
-{
-    const struct maps *maps = &l->image.maps;
-    for (size_t i = 0; i < maps->count; i++) {
-        if (strcmp(base_name(maps->list[i].path), base_name(executable)) == 0) return true;
-    }
-    return !l->core.has_files;
-}
-
 int leaks_of_core(struct leaks *l)
 {
     char why[IMAGE_WHY] = "";
+    l->began_ns = clock_ns();
     const char *path = l->request.core, *executable = l->request.executable;
     if (!core_open(&l->core, &l->image, path, why)) return refuse(LEAKS_ERROR, "%s", why);
     human_clean(l->name, sizeof l->name, l->core.name[0] ? l->core.name : base_name(path));
     l->threads = l->image.thread_count;
-    if (executable && !is_of(l, executable))
-        return refuse(LEAKS_ERROR, "%s is not of %s but of %s", path, executable, l->name);
+    if (executable && !core_is_of(&l->core, &l->image, executable, why))
+        return refuse(LEAKS_ERROR, "%s", why);
     if (l->threads == 0)
         return refuse(LEAKS_ERROR,
                       "%s tells of no thread%s: without registers and stacks what they hold "

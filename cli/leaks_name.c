@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "demangle.h"
 #include "leaks.h"
 
 enum { NAMED_MAX = 64 };
@@ -10,7 +11,7 @@ enum { NAMED_MAX = 64 };
 struct nearest {
     uint64_t address; /* as in the file */
     uint64_t best;
-    char name[256];
+    char name[SYMBOL_MAX];
 };
 
 static bool take_nearer(void *context, const struct elf_symbol *symbol)
@@ -21,34 +22,6 @@ static bool take_nearer(void *context, const struct elf_symbol *symbol)
     n->best = symbol->value;
     snprintf(n->name, sizeof n->name, "%s", symbol->name);
     return true;
-}
-
-/* The parts of a C++ name, "N3net7SessionE" or "7Session", joined by "::"; false if it is more than that. */
-static bool plain_name(const char *mangled, char *to, size_t capacity)
-{
-    size_t at = 0;
-    bool nested = *mangled == 'N';
-    mangled += nested;
-    while (*mangled >= '1' && *mangled <= '9') {
-        char *rest;
-        unsigned long length = strtoul(mangled, &rest, 10);
-        if (strlen(rest) < length || at + length + 3 > capacity) return false;
-        if (at > 0) at += (size_t)sprintf(to + at, "::");
-        memcpy(to + at, rest, length);
-        at += length;
-        to[at] = 0;
-        mangled = rest + length;
-    }
-    return at > 0 && strcmp(mangled, nested ? "E" : "") == 0;
-}
-
-static void name_symbol(const struct nearest *n, char *label, size_t capacity)
-{
-    char plain[80];
-    if (strncmp(n->name, "_ZTV", 4) == 0 && plain_name(n->name + 4, plain, sizeof plain))
-        snprintf(label, capacity, "%s", plain);
-    else
-        snprintf(label, capacity, "%.*s", (int)capacity - 1, n->name);
 }
 
 static const struct named_file *file_at(const struct leaks *l, uint64_t address)
@@ -67,11 +40,59 @@ static void name_group(const struct leaks *l, struct group *g)
     if (file->image) elf_image_symbols(file->image, take_nearer, &nearest);
     char clean[64];
     human_clean(clean, sizeof clean, base_name(file->path));
-    if (nearest.name[0])
-        name_symbol(&nearest, g->label, sizeof g->label);
-    else
+    if (nearest.name[0]) {
+        demangle_type(nearest.name, g->label, sizeof g->label);
+        human_clean(g->label, sizeof g->label, g->label);
+    } else {
         snprintf(g->label, sizeof g->label, "%s+0x%llx", clean,
                  (unsigned long long)(g->type - file->bias));
+    }
+}
+
+/* ---- data ----------------------------------------------------------------------------------- */
+
+struct covering {
+    uint64_t address, value; /* as in the file */
+    char name[128];
+};
+
+static bool take_covering(void *context, const struct elf_symbol *symbol)
+{
+    struct covering *c = context;
+    bool covers = symbol->value <= c->address && c->address - symbol->value < symbol->size;
+    if (!covers || symbol->function) return true;
+    c->value = symbol->value;
+    snprintf(c->name, sizeof c->name, "%s", symbol->name);
+    return false;
+}
+
+/* Variables that are zero in the file lie behind its mappings. */
+static const struct named_file *file_before(const struct leaks *l, uint64_t address)
+{
+    const struct mapping *m = maps_find(&l->image.maps, address);
+    const struct mapping *before = m && m > l->image.maps.list ? m - 1 : NULL;
+    bool behind = before && m->inode == 0 && !*m->path && before->end == m->start;
+    return behind ? file_at(l, before->end - 1) : NULL;
+}
+
+bool leaks_name_data(const struct leaks *l, uint64_t address, char *text, size_t capacity)
+{
+    const struct named_file *file = file_at(l, address);
+    if (!file) file = file_before(l, address);
+    if (!file) return false;
+    char clean[64], name[128];
+    struct covering c = {.address = address - file->bias};
+    if (file->image) elf_image_symbols(file->image, take_covering, &c);
+    human_clean(clean, sizeof clean, base_name(file->path));
+    human_clean(name, sizeof name, c.name);
+    if (!name[0])
+        snprintf(text, capacity, "%s+0x%llx", clean, (unsigned long long)c.address);
+    else if (c.address == c.value)
+        snprintf(text, capacity, "%s: %s", clean, name);
+    else
+        snprintf(text, capacity, "%s: %s+0x%llx", clean, name,
+                 (unsigned long long)(c.address - c.value));
+    return true;
 }
 
 /* A search goes through all symbols of a file: the largest groups only. */

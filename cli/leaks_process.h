@@ -9,4 +9,13 @@ int leaks_of_process(struct leaks *l, struct process *p);
 int leaks_of_core(struct leaks *l);
 void leaks_core_finish(struct leaks *l);
 
+/* ---- for whoever looks for leaks: in this order. 0, or an exit status after a line ----------- */
+
+/* Reads what is not to be told, and tries what is needed later. */
+int leaks_prepare(struct leaks *l);
+
+/* leaks_of_process or leaks_of_core, and then what of it is lost: groups, names, l->told_*. */
+int leaks_find(struct leaks *l);
+void leaks_finish(struct leaks *l, struct process *p);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "leaks.h"
 
-enum { LINES_GROUPS = 8, LINES_KEEPERS = 1 };
+enum { LINES_GROUPS = 8, LABEL_SHOWN = 90 };
 
 struct show {
     FILE *out;
@@ -38,17 +38,24 @@ static void show_verdict(const struct show *s, const struct leaks *l)
         snprintf(who, sizeof who, "%s (pid %d)", l->name, (int)l->request.pid);
     else
         snprintf(who, sizeof who, "%s (core file)", l->name);
-    fprintf(s->out, "%s%s%s: %s%s\n", s->colours->strong, l->told_blocks ? s->colours->bad : "",
-            who, verdict, s->colours->plain);
+    fprintf(s->out, "%s%s%s%s: %s%s\n", s->colours->strong, l->told_blocks ? s->colours->bad : "",
+            l->request.at_end ? "freehold: at the end of " : "", who, verdict, s->colours->plain);
 }
 
 static void show_total(const struct show *s, const struct leaks *l, enum reach_kind kind,
                        const char *name, const char *meaning)
 {
-    const struct survey_total *t = &l->survey.total[kind];
+    const struct survey_total *t = &l->total[kind];
     if (t->count == 0) return;
     label(s, name);
     fprintf(s->out, "%s blocks, %s: %s\n", HUMAN(exact, t->count), HUMAN(bytes, t->bytes), meaning);
+}
+
+/* Names of templates may be longer than a line: JSON has more of them. */
+static void show_label(const struct show *s, const struct group *g)
+{
+    bool cut = strlen(g->label) > LABEL_SHOWN;
+    fprintf(s->out, "%.*s%s", LABEL_SHOWN, g->label[0] ? g->label : "a type", cut ? "..." : "");
 }
 
 /* As much of a block as fits the line: text if it is text, else its words as they are read. */
@@ -57,7 +64,7 @@ static void show_content(const struct show *s, const struct group *g)
     char clean[GROUP_TEXT + 1];
     human_clean(clean, sizeof clean, g->text);
     if (g->content == CONTENT_TYPE)
-        fprintf(s->out, "%s", g->label[0] ? g->label : "a type");
+        show_label(s, g);
     else if (g->content == CONTENT_TEXT && *clean)
         fprintf(s->out, "\"%s...\"", clean);
     else if (g->content == CONTENT_LINK)
@@ -127,13 +134,23 @@ static void show_how(const struct show *s, const struct leaks *l)
         fputc('\n', s->out);
     }
     label(s, "looked at");
-    fprintf(s->out,
-            "%s of roots and blocks in %" PRIu64 " ms, after %" PRIu64 " ms for the heap of %s\n",
-            HUMAN(bytes, l->survey.scanned), l->survey.mark_us / 1000, l->survey.walk_us / 1000,
-            l->allocator);
-    if (l->suppressed_blocks) {
+    fprintf(s->out, "%s of roots and blocks in %s, after %s for the heap of %s",
+            HUMAN(bytes, l->survey.scanned), HUMAN(time, l->survey.mark_us / 1000),
+            HUMAN(time, l->survey.walk_us / 1000), l->allocator);
+    if (l->request.pid) fprintf(s->out, " and %s for the copy", HUMAN(time, l->copy_us / 1000));
+    fprintf(s->out, "; %s in all\n", HUMAN(time, l->took_us / 1000));
+    if (l->suppressed.count) {
+        size_t rules = suppressions_used(&l->suppressions);
         label(s, "suppressed");
-        fprintf(s->out, "%s blocks\n", HUMAN(exact, l->suppressed_blocks));
+        fprintf(s->out, "%s blocks, %s by %zu rule%s, with what only they keep\n",
+                HUMAN(exact, l->suppressed.count), HUMAN(bytes, l->suppressed.bytes), rules,
+                rules == 1 ? "" : "s");
+    }
+    for (size_t i = 0; i < l->survey.walk_count; i++) {
+        const struct heap_walk *w = &l->survey.walks[i];
+        if (!w->note[0]) continue;
+        label(s, "caches");
+        fprintf(s->out, "%s\n", w->note);
     }
     if (l->survey.parts.damaged == 0 && l->image.unread == 0 && !l->image.truncated) return;
     label(s, "careful");
@@ -143,6 +160,19 @@ static void show_how(const struct show *s, const struct leaks *l)
     if (l->image.unread) fprintf(s->out, "%s could not be read; ", HUMAN(bytes, l->image.unread));
     if (l->image.truncated) fputs("the core file is cut off; ", s->out);
     fputs("what is there was searched\n", s->out);
+}
+
+/* Most memory that grows is not lost: something still points to it. */
+static void show_next(const struct show *s, const struct leaks *l)
+{
+    char subject[24];
+    if (l->request.at_end || l->request.reachable) return;
+    label(s, "growing?");
+    snprintf(subject, sizeof subject, "%d", (int)l->request.pid);
+    fprintf(s->out, "what it can still reach is no loss: freehold leaks --reachable %s",
+            l->request.pid ? subject : l->request.core);
+    if (l->request.pid) fprintf(s->out, " tells of that, freehold top %s how it grows", subject);
+    fputc('\n', s->out);
 }
 
 void leaks_show(const struct leaks *l, FILE *out, const struct palette *colours)
@@ -156,9 +186,13 @@ void leaks_show(const struct leaks *l, FILE *out, const struct palette *colours)
         &s, l, REACH_POSSIBLE, "possibly",
         "only pointers into their middle (C++ arrays and Python objects look so); not counted");
     show_how(&s, l);
-    if (l->told_blocks == 0) return;
+    if (l->told_blocks == 0) {
+        show_next(&s, l);
+        return;
+    }
     label(&s, "no stacks");
-    fputs("an unprepared process does not record who allocated; heaptrack, valgrind or\n", out);
+    fprintf(out, "%s not record who allocated; heaptrack, valgrind or\n",
+            l->request.at_end ? "this command does" : "an unprepared process does");
     label(&s, "");
     fputs("LeakSanitizer tell it of a program that is started under them\n", out);
 }

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "fields.h"
+#include "image.h"
 #include "ledger.h"
 #include "target.h"
 
@@ -78,9 +79,45 @@ static void add_heap(struct ledger *l, uint64_t arena)
     add(l, OWNER_ARENA_UNKNOWN, h->unknown + (arena > sum ? arena - sum : 0), 0);
 }
 
+/* glibc's heaps as they were divided. Of an area that has less resident by now than was found in it, the
+ * live blocks pay for the difference, then the others. */
+static void add_glibc(struct ledger *l, uint64_t excess)
+{
+    static const enum owner owners[GLIBC_USES] = {
+        [GLIBC_LIVE] = OWNER_GLIBC_LIVE,     [GLIBC_BETWEEN] = OWNER_GLIBC_BETWEEN,
+        [GLIBC_CACHED] = OWNER_GLIBC_CACHED, [GLIBC_TOPS] = OWNER_GLIBC_TOP,
+        [GLIBC_OWN] = OWNER_GLIBC_OWN,
+    };
+    for (int use = 0; use < GLIBC_USES; use++) {
+        const struct glibc_part *part = &l->glibc.part[use];
+        uint64_t less = excess < part->resident ? excess : part->resident;
+        add(l, owners[use], part->resident - less, part->count);
+        l->rows[owners[use]].absent += part->absent;
+        excess -= less;
+    }
+}
+
+/* Resident bytes of an area that its own row keeps; the others are of glibc's heaps. */
+static uint64_t uncarved(const struct ledger *l, size_t i, uint64_t *excess)
+{
+    uint64_t rss = l->smaps.list[i].rss, carved = l->has_glibc ? l->glibc.carved[i] : 0;
+    if (carved <= rss) return rss - carved;
+    *excess += carved - rss;
+    return 0;
+}
+
+/* What was found in mappings that are newer than the list of them. */
+static uint64_t outside(const struct ledger *l)
+{
+    uint64_t found = 0, carved = 0;
+    for (int use = 0; use < GLIBC_USES; use++) found += l->glibc.part[use].resident;
+    for (size_t i = 0; i < l->smaps.count; i++) carved += l->glibc.carved[i];
+    return found > carved ? found - carved : 0;
+}
+
 static void add_areas(struct ledger *l)
 {
-    uint64_t arena = 0;
+    uint64_t arena = 0, excess = l->has_glibc ? outside(l) : 0;
     for (size_t i = 0; i < l->smaps.count; i++) {
         const struct area *a = &l->smaps.list[i];
         l->shared += a->shared;
@@ -89,9 +126,12 @@ static void add_areas(struct ledger *l)
         l->hugetlb += a->hugetlb;
         if (l->owner[i] == OWNER_LIVE)
             arena += a->rss;
-        else
-            add(l, l->owner[i], a->rss, a->rss > 0);
+        else {
+            uint64_t own = uncarved(l, i, &excess);
+            add(l, l->owner[i], own, own > 0);
+        }
     }
+    if (l->has_glibc) add_glibc(l, excess);
     if (l->has_heap) add_heap(l, arena);
     for (int owner = 0; owner < OWNERS; owner++) l->resident += l->rows[owner].bytes;
 }
@@ -102,7 +142,7 @@ static void read_status(struct ledger *l)
 {
     char path[64];
     struct file_text text;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)l->process.pid);
+    snprintf(path, sizeof path, "/proc/%d/status", (int)l->process.task);
     if (!file_read(&text, path, 1 << 16)) return;
     if (text.data) {
         field_number(text.data, text.size, "VmPTE", &l->page_tables);
@@ -137,37 +177,52 @@ static void read_heaps(struct ledger *l)
     }
 }
 
-static int read_all(struct ledger *l, int refused)
+/* A heap that would not fit into the memory that this machine has left is not read. */
+static void read_glibc(struct ledger *l)
+{
+    uint64_t heaps = 0;
+    for (size_t i = 0; i < l->smaps.count; i++) {
+        bool heap = l->owner[i] == OWNER_BREAK || l->owner[i] == OWNER_ARENAS;
+        if (heap) heaps += l->smaps.list[i].rss;
+    }
+    l->glibc_large = heaps > image_room() / 2;
+    l->has_glibc = !l->glibc_large && glibc_pages_read(&l->glibc, &l->process.memory, &l->pages,
+                                                       &l->smaps, l->process.task);
+}
+
+static int read_all(struct ledger *l, const char *command, int refused)
 {
     struct process *p = &l->process;
-    if (!pages_open(&l->pages, p->pid)) {
+    if (!pages_open(&l->pages, p->task)) {
         enum process_error error = errno == ENOENT ? PROCESS_NONE : PROCESS_FORBIDDEN;
-        return target_refuse(refused, "map", error, p);
+        return target_refuse(refused, command, error, p);
     }
     verdict_reach(&l->verdict, p);
-    if (!smaps_read(&l->smaps, p->pid)) {
+    if (!smaps_read(&l->smaps, p->task)) {
         if (errno == ESRCH || errno == ENOENT) return target_ended(refused, p);
         enum process_error error = errno == ENOMEM ? PROCESS_NO_MEMORY : PROCESS_FORBIDDEN;
-        return target_refuse(refused, "map", error, p);
+        return target_refuse(refused, command, error, p);
     }
     if (l->smaps.count == 0) return target_ended(refused, p);
     read_heaps(l);
-    l->kernel_resident = resident_read(p->pid).now;
+    l->is_glibc = l->verdict.owner && strcmp(verdict_name(&l->verdict), "glibc") == 0;
+    l->kernel_resident = resident_read(p->task).now;
     if (l->kernel_resident == 0) return target_ended(refused, p);
-    if (!ledger_assign(l)) return target_refuse(refused, "map", PROCESS_NO_MEMORY, p);
+    if (!ledger_assign(l)) return target_refuse(refused, command, PROCESS_NO_MEMORY, p);
+    if (l->is_glibc) read_glibc(l);
     add_areas(l);
     read_status(l);
     if (l->huge) read_huge(l);
     return 0;
 }
 
-int ledger_read(struct ledger *l, pid_t pid, int refused)
+int ledger_read(struct ledger *l, pid_t pid, const char *command, int refused)
 {
     uint64_t began = clock_ns();
     *l = (struct ledger){.pages = {.fd = -1}};
     enum process_error error = process_read(&l->process, pid, NULL);
-    if (error != PROCESS_READ) return target_refuse(refused, "map", error, &l->process);
-    int status = read_all(l, refused);
+    if (error != PROCESS_READ) return target_refuse(refused, command, error, &l->process);
+    int status = read_all(l, command, refused);
     l->took_ns = clock_ns() - began;
     return status;
 }
@@ -176,6 +231,7 @@ void ledger_finish(struct ledger *l)
 {
     pages_close(&l->pages);
     smaps_finish(&l->smaps);
+    glibc_pages_finish(&l->glibc);
     free(l->owner);
     l->owner = NULL;
     process_finish(&l->process);

@@ -5,14 +5,17 @@
  *     areas     what is mapped and how much of it is resident     smaps.c
  *     owners    to whom an area belongs                           ledger_owner.c
  *     heap      the arena of Freehold, divided further            heap_pages.c
+ *               glibc's heaps, chunk by chunk                      glibc_pages.c
  *     beside    what is not part of RSS: page tables, swap        ledger.c
  *
  * glibc's heaps are known by their place: the program break, arenas at multiples of 64 MiB, large blocks
- * by the header in front of them. How much in them is in use takes a walk of the heap; that is not done.
+ * by the header in front of them. What is found by walking their chunks is taken out of those rows and
+ * put into others; what could not be walked stays.
  */
 #ifndef CLI_LEDGER_H
 #define CLI_LEDGER_H
 
+#include "glibc_pages.h"
 #include "heap_pages.h"
 #include "smaps.h"
 #include "verdict.h"
@@ -26,7 +29,12 @@ enum owner {
     OWNER_META,
     OWNER_GC,
     OWNER_ARENA_UNKNOWN,
-    OWNER_BREAK,      /* the program break, [heap] */
+    OWNER_GLIBC_LIVE, /* of glibc's heaps */
+    OWNER_GLIBC_BETWEEN,
+    OWNER_GLIBC_CACHED,
+    OWNER_GLIBC_TOP,
+    OWNER_GLIBC_OWN,
+    OWNER_BREAK,      /* the program break, [heap], as far as it is not divided */
     OWNER_ARENAS,     /* glibc's, of threads */
     OWNER_MMAPPED,    /* glibc's large blocks */
     OWNER_MAIN_STACK, /* of the first thread */
@@ -47,7 +55,8 @@ enum { ARENAS_MAX = 4 };
 
 struct row {
     uint64_t bytes;
-    uint64_t count; /* mappings, or blocks and spans of our heap */
+    uint64_t count;  /* mappings, or blocks and spans of a heap */
+    uint64_t absent; /* bytes of glibc's chunks that are not resident */
 };
 
 struct ledger {
@@ -72,12 +81,17 @@ struct ledger {
         uint64_t base, limit;
     } arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
     size_t arena_count;
+    bool is_glibc;    /* its malloc is glibc's */
+    bool has_glibc;   /* and its heaps were divided */
+    bool glibc_large; /* they were not: too large to be read here */
+    struct glibc_pages glibc;
     struct pages pages;
     uint64_t took_ns; /* to read it all */
 };
 
-/* 0, or the status of the refusal after its line. ledger_finish in any case. */
-int ledger_read(struct ledger *ledger, pid_t pid, int refused);
+/* 0, or the status of the refusal after its line, in which `command` is as in "map". ledger_finish in any
+ * case. */
+int ledger_read(struct ledger *ledger, pid_t pid, const char *command, int refused);
 void ledger_finish(struct ledger *ledger);
 
 /* The name of a row as the text shows it, and as JSON does; what it counts, in words. */

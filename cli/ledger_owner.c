@@ -26,8 +26,13 @@ const struct owner_form owner_forms[OWNERS] = {
     [OWNER_GC] = {"gc heaps", "gc", "objects of Freehold's collector"},
     [OWNER_ARENA_UNKNOWN] = {"heap, ?", "heap_unknown",
                              "of Freehold's arena; it could not be read further"},
-    [OWNER_BREAK] = {"[heap]", "break", "the program break"},
-    [OWNER_ARENAS] = {"arenas", "glibc_arenas", "of glibc, for threads"},
+    [OWNER_GLIBC_LIVE] = {"heap, live", "glibc_live", "blocks in use by the program"},
+    [OWNER_GLIBC_BETWEEN] = {"heap, free", "glibc_between", "between live blocks (fragmentation)"},
+    [OWNER_GLIBC_CACHED] = {"heap, free", "glibc_cached", "in threads' caches and fast bins"},
+    [OWNER_GLIBC_TOP] = {"heap, free", "glibc_top", "at the ends of arenas"},
+    [OWNER_GLIBC_OWN] = {"heap, own", "glibc_own", "glibc's records"},
+    [OWNER_BREAK] = {"[heap]", "break", "the program break, not divided"},
+    [OWNER_ARENAS] = {"arenas", "glibc_arenas", "of glibc, for threads, not divided"},
     [OWNER_MMAPPED] = {"mmapped", "glibc_mmapped", "large blocks of glibc, a mapping each"},
     [OWNER_MAIN_STACK] = {"stack", "main_stack", "of the main thread"},
     [OWNER_STACKS] = {"stacks", "stacks", "of other threads"},
@@ -265,7 +270,6 @@ bool ledger_assign(struct ledger *l)
     assign_files(l);
     assign_zeroed_data(l);
     assign_stacks(l);
-    bool glibc = l->verdict.owner && strcmp(verdict_name(&l->verdict), "glibc") == 0;
-    if (glibc) assign_glibc(l);
+    if (l->is_glibc) assign_glibc(l);
     return true;
 }

@@ -16,6 +16,7 @@ bool machine_take_x86_64(struct machine_registers *r, const void *block, size_t 
 {
     if (!take(r, block, size, 27)) return false;
     r->stack_pointer = r->word[19];
+    r->program_counter = r->word[16];
     r->thread_pointer = r->word[21];
     return true;
 }
@@ -25,5 +26,6 @@ bool machine_take_aarch64(struct machine_registers *r, const void *block, size_t
 {
     if (!take(r, block, size, 34)) return false;
     r->stack_pointer = r->word[31];
+    r->program_counter = r->word[32];
     return true;
 }

@@ -2,7 +2,7 @@
  * Registers on aarch64.
  *
  * No call is injected here: machine_gadgets_find finds none, so that the threads stay stopped and the
- * memory is read from the process itself. A call that failed with EINTR has lost its first argument,
+ * memory is read from the process itself, and no function is called. A call that failed with EINTR has lost its first argument,
  * which shares a register with the result; it is noted from /proc before the stop.
  */
 #include "machine.h"
@@ -37,6 +37,23 @@ bool machine_get(struct machine_registers *r, pid_t tid)
     return ptrace(PTRACE_GETREGSET, tid, NT_ARM_TLS, &io) == 0;
 }
 
+size_t machine_vectors(pid_t tid, uint64_t words[MACHINE_VECTORS / 8])
+{
+    struct iovec io = {words, MACHINE_VECTORS};
+    return ptrace(PTRACE_GETREGSET, tid, NT_PRFPREG, &io) == 0 ? io.iov_len & ~(size_t)7 : 0;
+}
+
+bool machine_jump_guard(const struct machine_registers *r, uint64_t *address)
+{
+    (void)r, (void)address;
+    return false;
+}
+
+uint64_t machine_jump_word(uint64_t word, uint64_t guard)
+{
+    return word ^ guard;
+}
+
 bool machine_set(const struct machine_registers *r, pid_t tid)
 {
     struct iovec io = {(void *)r->word, WORDS * sizeof(uint64_t)};
@@ -66,6 +83,7 @@ static bool is_harmless_again(uint64_t number)
     case SYS_semop:
     case SYS_semtimedop:
     case SYS_rt_sigtimedwait:
+    case SYS_connect: /* of TCP: waits on for the connection that was begun */
     case SYS_io_getevents:
     case SYS_io_pgetevents: return true;
     default: return false;
@@ -84,6 +102,20 @@ bool machine_put_back(struct machine_registers *r, pid_t tid)
     return machine_set(r, tid);
 }
 
+/* The kernel sets the number of restart_syscall after the stop, and the program counter tells it to. */
+bool machine_goes_on_by_restart(const struct machine_registers *r, struct seccomp_data *restart)
+{
+    (void)r;
+    *restart = (struct seccomp_data){0};
+    return false;
+}
+
+bool machine_must_restart(long number, const uint64_t argument[6])
+{
+    return number == SYS_nanosleep || number == SYS_clock_nanosleep ||
+           (number == SYS_futex && argument[3] != 0);
+}
+
 void machine_gadgets_find(struct machine_gadgets *g, const unsigned char *code, size_t size,
                           uint64_t address)
 {
@@ -93,6 +125,37 @@ void machine_gadgets_find(struct machine_gadgets *g, const unsigned char *code, 
 bool machine_call(struct machine_call *call)
 {
     call->result = -ENOSYS;
+    return false;
+}
+
+bool machine_can_call(void)
+{
+    return false;
+}
+
+bool machine_is_wait(long number)
+{
+    (void)number;
+    return false;
+}
+
+bool machine_waits(const struct machine_registers *r)
+{
+    (void)r;
+    return false;
+}
+
+bool machine_function(struct machine_call *call, const struct machine_function *function)
+{
+    (void)function;
+    call->result = -ENOSYS;
+    return false;
+}
+
+bool machine_errno(const struct memory *memory, uint64_t location, uint64_t thread_pointer,
+                   uint64_t *address)
+{
+    (void)memory, (void)location, (void)thread_pointer, (void)address;
     return false;
 }
 

@@ -12,6 +12,11 @@
  * it unwatched, because we were killed, goes on in rt_sigreturn, which puts every register back; the
  * child, on its own frame, finds itself calling exit_group. While we live neither happens: we stop the
  * thread as the call ends, and set the registers ourselves.
+ *
+ * A function is called on the same stack: it returns into rt_sigreturn, and there we stop the thread, before
+ * the kernel does that call. In its place it makes another one, which does nothing and returns to the same
+ * frame, so that until we have set the registers nothing depends on us. The return of rt_sigreturn itself
+ * would not do: the kernel then forgets how long a thread had yet to sleep.
  */
 #include "machine.h"
 
@@ -21,6 +26,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +90,24 @@ bool machine_get(struct machine_registers *r, pid_t tid)
            machine_take(r, block, io.iov_len);
 }
 
+size_t machine_vectors(pid_t tid, uint64_t words[MACHINE_VECTORS / 8])
+{
+    struct iovec io = {words, MACHINE_VECTORS};
+    return ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &io) == 0 ? io.iov_len & ~(size_t)7 : 0;
+}
+
+/* pointer_guard of tcbhead_t, part of the ABI between glibc's own parts. */
+bool machine_jump_guard(const struct machine_registers *r, uint64_t *address)
+{
+    *address = r->thread_pointer + 0x30;
+    return r->thread_pointer != 0;
+}
+
+uint64_t machine_jump_word(uint64_t word, uint64_t guard)
+{
+    return (word >> 17 | word << 47) ^ guard;
+}
+
 bool machine_set(const struct machine_registers *r, pid_t tid)
 {
     struct iovec io = {(void *)r->word, WORDS * sizeof(uint64_t)};
@@ -116,6 +140,7 @@ static bool is_harmless_again(uint64_t number)
     case SYS_writev:
     case SYS_accept:
     case SYS_accept4:
+    case SYS_connect: /* of TCP: waits on for the connection that was begun */
     case SYS_recvfrom:
     case SYS_recvmsg:
     case SYS_recvmmsg:
@@ -135,6 +160,55 @@ static bool in_call(const struct machine_registers *r)
     return (int64_t)r->word[ORIG_RAX] >= 0;
 }
 
+bool machine_can_call(void)
+{
+    return true;
+}
+
+bool machine_is_wait(long number)
+{
+    switch (number) {
+    case SYS_poll:
+    case SYS_ppoll:
+    case SYS_select:
+    case SYS_pselect6:
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+    case 441 /* epoll_pwait2 */:
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+    case SYS_restart_syscall:
+    case SYS_pause:
+    case SYS_rt_sigsuspend:
+    case SYS_rt_sigtimedwait:
+    case SYS_futex:
+    case 449 /* futex_waitv */:
+    case SYS_wait4:
+    case SYS_waitid:
+    case SYS_read:
+    case SYS_readv:
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_recvmmsg:
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_msgrcv:
+    case SYS_mq_timedreceive:
+    case SYS_io_getevents:
+    case SYS_io_pgetevents:
+    case 426 /* io_uring_enter */: return true;
+    default: return false;
+    }
+}
+
+bool machine_waits(const struct machine_registers *r)
+{
+    if (r->put_back) return machine_is_wait((long)r->word[RAX]);
+    return in_call(r) && machine_is_wait((long)r->word[ORIG_RAX]);
+}
+
 static void rewind_to(struct machine_registers *r, uint64_t number)
 {
     r->word[RIP] -= 2; /* the instruction `syscall` */
@@ -150,7 +224,27 @@ bool machine_was_cut(const struct machine_registers *r)
 bool machine_put_back(struct machine_registers *r, pid_t tid)
 {
     rewind_to(r, r->word[ORIG_RAX]);
+    r->put_back = true;
+    r->program_counter = r->word[RIP];
     return machine_set(r, tid);
+}
+
+bool machine_goes_on_by_restart(const struct machine_registers *r, struct seccomp_data *restart)
+{
+    const uint64_t *word = r->word;
+    *restart = (struct seccomp_data){
+        .nr = SYS_restart_syscall,
+        .arch = AUDIT_ARCH_X86_64,
+        .instruction_pointer = word[RIP],
+        .args = {word[RDI], word[RSI], word[RDX], word[R10], word[R8], word[R9]},
+    };
+    return in_call(r) && (int64_t)word[RAX] == -RESTART_BLOCK;
+}
+
+bool machine_must_restart(long number, const uint64_t argument[6])
+{
+    (void)number, (void)argument; /* the call is put back */
+    return false;
 }
 
 /* The registers with which the thread goes on after a call of ours: the kernel would restart a call
@@ -260,15 +354,19 @@ static bool frames_make(struct frames *f, const struct machine_call *call, uint6
     return memory_read(call->memory, f->start, f->before, f->end - f->start);
 }
 
-static bool frames_write(const struct frames *f, pid_t tid, const unsigned char *bytes)
+static bool bytes_write(pid_t tid, uint64_t address, const void *bytes, size_t size)
 {
     char path[64];
-    size_t size = f->end - f->start;
     snprintf(path, sizeof path, "/proc/%d/mem", (int)tid);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && pwrite(fd, bytes, size, (off_t)f->start) == (ssize_t)size;
+    bool done = fd >= 0 && pwrite(fd, bytes, size, (off_t)address) == (ssize_t)size;
     if (fd >= 0) close(fd);
     return done;
+}
+
+static bool frames_write(const struct frames *f, pid_t tid, const unsigned char *bytes)
+{
+    return bytes_write(tid, f->start, bytes, f->end - f->start);
 }
 
 /* ---- the call ------------------------------------------------------------------------------- */
@@ -286,10 +384,10 @@ static bool run_to_end(struct machine_call *call)
 {
     long signal = 0;
     for (int stops = 0, boundaries = 0; boundaries < 2; stops++) {
-        int status;
+        struct machine_wait wait = {.tid = call->tid};
         if (stops == 64 || ptrace(PTRACE_SYSCALL, call->tid, 0, signal) != 0) return false;
-        if (waitpid(call->tid, &status, __WALL) != call->tid || !WIFSTOPPED(status)) return false;
-        int event = status >> 16;
+        if (!machine_await(&wait)) return false;
+        int status = wait.status, event = status >> 16;
         signal = 0;
         if (WSTOPSIG(status) == (SIGTRAP | 0x80))
             boundaries++;
@@ -339,6 +437,94 @@ bool machine_call(struct machine_call *call)
                PTRACE_O_TRACESYSGOOD | (call->clone ? PTRACE_O_TRACECLONE : 0));
         done = call_with(call, f, mask);
         ptrace(PTRACE_SETOPTIONS, call->tid, 0, PTRACE_O_TRACESYSGOOD);
+        frames_write(f, call->tid, f->before);
+    }
+    free(f);
+    return done;
+}
+
+/* ---- a function ----------------------------------------------------------------------------- */
+
+/* Runs the thread to its next stop at a system call; false: it has ended. */
+static bool run_to_stop(pid_t tid)
+{
+    for (long signal = 0;;) {
+        struct machine_wait wait = {.tid = tid};
+        if (ptrace(PTRACE_SYSCALL, tid, 0, signal) != 0 || !machine_await(&wait)) return false;
+        if (WSTOPSIG(wait.status) == (SIGTRAP | 0x80)) return true;
+        signal =
+            wait.status >> 16 == 0 ? WSTOPSIG(wait.status) : 0; /* SIGSTOP: no mask holds it back */
+    }
+}
+
+/* To the instruction that would return from the frame, and from there, by a call that does nothing, to a
+ * stop at which the registers can be set. */
+static bool run_to_return(struct machine_call *call, const struct frames *f)
+{
+    struct machine_registers r;
+    do {
+        if (!run_to_stop(call->tid) || !machine_get(&r, call->tid)) return false;
+    } while (r.word[ORIG_RAX] != SYS_rt_sigreturn || r.word[RSP] != f->own + sizeof(uint64_t));
+    r.word[ORIG_RAX] = SYS_getpid;
+    r.word[RIP] = call->gadgets->call + 2; /* its `ret`, to the frame */
+    r.word[RSP] = f->own;
+    return machine_set(&r, call->tid) && run_to_stop(call->tid);
+}
+
+bool machine_errno(const struct memory *memory, uint64_t location, uint64_t thread_pointer,
+                   uint64_t *address)
+{
+    static const unsigned char plain[] = {0x48, 0x8b, 0x05}, fixed[] = {0x48, 0xc7, 0xc0};
+    static const unsigned char landing[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    static const unsigned char add[] = {0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0, 0xc3};
+    unsigned char code[32];
+    int32_t operand;
+    uint64_t offset;
+    if (!location || !memory_read(memory, location, code, sizeof code)) return false;
+    unsigned at = memcmp(code, landing, sizeof landing) == 0 ? sizeof landing : 0;
+    memcpy(&operand, code + at + 3, sizeof operand);
+    if (memcmp(code + at + 7, add, sizeof add) != 0) return false;
+    if (memcmp(code + at, fixed, sizeof fixed) == 0)
+        offset = (uint64_t)(int64_t)operand;
+    else if (memcmp(code + at, plain, sizeof plain) != 0 ||
+             !memory_read(memory, location + at + 7 + (uint64_t)(int64_t)operand, &offset,
+                          sizeof offset))
+        return false;
+    *address = thread_pointer + offset;
+    return true;
+}
+
+/* As in call_with: frames, then registers that return into them, then the mask; and all of it back. */
+static bool function_with(struct machine_call *call, const struct machine_function *function,
+                          const struct frames *f, uint64_t mask, uint64_t errno_at)
+{
+    uint64_t all = ~0ull;
+    int32_t error;
+    struct machine_registers during = *call->registers, back = going_on(call->registers, false);
+    if (!memory_read(call->memory, errno_at, &error, sizeof error)) return false;
+    begin_registers(&during, call, f);
+    during.word[RIP] = function->address;
+    if (!machine_set(&during, call->tid)) return false;
+    bool done =
+        ptrace(PTRACE_SETSIGMASK, call->tid, sizeof all, &all) == 0 && run_to_return(call, f);
+    bytes_write(call->tid, errno_at, &error, sizeof error);
+    ptrace(PTRACE_SETSIGMASK, call->tid, sizeof mask, &mask);
+    return machine_set(&back, call->tid) && done;
+}
+
+bool machine_function(struct machine_call *call, const struct machine_function *function)
+{
+    struct frames *f = calloc(1, sizeof *f);
+    uint64_t mask, errno_at;
+    call->argument[0] = function->argument;
+    call->clone = false;
+    bool done = f &&
+                machine_errno(call->memory, function->location, call->registers->thread_pointer,
+                              &errno_at) &&
+                ptrace(PTRACE_GETSIGMASK, call->tid, sizeof mask, &mask) == 0 &&
+                frames_make(f, call, mask) && frames_write(f, call->tid, f->bytes);
+    if (done) {
+        done = function_with(call, function, f, mask, errno_at);
         frames_write(f, call->tid, f->before);
     }
     free(f);

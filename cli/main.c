@@ -22,6 +22,8 @@ static const struct command {
      command_compare},
     {"map", "freehold map", "tell where every resident byte of a process belongs", command_map},
     {"top", "freehold top", "watch the memory of all processes", command_top},
+    {"plug", "freehold plug", "give back what a running process on Freehold has lost",
+     command_plug},
     {"gc", "freehold gc", "run a program of the Boehm collector on Freehold's", command_gc},
 };
 

@@ -24,17 +24,18 @@ static enum owner largest_other(const struct ledger *l)
     return most;
 }
 
-static bool is_glibc(const struct ledger *l)
+/* Of glibc's heaps: what is free in them, and all. */
+static uint64_t glibc_free(const struct ledger *l)
 {
-    return l->verdict.owner && strcmp(verdict_name(&l->verdict), "glibc") == 0;
+    return l->rows[OWNER_GLIBC_BETWEEN].bytes + l->rows[OWNER_GLIBC_CACHED].bytes +
+           l->rows[OWNER_GLIBC_TOP].bytes;
 }
 
-/* What lies in glibc's heaps, in use or not. */
 static uint64_t glibc_heap(const struct ledger *l)
 {
-    return is_glibc(l) ? l->rows[OWNER_BREAK].bytes + l->rows[OWNER_ARENAS].bytes +
-                             l->rows[OWNER_MMAPPED].bytes
-                       : 0;
+    if (!l->is_glibc) return 0;
+    return l->rows[OWNER_GLIBC_LIVE].bytes + glibc_free(l) + l->rows[OWNER_GLIBC_OWN].bytes +
+           l->rows[OWNER_BREAK].bytes + l->rows[OWNER_ARENAS].bytes + l->rows[OWNER_MMAPPED].bytes;
 }
 
 static void show_verdict(const struct show *s)
@@ -52,6 +53,10 @@ static void show_verdict(const struct show *s)
     } else if (l->has_heap && h->live + held >= l->rows[most].bytes) {
         fprintf(s->out, ", %u %% of it live blocks, %u %% free but held by the heap",
                 human_percent(h->live, l->resident), human_percent(held, l->resident));
+    } else if (l->has_glibc && glibc_heap(l) > l->rows[most].bytes) {
+        uint64_t live = l->rows[OWNER_GLIBC_LIVE].bytes + l->rows[OWNER_MMAPPED].bytes;
+        fprintf(s->out, ", %u %% of it live blocks, %u %% free but held by the heap",
+                human_percent(live, l->resident), human_percent(glibc_free(l), l->resident));
     } else if (glibc_heap(l) > l->rows[most].bytes) {
         fprintf(s->out, ", %u %% of it glibc's heap", human_percent(glibc_heap(l), l->resident));
     } else {
@@ -76,14 +81,19 @@ static void show_owner(const struct show *s, enum owner owner)
 {
     const struct row *row = &s->l->rows[owner];
     const struct owner_form *form = &owner_forms[owner];
-    bool heap = owner <= OWNER_ARENA_UNKNOWN;
-    char what[128];
+    const char *noun = owner <= OWNER_ARENA_UNKNOWN ? "span"
+                       : owner < OWNER_BREAK        ? "chunk"
+                                                    : "mapping";
+    char what[160];
     snprintf(what, sizeof what, "%s", form->what);
+    if (row->absent)
+        snprintf(what, sizeof what, "%s, %s more not resident", form->what,
+                 HUMAN(bytes, row->absent));
     /* Of others than Freehold and glibc the heap is somewhere in there. */
-    if (owner == OWNER_ANONYMOUS && s->l->verdict.owner && !s->l->is_freehold && !is_glibc(s->l))
+    if (owner == OWNER_ANONYMOUS && s->l->verdict.owner && !s->l->is_freehold && !s->l->is_glibc)
         snprintf(what, sizeof what, "mapped by %s, the program or a library",
                  verdict_name(&s->l->verdict));
-    show_row(s, form->label, row->bytes, what, row->count, heap ? "span" : "mapping");
+    show_row(s, form->label, row->bytes, what, row->count, noun);
 }
 
 /* The smallest of more rows than there is room for are told together; nothing is left out of the sum. */
@@ -142,12 +152,18 @@ static void remedy(const struct show *s)
     fprintf(s->out, "  %s%-11s%s ", s->colours->good, "remedy", s->colours->plain);
 }
 
+static void note(const struct show *s, const char *text)
+{
+    fprintf(s->out, "  %s%-11s%s %s\n", s->colours->warn, "note", s->colours->plain, text);
+}
+
 static void show_trim(const struct show *s)
 {
     const struct ledger *l = s->l;
     if (!l->is_freehold || !l->has_heap) return;
     remedy(s);
-    fprintf(s->out, "malloc_trim(0) in the program would give back %s", HUMAN(bytes, l->heap.trim));
+    fprintf(s->out, "malloc_trim(0) would give back %s: --apply calls it there",
+            HUMAN(bytes, l->heap.trim));
     if (l->heap.spans && l->heap.registry.helper_running)
         fprintf(s->out, "; %s of it go by themselves when unused for %s",
                 HUMAN(bytes, l->heap.spans), HUMAN(time, l->heap.registry.purge_delay_ms));
@@ -157,15 +173,25 @@ static void show_trim(const struct show *s)
 static void show_glibc(const struct show *s)
 {
     const struct ledger *l = s->l;
-    if (glibc_heap(l) < 1 << 20) return;
+    if (!l->is_glibc) return;
+    if (!l->has_glibc && glibc_heap(l) >= 1 << 20) {
+        note(s, l->glibc_large
+                    ? "glibc's heaps are not divided: they would not fit into the memory "
+                      "that is left here"
+                    : "glibc's heaps are not divided: its records were not found, or may "
+                      "not be read");
+    }
+    if (!l->has_glibc) return;
     remedy(s);
-    fputs("malloc_trim(0) in the program; how much of glibc's heaps is free takes a walk of them, "
-          "not done here\n",
-          s->out);
-    if (l->rows[OWNER_ARENAS].count < 3) return;
+    fprintf(s->out, "malloc_trim(0) would give back %s: --apply calls it there\n",
+            HUMAN(bytes, l->glibc.trim));
+    if (l->glibc.ended_free == 0) return;
     remedy(s);
-    fprintf(s->out, "MALLOC_ARENA_MAX=2 at its start: %s lie in %s heaps of arenas\n",
-            HUMAN(bytes, l->rows[OWNER_ARENAS].bytes), HUMAN(exact, l->rows[OWNER_ARENAS].count));
+    fprintf(s->out,
+            "fewer arenas (MALLOC_ARENA_MAX at its start): %s are free in %s arena%s of ended "
+            "threads\n",
+            HUMAN(bytes, l->glibc.ended_free), HUMAN(exact, l->glibc.ended_arenas),
+            l->glibc.ended_arenas == 1 ? "" : "s");
 }
 
 static void show_huge(const struct show *s)
@@ -193,9 +219,20 @@ static const char *heap_trouble(enum heap_view_error error)
 static void show_trouble(const struct show *s)
 {
     const struct ledger *l = s->l;
+    char text[160];
     if (!l->is_freehold || l->has_heap) return;
-    fprintf(s->out, "  %s%-11s%s Freehold's heap is not divided: %s\n", s->colours->warn, "note",
-            s->colours->plain, heap_trouble(l->heap_error));
+    snprintf(text, sizeof text, "Freehold's heap is not divided: %s", heap_trouble(l->heap_error));
+    note(s, text);
+}
+
+static void show_plug(const struct show *s)
+{
+    char text[160];
+    const struct heap_pages *h = &s->l->heap;
+    if (!h->has_plug) return;
+    snprintf(text, sizeof text, "option plug gave back %s lost blocks so far, %s",
+             HUMAN(exact, h->plug_blocks), HUMAN(bytes, h->plug_bytes));
+    note(s, text);
 }
 
 void map_show(const struct ledger *ledger, FILE *out, const struct palette *colours)
@@ -206,6 +243,7 @@ void map_show(const struct ledger *ledger, FILE *out, const struct palette *colo
     show_sum(&s);
     show_beside(&s);
     show_trouble(&s);
+    show_plug(&s);
     show_trim(&s);
     show_glibc(&s);
     show_huge(&s);

@@ -103,7 +103,7 @@ static bool read_word(const char *path, uint64_t index, uint64_t *word)
 static void read_entry(struct walk *w)
 {
     struct pages pages;
-    if (!pages_open(&pages, w->process.pid)) return;
+    if (!pages_open(&pages, w->process.task)) return;
     w->known = page_entry(&pages, w->address, &w->entry);
     w->huge = page_is_huge(&pages, w->address);
     w->zero = page_is_zero(&pages, w->address);
@@ -317,7 +317,9 @@ int map_walk(pid_t pid, uint64_t address, bool json, int refused)
         else
             walk_show(&w, stdout, &colours);
     } else {
-        status = target_refuse(refused, "map", error, &w.process);
+        char command[48];
+        snprintf(command, sizeof command, "map --walk=0x%" PRIx64, address);
+        status = target_refuse(refused, command, error, &w.process);
     }
     process_finish(&w.process);
     return status;

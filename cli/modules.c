@@ -59,11 +59,11 @@ static int open_module(const struct process *p, const struct module *m, const st
     char path[4200];
     int fd = -1;
     if (m->executable) {
-        snprintf(path, sizeof path, "/proc/%d/exe", (int)p->pid);
+        snprintf(path, sizeof path, "/proc/%d/exe", (int)p->task);
         fd = open(path, O_RDONLY | O_CLOEXEC);
     }
     if (fd < 0) {
-        snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", (int)p->pid,
+        snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", (int)p->task,
                  (unsigned long)first->start, (unsigned long)first->end);
         fd = open_regular(path, first->inode);
     }

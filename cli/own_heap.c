@@ -65,17 +65,30 @@ static bool add_span(const struct own_heap *h, const struct image *image, struct
     const struct fh_span *s = &h->spans[index - h->first];
     uint64_t start = slice_at(h, index), end = start + span_slices(h, index) * SLICE;
     if (is_cut(s)) return parts_region(parts, image, start, start + SLICE, 0, false);
+    if (s->kind == FH_SPAN_LARGE && s->bytes > end - start) parts->damaged++;
     if (s->kind != FH_SPAN_LARGE || s->bytes > end - start) return true;
     return parts_region(parts, image, start, start + (s->bytes + 15) / 16 * 16, 0, true);
 }
 
+static bool is_space(uint8_t kind)
+{
+    return kind == FH_SPAN_GC_BLOCK || kind == FH_SPAN_GC_LARGE;
+}
+
+/* What has no purpose at this moment may be about to get one, or be about to lose it: blocks are moved so. */
+static bool is_settled(uint8_t kind)
+{
+    return kind == FH_SPAN_FREE || kind == FH_SPAN_SLAB || kind == FH_SPAN_LARGE ||
+           kind == FH_SPAN_RUNS;
+}
+
 /* Everything but the collector's spaces. */
-static bool exclude_arena(const struct own_heap *h, struct parts *parts)
+static bool exclude_arena(const struct own_heap *h, struct parts *parts, bool thorough)
 {
     uint64_t from = h->registry->base;
     for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
         uint8_t kind = h->spans[i - h->first].kind;
-        if (kind != FH_SPAN_GC_BLOCK && kind != FH_SPAN_GC_LARGE) continue;
+        if (thorough ? is_settled(kind) : !is_space(kind)) continue;
         if (slice_at(h, i) > from && !parts_exclude(parts, from, slice_at(h, i))) return false;
         from = slice_at(h, i + span_slices(h, i));
     }
@@ -90,7 +103,7 @@ bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
     for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
         if (!add_span(h, image, parts, i)) return false;
     }
-    if (!exclude_arena(h, parts)) return false;
+    if (!exclude_arena(h, parts, image->thorough)) return false;
     parts_sort(parts);
     return true;
 }

@@ -18,15 +18,45 @@ struct scan_argument {
 };
 
 #define SCAN_CALL _IOWR('f', 16, struct scan_argument)
+#define SCAN_FILE (1ull << 2)
 #define SCAN_PRESENT (1ull << 3)
+#define SCAN_SWAPPED (1ull << 4)
 #define SCAN_ZERO (1ull << 5)
 #define SCAN_HUGE (1ull << 6)
 
 enum { REGIONS = 512, ENTRIES = 4096 };
 
-/* Runs of resident pages from start on; how many, or -1. *walked is where the kernel came to. */
-static int scan(int fd, uint64_t start, uint64_t end, struct scan_region *regions, size_t count,
-                uint64_t *walked)
+/* Which pages, in the words of either way. */
+struct wish {
+    uint64_t scan_any, scan_none, scan_told; /* runs end where what is told changes */
+    uint64_t entry_any, entry_none;
+};
+
+static const struct wish wish_resident = {
+    .scan_any = SCAN_PRESENT,
+    .scan_none = SCAN_ZERO,
+    .scan_told = SCAN_PRESENT | SCAN_HUGE,
+    .entry_any = PAGE_ENTRY_PRESENT,
+};
+
+static struct wish wish_of(unsigned held)
+{
+    struct wish w = wish_resident;
+    w.scan_told = SCAN_PRESENT;
+    if (held & PAGES_SWAPPED) {
+        w.scan_any |= SCAN_SWAPPED;
+        w.entry_any |= PAGE_ENTRY_SWAPPED;
+    }
+    if (held & PAGES_OWN) {
+        w.scan_none |= SCAN_FILE;
+        w.entry_none |= PAGE_ENTRY_FILE;
+    }
+    return w;
+}
+
+/* Runs of pages that are wished for from start on; how many, or -1. *walked is where the kernel came to. */
+static int scan(int fd, const struct wish *wish, uint64_t start, uint64_t end,
+                struct scan_region *regions, size_t count, uint64_t *walked)
 {
     struct scan_argument a = {
         .size = sizeof a,
@@ -34,9 +64,10 @@ static int scan(int fd, uint64_t start, uint64_t end, struct scan_region *region
         .end = end,
         .vec = (uintptr_t)regions,
         .vec_len = count,
-        .category_inverted = SCAN_ZERO,
-        .category_mask = SCAN_PRESENT | SCAN_ZERO,
-        .return_mask = SCAN_PRESENT | SCAN_HUGE,
+        .category_inverted = wish->scan_none,
+        .category_mask = wish->scan_none,
+        .category_anyof_mask = wish->scan_any,
+        .return_mask = wish->scan_told,
     };
     int n = ioctl(fd, SCAN_CALL, &a);
     *walked = a.walk_end;
@@ -52,7 +83,7 @@ bool pages_open(struct pages *pages, pid_t pid)
     pages->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     pages->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (pages->fd < 0) return false;
-    pages->scan = scan(pages->fd, 0, pages->page_size, &region, 1, &walked) >= 0;
+    pages->scan = scan(pages->fd, &wish_resident, 0, pages->page_size, &region, 1, &walked) >= 0;
     return true;
 }
 
@@ -62,43 +93,51 @@ void pages_close(struct pages *pages)
     pages->fd = -1;
 }
 
-static bool each_scanned(const struct pages *pages, uint64_t start, uint64_t end,
-                         void (*each)(void *, uint64_t, uint64_t), void *context)
+/* Both move *start to where they came to. */
+static bool each_scanned(const struct pages *pages, const struct wish *wish, uint64_t *start,
+                         uint64_t end, pages_run *each, void *context)
 {
     struct scan_region regions[REGIONS];
-    while (start < end) {
+    while (*start < end) {
         uint64_t walked;
-        int n = scan(pages->fd, start, end, regions, REGIONS, &walked);
+        int n = scan(pages->fd, wish, *start, end, regions, REGIONS, &walked);
         if (n < 0) return false;
         for (int i = 0; i < n; i++) each(context, regions[i].start, regions[i].end);
-        if (walked <= start) return false;
-        start = walked;
+        if (walked <= *start) return false;
+        *start = walked;
     }
     return true;
 }
 
-static bool each_read(const struct pages *pages, uint64_t start, uint64_t end,
-                      void (*each)(void *, uint64_t, uint64_t), void *context)
+static bool each_read(const struct pages *pages, const struct wish *wish, uint64_t *start,
+                      uint64_t end, pages_run *each, void *context)
 {
     uint64_t entries[ENTRIES], size = pages->page_size;
-    while (start < end) {
-        uint64_t want = (end - start) / size;
+    while (*start < end) {
+        uint64_t want = (end - *start) / size;
         if (want > ENTRIES) want = ENTRIES;
-        ssize_t n = pread(pages->fd, entries, want * 8, (off_t)(start / size * 8));
+        ssize_t n = pread(pages->fd, entries, want * 8, (off_t)(*start / size * 8));
         if (n < 8) return false;
-        for (ssize_t i = 0; i < n / 8; i++) {
-            uint64_t at = start + (uint64_t)i * size;
-            if (entries[i] & PAGE_ENTRY_PRESENT) each(context, at, at + size);
+        for (ssize_t i = 0; i < n / 8; i++, *start += size) {
+            if ((entries[i] & wish->entry_any) && !(entries[i] & wish->entry_none))
+                each(context, *start, *start + size);
         }
-        start += (uint64_t)(n / 8) * size;
     }
     return true;
 }
 
-bool pages_each(const struct pages *pages, uint64_t start, uint64_t end,
-                void (*each)(void *context, uint64_t start, uint64_t end), void *context)
+bool pages_each(const struct pages *pages, uint64_t start, uint64_t end, pages_run *each,
+                void *context)
 {
-    return (pages->scan ? each_scanned : each_read)(pages, start, end, each, context);
+    return (pages->scan ? each_scanned : each_read)(pages, &wish_resident, &start, end, each,
+                                                    context);
+}
+
+bool pages_each_held(const struct pages *pages, unsigned held, uint64_t *start, uint64_t end,
+                     pages_run *each, void *context)
+{
+    struct wish wish = wish_of(held);
+    return (pages->scan ? each_scanned : each_read)(pages, &wish, start, end, each, context);
 }
 
 bool page_entry(const struct pages *pages, uint64_t address, uint64_t *entry)

@@ -24,8 +24,15 @@ void pages_close(struct pages *pages);
 
 /* Calls `each` with every run of resident pages between two addresses, which are multiples of the page
  * size; false if they could not all be read. */
-bool pages_each(const struct pages *pages, uint64_t start, uint64_t end,
-                void (*each)(void *context, uint64_t start, uint64_t end), void *context);
+typedef void pages_run(void *context, uint64_t start, uint64_t end);
+bool pages_each(const struct pages *pages, uint64_t start, uint64_t end, pages_run *each,
+                void *context);
+
+/* The same for a copy: if wished, those in swap too, and none of files or shared memory. Pages of zeros may be left
+ * out. *start becomes the address up to which all were told. */
+enum { PAGES_SWAPPED = 1, PAGES_OWN = 2 };
+bool pages_each_held(const struct pages *pages, unsigned held, uint64_t *start, uint64_t end,
+                     pages_run *each, void *context);
 
 /* The kernel's word for the page of an address: enum below, and the frame where that may be seen. */
 bool page_entry(const struct pages *pages, uint64_t address, uint64_t *entry);

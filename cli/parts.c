@@ -15,8 +15,12 @@ bool parts_region(struct parts *p, const struct image *image, uint64_t start, ui
         p->regions = grown;
         p->capacity = capacity;
     }
-    p->regions[p->count++] = (struct reach_region){
-        .start = start, .end = end, .bytes = bytes, .slack = slack, .single = single};
+    p->regions[p->count++] = (struct reach_region){.start = start,
+                                                   .end = end,
+                                                   .bytes = bytes,
+                                                   .slack = slack,
+                                                   .single = single,
+                                                   .owner = p->owner};
     return true;
 }
 

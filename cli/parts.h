@@ -4,6 +4,7 @@
  *
  *     glibc_find, glibc_parts, glibc_fill     glibc.c, glibc_chunks.c, glibc_cache.c
  *     own_parts, own_fill                     own_heap.c: Freehold's, by its registry
+ *     other allocators                        heap_walk.h
  *
  * Everything they read was written by another process and may be wrong: an address is used only if the
  * image has it, a loop ends after as many steps as the image has room for.
@@ -19,6 +20,7 @@
 struct parts {
     struct reach_region *regions;
     size_t count, capacity;
+    uint8_t owner;        /* of the regions that are added from now on; 0 is glibc, or Freehold */
     struct run *excluded; /* no roots */
     size_t excluded_count, excluded_capacity;
     uint64_t damaged; /* places where the heap contradicts itself */
@@ -50,13 +52,29 @@ struct glibc {
     size_t piece_count, piece_capacity;
     uint64_t *mapped; /* chunks with a mapping of their own */
     size_t mapped_count, mapped_capacity;
-    uint64_t *caches; /* chunks that may be a thread's cache */
+    uint64_t *caches; /* chunks that may be a thread's cache; after glibc_fill, those that are */
     size_t cache_count, cache_capacity;
+    uint64_t *fast; /* blocks in fast bins */
+    size_t fast_count, fast_capacity;
+    struct glibc_heap *heaps;
+    size_t heap_count, heap_capacity;
+    bool running;     /* the process runs: a chain that is torn is taken up again behind the tear */
+    uint64_t torn;    /* how often */
+    uint64_t torn_at; /* the first time */
+};
+
+/* Memory that an arena has from the system: one of the main arena's, one for each heap of another. */
+struct glibc_heap {
+    uint64_t start, end;
+    uint64_t top;   /* the chunk at its end that grows; 0: it lies in another heap of the arena */
+    uint64_t arena; /* its bins */
 };
 
 /* False: this is not glibc's malloc, or it was never used. */
 bool glibc_find(struct glibc *g, const struct image *image);
 bool glibc_parts(struct glibc *g, const struct image *image, struct parts *parts);
+/* The same without the chunks that have a mapping of their own. */
+bool glibc_heaps(struct glibc *g, const struct image *image, struct parts *parts);
 /* Adds the blocks; those in fast bins and threads' caches are free. */
 bool glibc_fill(struct glibc *g, const struct image *image, struct parts *parts,
                 struct reach *reach);
@@ -66,7 +84,7 @@ void glibc_finish(struct glibc *g);
 bool glibc_chain(const struct image *image, uint64_t start, uint64_t limit, uint64_t top,
                  uint64_t *end);
 uint64_t glibc_top(const struct image *image, uint64_t bins);
-void glibc_take_caches(struct glibc *g, const struct image *image, struct reach *reach);
+bool glibc_take_caches(struct glibc *g, const struct image *image, struct reach *reach);
 bool glibc_append(uint64_t **list, size_t *count, size_t *capacity, uint64_t value);
 
 /* Offsets from the first list head, the same since 2.26, and masks. */
@@ -78,6 +96,7 @@ enum {
     GLIBC_FAST = 10,
     GLIBC_TO_TOP = -16,
     GLIBC_TO_NEXT = 2048,
+    GLIBC_TO_THREADS = 2064,
     GLIBC_TO_SYSTEM = 2072,
     GLIBC_TO_END = 2088,
     GLIBC_MIN = 32,

@@ -7,32 +7,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "human.h"
+#include "fields.h"
 #include "process_inside.h"
 
 enum { ENVIRONMENT_MAX = 8 << 20 };
 
 void process_path(const struct process *p, const char *path, char *to, size_t capacity)
 {
-    snprintf(to, capacity, "/proc/%d/root%s%s", (int)p->pid, path[0] == '/' ? "" : "/", path);
-}
-
-static void read_name(struct process *p)
-{
-    char path[64], *newline;
-    struct file_text text;
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)p->pid);
-    if (!file_read(&text, path, sizeof p->name)) return;
-    if ((newline = strchr(text.data, '\n'))) *newline = 0;
-    human_clean(p->name, sizeof p->name, text.data);
-    free(text.data);
+    snprintf(to, capacity, "/proc/%d/root%s%s", (int)p->task, path[0] == '/' ? "" : "/", path);
 }
 
 /* Without the kernel's remark on a file that was removed, so that it compares with the maps. */
 static void read_executable(struct process *p)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)p->pid);
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)p->task);
     ssize_t length = readlink(path, p->executable, sizeof p->executable - 1);
     if (length < 0) length = 0;
     p->executable[length] = 0;
@@ -49,7 +38,7 @@ static bool read_secure(struct process *p, unsigned width)
     char path[64];
     struct file_text text;
     bool secure = false;
-    snprintf(path, sizeof path, "/proc/%d/auxv", (int)p->pid);
+    snprintf(path, sizeof path, "/proc/%d/auxv", (int)p->task);
     if (!file_read(&text, path, 1 << 16)) return false;
     for (size_t at = 0; at + 2ul * width <= text.size; at += 2ul * width) {
         uint64_t tag = 0, value = 0;
@@ -64,7 +53,7 @@ static bool read_secure(struct process *p, unsigned width)
 static void read_environment(struct process *p)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/environ", (int)p->pid);
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)p->task);
     file_read(&p->environment, path, ENVIRONMENT_MAX);
 }
 
@@ -79,11 +68,11 @@ static enum process_error maps_error(pid_t pid, int error)
 
 enum process_error process_read(struct process *p, pid_t pid, const struct memory *memory)
 {
-    *p = (struct process){.pid = pid};
-    p->memory = memory_of(&p->memory_context, pid);
+    *p = (struct process){.pid = pid, .task = task_living(pid)};
+    p->memory = memory_of(&p->memory_context, p->task);
     if (memory) p->memory = *memory;
-    if (!maps_read(&p->maps, pid)) return maps_error(pid, errno);
-    read_name(p);
+    if (!maps_read(&p->maps, p->task)) return maps_error(pid, errno);
+    task_name(pid, p->name, sizeof p->name);
     if (p->maps.count == 0) return PROCESS_EMPTY;
     read_executable(p);
     read_environment(p);

@@ -41,6 +41,8 @@ enum lookup_source { LOOKUP_LOADER, LOOKUP_RULE };
 
 struct process {
     pid_t pid;
+    pid_t
+        task; /* under whose id the kernel shows its memory: `pid`, or a thread that outlived the first */
     char name[64]; /* as ps shows it, cleaned for the terminal */
     char executable[4096];
     struct file_text environment; /* variables as at the start, each ended by 0; data may be NULL */

@@ -68,7 +68,7 @@ static struct run *find_holes(const struct image *image, const struct parts *par
     if (!holes) return NULL;
     *count = parts->excluded_count;
     if (*count) memcpy(holes, parts->excluded, *count * sizeof *holes);
-    for (size_t i = 0; i < image->thread_count; i++) {
+    for (size_t i = 0; !image->thorough && i < image->thread_count; i++) {
         uint64_t pointer = image->threads[i].registers.stack_pointer;
         const struct mapping *m = mapping_at(&image->maps, pointer);
         if (m && is_stack(image, m) && pointer - m->start > RED_ZONE)

@@ -3,7 +3,7 @@
  * is no heap: data of modules, thread-local storage, mappings of the program's own.
  *
  * What a thread's stack holds below the stack pointer is dead, and skipped where the stack is known to
- * be one: the kernel's, or a mapping that begins behind a guard.
+ * be one: the kernel's, or a mapping that begins behind a guard. Not if the image is a thorough one.
  */
 #ifndef CLI_ROOTS_H
 #define CLI_ROOTS_H

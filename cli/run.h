@@ -4,6 +4,8 @@
  *     program   what is asked for, and whether preloading can work on it     run_program.c
  *     slots     the shared file in which the library of each process writes   run_slots.c
  *     child     starting it, signals, its end                                  run_child.c, run_hold.c
+ *     look      what it has lost by its end, if that is asked                   look.c, leaks*.c
+ *     plug      who gives back what it loses, if that is asked                 run_plug.c, plug*.c
  *     start     from a request to a program that has ended                     run_start.c
  *     report    what its memory did: text and JSON                             run_report.c, run_json.c
  *
@@ -20,6 +22,7 @@
 #include <sys/types.h>
 
 #include "human.h"
+#include "look.h"
 
 /* ---- program ---------------------------------------------------------------------------------- */
 
@@ -33,17 +36,32 @@ int program_examine(const char *name, const char *path, const char *library);
 
 struct slots {
     int fd;
-    char path[64]; /* for the option run_file; lives as long as this process */
+    char path[64];             /* for the option run_file; lives as long as this process */
+    struct fh_run_slot *first; /* mapped */
 };
 
 /* 0, or the status of the refusal. */
 int slots_create(struct slots *slots);
+void slots_finish(struct slots *slots);
 
 /* The slots that were claimed, in a new array; what the processes wrote is made safe to print.
  * *claimed may be larger than *count: no more than FH_RUN_SLOTS are kept. NULL if memory ran out. */
 struct fh_run_slot *slots_read(const struct slots *slots, size_t *count, size_t *claimed);
 
 /* ---- child ------------------------------------------------------------------------------------ */
+
+/* `run --plug`; see run_plug.c. */
+struct plug_wish {
+    bool wanted, quiet;
+    uint64_t age_ms, rate; /* 0: as the library has it */
+};
+
+/* The options, and the plug's, as a new list; free() it. 0, or the status of the refusal. */
+int plug_option(const struct plug_wish *wish, const char *options, char **list);
+
+/* Starts who looks; `ready` makes signals in there what they were. */
+void plug_begin(const struct plug_wish *wish, struct fh_run_slot *first, pid_t pid,
+                void (*ready)(void));
 
 /* What is to be started, and how it differs from a plain start. */
 struct child_plan {
@@ -55,6 +73,10 @@ struct child_plan {
     /* Called when the program's main thread is about to end, all its memory still there; NULL: not. */
     void (*at_end)(void *context, pid_t pid);
     void *context;
+    /* The program is looked into when it ends by exit(), with what it wrote to this slot; NULL: not. */
+    struct look *look;
+    struct fh_run_slot *first;
+    const struct plug_wish *plug; /* NULL: none */
 };
 
 struct child {
@@ -80,6 +102,8 @@ int child_repeat_end(const struct child *child);
 
 /* How a child is held at its end; see run_hold.c. */
 bool hold_begin(pid_t pid);
+/* Looks into it, and its children, if they ask for it. */
+void hold_look(struct child *child);
 /* It stopped, with `status` as wait gives it. True if it did because somebody stopped its group. */
 bool hold_stopped(struct child *child, int status);
 
@@ -119,8 +143,11 @@ int output_close(FILE *out, const char *name);
 /* Finds library and program, and refuses what would not run on Freehold. 0, or the status. */
 int run_prepare(struct run *run, char **argv);
 
+/* The options, and the black box in this file, as a new list; free() it. 0, or the status of the refusal. */
+int oom_option(const char *file, const char *options, char **list);
+
 /* Runs it with these options of the library (or NULL) to its end, and concludes. 0, or the status of the
- * refusal; run_finish in any case. `plan` may hold streams and at_end. */
+ * refusal; run_finish in any case. `plan` may hold streams, at_end and look. */
 int run_program(struct run *run, const char *options);
 void run_finish(struct run *run);
 

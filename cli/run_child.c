@@ -22,7 +22,7 @@
 
 #include "cli.h"
 #include "clock.h"
-#include "file.h"
+#include "fields.h"
 #include "run.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -133,24 +133,14 @@ int child_start(struct child *child, const struct child_plan *plan)
         return refuse(STATUS_OWN_FAILURE, "cannot start a process: %s", strerror(error));
     }
     child->held = plan->at_end && hold_begin(child->pid);
+    if (plan->look) look_expect(plan->look, plan->first, child->pid);
+    if (plan->plug) plug_begin(plan->plug, plan->first, child->pid, signals_give_back);
     child->elapsed_ns = clock_ns(); /* the start, until child_wait */
     error = child_release(&pipes);
     pipes_close(&pipes);
     if (error == 0) return 0;
     waitpid(child->pid, NULL, 0);
     return start_failed(plan->path, error);
-}
-
-/* The name survives the end, unlike everything else in /proc/PID. */
-static void read_name(struct child *child)
-{
-    char path[64];
-    struct file_text text;
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)child->pid);
-    if (!file_read(&text, path, sizeof child->name)) return;
-    text.data[strcspn(text.data, "\n")] = 0;
-    human_clean(child->name, sizeof child->name, text.data);
-    free(text.data);
 }
 
 /* Only with a terminal is there a shell that waits for us to stop and will wake us again. */
@@ -173,7 +163,8 @@ static bool children_changed(struct child *child)
         if (info.si_pid == 0) return false;
         bool ours = info.si_pid == child->pid;
         bool ended = info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED;
-        if (ours && ended) read_name(child);
+        /* It survives the end, unlike everything else in /proc/PID. */
+        if (ours && ended) task_name(child->pid, child->name, sizeof child->name);
         int status;
         struct rusage usage;
         wait4(info.si_pid, &status, WUNTRACED, &usage);
@@ -189,6 +180,7 @@ static bool children_changed(struct child *child)
 static void pass_on(const struct child *child, const siginfo_t *info)
 {
     bool from_process = info->si_code <= 0;
+    if (info->si_signo == SIGURG && child->plan->look) return; /* a child that waits for its look */
     if (info->si_signo == SIGCONT || (from_process && info->si_pid != child->pid))
         kill(child->pid, info->si_signo);
 }
@@ -210,6 +202,7 @@ void child_wait(struct child *child)
         else
             pass_on(child, &info);
         if (is_wish_to_end(info.si_signo)) child->interrupted = info.si_signo;
+        if (!ended && child->plan->look) hold_look(child);
     }
     child->elapsed_ns = clock_ns() - child->elapsed_ns;
     child->elapsed_ms = child->elapsed_ns / NS_PER_MS;

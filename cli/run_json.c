@@ -98,5 +98,6 @@ void run_json(const struct run *run, FILE *out)
     json_open(&j, "processes", '[');
     for (size_t i = 0; i < run->slot_count; i++) json_slot(&j, run, &run->slots[i]);
     json_close(&j, ']');
+    if (run->plan.look) look_json(run->plan.look, &j);
     json_close(&j, '}');
 }

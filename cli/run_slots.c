@@ -42,10 +42,19 @@ int slots_create(struct slots *slots)
     int status = check_limit(size);
     if (status) return status;
     slots->fd = memfd_create("freehold-run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (!make_file(slots->fd, size))
+    slots->first = MAP_FAILED;
+    if (make_file(slots->fd, size))
+        slots->first = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, slots->fd, 0);
+    if (slots->first == MAP_FAILED)
         return refuse(STATUS_OWN_FAILURE, "cannot make a file in memory: %s", strerror(errno));
     snprintf(slots->path, sizeof slots->path, "/proc/%d/fd/%d", (int)getpid(), slots->fd);
     return 0;
+}
+
+void slots_finish(struct slots *slots)
+{
+    munmap(slots->first, FH_RUN_SLOTS * sizeof *slots->first);
+    close(slots->fd);
 }
 
 struct fh_run_slot *slots_read(const struct slots *slots, size_t *count, size_t *claimed)

@@ -113,6 +113,7 @@ static int run_start(struct run *run, const char *options, const struct slots *s
     run->plan.argv = run->argv;
     run->plan.preload = preload;
     run->plan.options = list;
+    run->plan.first = slots->first;
     if (preload && list)
         status = child_start(&run->child, &run->plan);
     else
@@ -134,8 +135,10 @@ int run_program(struct run *run, const char *options)
         run->slots = slots_read(&slots, &run->slot_count, &run->slots_claimed);
         if (!run->slots) status = refuse(STATUS_OWN_FAILURE, "out of memory");
     }
-    close(slots.fd);
     if (status == 0) run_conclude(run);
+    if (status == 0 && run->plan.look)
+        look_conclude(run->plan.look, run->main, run->slots, run->slot_count);
+    slots_finish(&slots);
     return status;
 }
 
@@ -143,6 +146,8 @@ void run_finish(struct run *run)
 {
     free(run->slots);
     run->slots = NULL;
+    look_finish(run->plan.look);
+    run->plan.look = NULL;
 }
 
 /* ---- whether it worked ------------------------------------------------------------------------ */

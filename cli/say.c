@@ -7,8 +7,24 @@
 
 #include "cli.h"
 
+static struct {
+    char *line; /* NULL: none */
+    size_t capacity;
+} kept;
+
+void say_into(char *line, size_t capacity)
+{
+    kept.line = line;
+    kept.capacity = capacity;
+    if (line) *line = 0;
+}
+
 static void say_list(const char *format, va_list arguments)
 {
+    if (kept.line) {
+        if (!*kept.line) vsnprintf(kept.line, kept.capacity, format, arguments);
+        return;
+    }
     char line[2048] = "freehold: ";
     size_t start = strlen(line);
     /* One byte is kept for the newline: a cut line still ends. */

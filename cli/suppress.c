@@ -30,7 +30,8 @@ bool suppressions_read(struct suppressions *s, const char *path, char *why, size
     }
     s->text = text.data;
     s->patterns = calloc(text.size + 1, sizeof *s->patterns);
-    for (char *line = text.data, *next; s->patterns && line; line = next) {
+    s->used = calloc(text.size + 1, sizeof *s->used);
+    for (char *line = text.data, *next; s->patterns && s->used && line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = 0;
         line_number++;
@@ -47,12 +48,13 @@ bool suppressions_read(struct suppressions *s, const char *path, char *why, size
         }
         s->patterns[s->count++] = line;
     }
-    return s->patterns != NULL;
+    return s->patterns && s->used;
 }
 
-bool suppressions_match(const struct suppressions *s, const struct group *group)
+bool suppressions_match(struct suppressions *s, const struct group *group)
 {
     char size[32];
+    bool matches = false;
     snprintf(size, sizeof size, "%llu", (unsigned long long)group->size);
     for (size_t i = 0; i < s->count; i++) {
         const char *line = s->patterns[i], *pattern = strchr(line, ':') + 1;
@@ -60,14 +62,23 @@ bool suppressions_match(const struct suppressions *s, const struct group *group)
                             : line[0] == 'c'                 ? content_name(group->content)
                             : strncmp(line, "text:", 5) == 0 ? group->text
                                                              : group->label;
-        if (*value && fnmatch(pattern, value, 0) == 0) return true;
+        if (!*value || fnmatch(pattern, value, 0) != 0) continue;
+        matches = s->used[i] = true;
     }
-    return false;
+    return matches;
+}
+
+size_t suppressions_used(const struct suppressions *s)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < s->count; i++) used += s->used[i];
+    return used;
 }
 
 void suppressions_finish(struct suppressions *s)
 {
     free(s->text);
     free(s->patterns);
+    free(s->used);
     *s = (struct suppressions){0};
 }

@@ -1,5 +1,6 @@
 /* From an image to kinds of blocks. See survey.h. */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,7 +8,7 @@
 
 #include "survey.h"
 
-enum { MARKERS = 2 };
+enum { MARKERS = 2, HUGE = 2 << 20 };
 
 static uint64_t now_us(void)
 {
@@ -20,7 +21,9 @@ static void *reserve(size_t bytes)
 {
     void *memory = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED) return NULL;
+    if (bytes >= HUGE) madvise(memory, bytes, MADV_HUGEPAGE); /* bits are looked up everywhere */
+    return memory;
 }
 
 static void release(void *memory, size_t bytes)
@@ -59,14 +62,69 @@ static bool find_own(struct survey *s)
     return false;
 }
 
+static const struct heap_walker *const walkers[SURVEY_WALKS] = {&musl_walker, &jemalloc_walker,
+                                                                &mimalloc_walker, &tcmalloc_walker};
+
+/* One that is not understood is no heap to us: its memory is searched like any other. */
+static void find_others(struct survey *s)
+{
+    for (size_t i = 0; i < SURVEY_WALKS && walkers[i]; i++) {
+        struct heap_walk *w = &s->walks[s->walk_count];
+        *w = (struct heap_walk){.walker = walkers[i]};
+        enum walk_found found = w->walker->find(w, s->image);
+        if (found == WALK_FOUND) {
+            s->walk_count++;
+            continue;
+        }
+        w->walker->finish(w);
+        if (found == WALK_MISFIT) s->misfit = *w;
+    }
+}
+
 enum survey_heap survey_find(struct survey *s, const struct image *image)
 {
     *s = (struct survey){.image = image};
-    if (find_own(s))
-        s->heap = SURVEY_OWN;
-    else if (glibc_find(&s->glibc, image))
-        s->heap = SURVEY_GLIBC;
-    return s->heap;
+    if (find_own(s)) return s->heap = SURVEY_OWN;
+    find_others(s);
+    s->with_glibc = glibc_find(&s->glibc, image);
+    return s->heap = s->walk_count ? SURVEY_OTHER : s->with_glibc ? SURVEY_GLIBC : SURVEY_NONE;
+}
+
+bool survey_walks(const struct survey *s, const char *allocator)
+{
+    if (strcmp(allocator, "glibc") == 0) return s->with_glibc;
+    for (size_t i = 0; i < s->walk_count; i++) {
+        if (strcmp(s->walks[i].walker->name, allocator) == 0) return true;
+    }
+    return false;
+}
+
+void survey_name(const struct survey *s, char *text, size_t capacity)
+{
+    size_t at = 0;
+    *text = 0;
+    if (s->heap == SURVEY_OWN) snprintf(text, capacity, "Freehold");
+    for (size_t i = 0; i < s->walk_count && at < capacity; i++)
+        at += (size_t)snprintf(text + at, capacity - at, "%s%s (%s)", i ? " and " : "",
+                               s->walks[i].walker->name, s->walks[i].version);
+    if (s->with_glibc && at < capacity)
+        snprintf(text + at, capacity - at, "%sglibc", s->walk_count ? " and " : "");
+}
+
+const char *survey_heap_of(const struct survey *s, uint64_t address)
+{
+    const struct reach_region *region = reach_region_of(&s->reach, address);
+    if (!region) return NULL;
+    if (s->heap == SURVEY_OWN) return "Freehold";
+    return region->owner ? s->walks[region->owner - 1].walker->name : "glibc";
+}
+
+const char *survey_known(const char *allocator)
+{
+    for (size_t i = 0; i < SURVEY_WALKS && walkers[i]; i++) {
+        if (strcmp(walkers[i]->name, allocator) == 0) return walkers[i]->known;
+    }
+    return NULL;
 }
 
 /* ---- marking -------------------------------------------------------------------------------- */
@@ -89,8 +147,10 @@ static void scan_roots(struct marker *m)
         size_t i = __atomic_fetch_add(m->next, 1, __ATOMIC_RELAXED);
         if (i >= s->roots.count) break;
         const struct run *root = &s->roots.list[i];
-        const unsigned char *bytes = image_at(s->image, root->start, root->end - root->start);
-        if (bytes) reach_scan(&m->worker, bytes, root->end - root->start);
+        uint64_t size = root->end - root->start, over = s->image->thorough ? sizeof(uint32_t) : 0;
+        const unsigned char *bytes = image_at(s->image, root->start, size + over);
+        if (!bytes) bytes = image_at(s->image, root->start, size), over = 0;
+        if (bytes) reach_scan(&m->worker, bytes, size + over);
     }
 }
 
@@ -142,6 +202,7 @@ static bool mark_all(struct survey *s, struct marker *markers)
         if (!reach_worker_init(&markers[made].worker, &s->reach)) break;
         markers[made].worker.present = present;
         markers[made].worker.context = (void *)s->image;
+        markers[made].worker.halves = s->image->thorough;
     }
     if (made > 0) {
         roots_words(s->image, &markers[0].worker);
@@ -157,27 +218,64 @@ static bool mark_all(struct survey *s, struct marker *markers)
     return done && made > 0;
 }
 
+/* glibc's reader looks last: for mappings that nobody has claimed. */
+static bool find_parts(struct survey *s)
+{
+    for (size_t i = 0; i < s->walk_count; i++) {
+        struct heap_walk *w = &s->walks[i];
+        s->parts.owner = (uint8_t)(i + 1);
+        if (!w->walker->parts(w, s->image, &s->parts)) return false;
+    }
+    parts_sort(&s->parts);
+    s->parts.owner = 0;
+    return !s->with_glibc || glibc_parts(&s->glibc, s->image, &s->parts);
+}
+
 static bool find_blocks(struct survey *s)
 {
-    bool glibc = s->heap == SURVEY_GLIBC;
-    if (glibc && !glibc_parts(&s->glibc, s->image, &s->parts)) return false;
+    if (!find_parts(s)) return false;
+    for (size_t i = 0; s->image->thorough && i < s->parts.count; i++)
+        s->parts.regions[i].inner = true;
     if (!reach_init(&s->reach, s->parts.regions, s->parts.count, reserve, release)) return false;
-    if (glibc && !glibc_fill(&s->glibc, s->image, &s->parts, &s->reach)) return false;
-    if (!glibc) own_fill(&s->own, s->image, &s->reach);
+    for (size_t i = 0; i < s->walk_count; i++) {
+        struct heap_walk *w = &s->walks[i];
+        if (!w->walker->fill(w, s->image, &s->parts, &s->reach)) return false;
+    }
+    if (s->with_glibc && !glibc_fill(&s->glibc, s->image, &s->parts, &s->reach)) return false;
+    if (s->heap == SURVEY_OWN) own_fill(&s->own, s->image, &s->reach);
+    return true;
+}
+
+bool survey_blocks(struct survey *s)
+{
+    uint64_t began = now_us();
+    if (!find_blocks(s) || !reach_seal(&s->reach)) return false;
+    if (!roots_find(&s->roots, s->image, &s->parts)) return false;
+    s->walk_us = now_us() - began;
     return true;
 }
 
 bool survey_mark(struct survey *s)
 {
     struct marker markers[MARKERS];
+    if (!survey_blocks(s)) return false;
     uint64_t began = now_us();
-    if (!find_blocks(s) || !reach_seal(&s->reach)) return false;
-    if (!roots_find(&s->roots, s->image, &s->parts)) return false;
-    s->walk_us = now_us() - began;
-    began = now_us();
     bool done = mark_all(s, markers);
     s->mark_us = now_us() - began;
     if (done) reach_each(&s->reach, ~0u, add_total, s);
+    return done;
+}
+
+bool survey_know(struct survey *s,
+                 bool (*known)(void *context, uint64_t start, uint64_t size, enum reach_kind kind),
+                 void *context)
+{
+    struct reach_worker worker;
+    if (!reach_worker_init(&worker, &s->reach)) return false;
+    worker.present = present;
+    worker.context = (void *)s->image;
+    bool done = reach_know(&worker, known, context);
+    reach_worker_finish(&worker);
     return done;
 }
 
@@ -187,5 +285,6 @@ void survey_finish(struct survey *s)
     roots_finish(&s->roots);
     parts_finish(&s->parts);
     glibc_finish(&s->glibc);
+    for (size_t i = 0; i < s->walk_count; i++) s->walks[i].walker->finish(&s->walks[i]);
     own_finish(&s->own);
 }

@@ -10,18 +10,37 @@
 #include "fields.h"
 #include "target.h"
 
-pid_t target_parse(const char *text, struct argp_state *state)
+bool target_number(const char *text, pid_t *pid)
 {
-    uint64_t pid;
+    uint64_t number;
     const char *at = text, *end = text + strlen(text);
-    if (strcmp(text, "self") == 0) return getpid();
-    if (!parse_dec(&at, end, &pid) || at != end || pid == 0 || pid > INT32_MAX)
-        argp_error(state, "'%s' is not a process id", text);
-    return (pid_t)pid;
+    if (!parse_dec(&at, end, &number) || at != end || number == 0 || number > INT32_MAX)
+        return false;
+    *pid = (pid_t)number;
+    return true;
 }
 
-/* Whose process it is, for the advice. */
-static const char *owner_of(pid_t pid)
+pid_t target_parse(const char *text, struct argp_state *state)
+{
+    pid_t pid = 0;
+    if (strcmp(text, "self") == 0) return getpid();
+    if (!target_number(text, &pid)) argp_error(state, "'%s' is not a process id", text);
+    return pid;
+}
+
+error_t target_option(int key, char *argument, struct argp_state *state, pid_t *pid)
+{
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0) return ARGP_ERR_UNKNOWN;
+        *pid = target_parse(argument, state);
+        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "which process? Give its id"); return EINVAL;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const char *target_owner(pid_t pid)
 {
     char path[64];
     struct stat status;
@@ -41,7 +60,7 @@ static int forbidden(int status, const char *command, int pid)
     return refuse(status,
                   "may not look into process %d of %s; run as that user or as root: sudo freehold "
                   "%s %d (in a container: --cap-add SYS_PTRACE)",
-                  pid, owner_of(pid), command, pid);
+                  pid, target_owner(pid), command, pid);
 }
 
 /* A process without memory of its own: what is it? */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fields.h"
 #include "file.h"
 #include "top.h"
 #include "verdict.h"
@@ -37,19 +38,6 @@ void top_finish(struct top *top)
 }
 
 /* ---- one process ------------------------------------------------------------------------------ */
-
-static void read_name(struct top_process *p)
-{
-    char path[64];
-    struct file_text text;
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)p->pid);
-    if (!file_read(&text, path, TOP_NAME)) return;
-    if (text.data) {
-        text.data[strcspn(text.data, "\n")] = 0;
-        human_clean(p->name, sizeof p->name, text.data);
-    }
-    free(text.data);
-}
 
 /* "size resident shared ...", in pages. */
 static bool read_statm(const struct top *top, struct top_process *p)
@@ -83,7 +71,7 @@ static void sample_process(struct top *top, struct top_process *p, uint64_t elap
     p->seen = read_statm(top, p) && p->rss > 0;
     if (!p->seen) return;
     note_history(p, before, elapsed_ns);
-    if (p->samples % NAME_EVERY == 0) read_name(p);
+    if (p->samples % NAME_EVERY == 0) task_name(p->pid, p->name, sizeof p->name);
     top->sum += p->rss;
 }
 
@@ -101,27 +89,44 @@ static bool is_known(const struct top *top, size_t known, pid_t pid)
     return bsearch(&key, top->list, known, sizeof key, order_by_pid) != NULL;
 }
 
-static bool add_process(struct top *top, pid_t pid)
+static bool grow(struct top *top)
+{
+    if (top->count < top->capacity) return true;
+    size_t more = top->capacity ? top->capacity * 2 : 256;
+    struct top_process *grown = reallocarray(top->list, more, sizeof *grown);
+    if (!grown) return false;
+    top->list = grown;
+    top->capacity = more;
+    return true;
+}
+
+/* Through one of its tasks. */
+static struct top_process open_process(struct top *top, pid_t pid, pid_t task)
 {
     char path[64];
-    if (top->count == top->capacity) {
-        size_t more = top->capacity ? top->capacity * 2 : 256;
-        struct top_process *grown = reallocarray(top->list, more, sizeof *grown);
-        if (!grown) return false;
-        top->list = grown;
-        top->capacity = more;
-    }
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)task);
     struct top_process p = {.pid = pid, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (p.fd >= 0) sample_process(top, &p, 0);
+    return p;
+}
+
+static bool add_process(struct top *top, pid_t pid)
+{
+    if (!grow(top)) return false;
+    struct top_process p = open_process(top, pid, pid);
     if (p.fd < 0) {
         top->hidden += errno == EACCES || errno == EPERM || errno == EMFILE;
         return true;
     }
-    sample_process(top, &p, 0);
+    pid_t living = p.seen ? pid : task_living(pid);
+    if (living != pid) {
+        close(p.fd);
+        p = open_process(top, pid, living);
+    }
     if (p.seen) {
-        read_name(&p);
+        task_name(p.pid, p.name, sizeof p.name);
         top->list[top->count++] = p;
-    } else {
+    } else if (p.fd >= 0) {
         close(p.fd);
     }
     return true;

@@ -100,7 +100,7 @@ static void ledger_refresh(struct screen *s)
     struct palette plain = {"", "", "", "", "", ""};
     size_t size;
     if (!s->ledger || clock_ns() < s->ledger_due) return;
-    int status = ledger_read(&ledger, s->chosen, 1);
+    int status = ledger_read(&ledger, s->chosen, "top", 1);
     if (status == 0) {
         free(s->text);
         s->text = NULL;

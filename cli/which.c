@@ -27,12 +27,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     struct request *request = state->input;
     switch (key) {
     case 'j': request->json = true; return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0) return ARGP_ERR_UNKNOWN;
-        request->pid = target_parse(argument, state);
-        return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "which process? Give its id"); return EINVAL;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return target_option(key, argument, state, &request->pid);
     }
 }
 

@@ -17,6 +17,9 @@ target_include_directories(freehold_code INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
 target_compile_definitions(freehold_code INTERFACE
     _GNU_SOURCE= $<$<CONFIG:Debug>:FH_DEBUG=1 FH_CHECKED=1>)
+# Where option plug finds the command, if it is not beside the library.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/one.c ${PROJECT_SOURCE_DIR}/src/face/plug_launch.c PROPERTIES
+    COMPILE_DEFINITIONS "FH_COMMAND=\"${CMAKE_INSTALL_FULL_BINDIR}/freehold\"")
 target_link_libraries(freehold_code INTERFACE freehold_warnings)
 
 # Sanitizers instrument everything in the build, tests included. In the fuzz build the library is

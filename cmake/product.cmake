@@ -82,7 +82,9 @@ if(FH_CLI)
     pkg_check_modules(NCURSES IMPORTED_TARGET ncursesw)
     file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
     # The marker is the library's, and knows nothing of it.
-    list(APPEND cli_sources ${PROJECT_SOURCE_DIR}/src/span/reach.c ${PROJECT_SOURCE_DIR}/src/span/reach_mark.c)
+    list(APPEND cli_sources ${PROJECT_SOURCE_DIR}/src/span/reach.c ${PROJECT_SOURCE_DIR}/src/span/reach_mark.c
+        ${PROJECT_SOURCE_DIR}/src/span/reach_order.c
+        ${PROJECT_SOURCE_DIR}/src/span/reach_path.c)
     # `freehold top` draws with ncurses; without it, it prints once.
     if(NCURSES_FOUND)
         list(REMOVE_ITEM cli_sources ${PROJECT_SOURCE_DIR}/cli/top_no_screen.c)
@@ -95,7 +97,7 @@ if(FH_CLI)
         OUTPUT_NAME freehold RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
     target_include_directories(freehold_cli PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(freehold_cli PRIVATE _GNU_SOURCE=)
-    target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF Threads::Threads
+    target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF Threads::Threads ${CMAKE_DL_LIBS}
         $<TARGET_NAME_IF_EXISTS:PkgConfig::NCURSES>)
     # `freehold run` preloads the library: building the command alone must not leave it missing.
     add_dependencies(freehold_cli freehold_shared)

@@ -14,6 +14,8 @@
 
 /* os: the kernel, behind one contract */
 #include "os/say.c"
+#include "os/linux/cgroup.c"
+#include "os/linux/pressure.c"
 #include "os/linux/thread.c"
 #include "os/linux/watch.c"
 #ifdef FH_OS_FAKE
@@ -87,6 +89,7 @@
 #include "gc/handshake.c"
 #include "gc/assist.c"
 #include "gc/concurrent.c"
+#include "gc/meeting.c"
 #include "gc/watched.c"
 #include "gc/collector.c"
 #include "gc/fork.c"
@@ -134,6 +137,15 @@
 #include "face/cxx.c"
 #include "face/info.c"
 #include "face/run.c"
+#include "face/oom_judge.c"
+#include "face/oom_census.c"
+#include "face/oom_maps.c"
+#include "face/oom_report.c"
+#include "face/oom.c"
+#include "face/look.c"
+#include "face/plug_keep.c"
+#include "face/plug_launch.c"
+#include "face/plug.c"
 #include "face/sandbox.c"
 #include "face/gc.c"
 #endif

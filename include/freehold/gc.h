@@ -111,15 +111,17 @@ enum fh_gc_debug {
 
 /* Called when an allocation would pass the limit and a full collection did not help: true if the caller
  * has freed something or raised the limit and the heap should try again; false: the allocation fails
- * with ENOMEM. Runs on the allocating thread, outside of all locks, and may call anything here. */
+ * with ENOMEM. Runs on the allocating thread, outside of all locks, may call anything here, and returns.
+ * Its own allocations fail at the limit: it is not called again meanwhile. */
 typedef bool fh_gc_limit_fn(struct fh_gc_heap *heap, size_t requested, void *data);
 
 struct fh_gc_options {
     uint32_t policy; /* enum fh_gc_policy */
     uint32_t sizing; /* enum fh_gc_sizing */
-    size_t limit;    /* bytes of blocks and large objects; 0 none */
+    size_t limit;    /* bytes of blocks and large objects, 256 KiB at least; 0 none */
     size_t initial;  /* no collection below this size; 0: 8 MiB. With FH_GC_FIXED it is `limit` */
-    /* With FH_GC_GROW: of what was live; 0: 100. With FH_GC_ADAPTIVE: no more than that, or `initial`; 0: unbounded. */
+    /* With FH_GC_GROW: of what was live; 0: 100. With FH_GC_ADAPTIVE: no more than that, or `initial`, and, where the
+     * program is stopped to be collected, no less than half of it; 0: unbounded. */
     uint32_t growth_percent;
     uint32_t markers;    /* threads that mark, the collecting one included; 0: by processors */
     bool no_static_data; /* static variables of program and libraries are not roots */
@@ -368,7 +370,8 @@ void fh_gc_handle_set(struct fh_gc_handle *handle, void *object);
 void fh_gc_handle_free(struct fh_gc_handle *handle); /* NULL is ignored */
 
 /* A shadow stack, for those who want stacks exact: FH_GC_FRAME(a, b) makes the local pointer variables
- * a and b roots until the scope is left, by whatever way but longjmp. */
+ * a and b roots until the scope is left, by whatever way but longjmp, which ends the program with a line as
+ * soon as it can be told. */
 struct fh_gc_frame {
     struct fh_gc_frame *outer;
     size_t count;
@@ -470,7 +473,8 @@ void fh_gc_clamp(struct fh_gc_heap *heap);
 void fh_gc_park(struct fh_gc_heap *heap);
 void fh_gc_release(struct fh_gc_heap *heap);
 
-/* The limit, in bytes; 0 none. Lowering it below what the heap holds collects, and what is empty then goes back. */
+/* The limit, in bytes, 256 KiB at least (else -EINVAL); 0 none. Lowering it below what the heap holds
+ * collects, and what is empty then goes back. */
 int fh_gc_limit_set(struct fh_gc_heap *heap, size_t limit);
 
 /* The program builds up structures that will stay: collect less often until the ramp ends. Nests. */
@@ -603,7 +607,9 @@ size_t fh_gc_stats_json(struct fh_gc_heap *heap, char *text, size_t capacity);
  * again for something else. */
 enum fh_gc_event_kind {
     FH_GC_EVENT_START = 1,       /* detail: enum fh_gc_why; value: bytes of the heap */
-    FH_GC_EVENT_STOPPED = 2,     /* value: ns that it took until all threads stood */
+    FH_GC_EVENT_STOPPED = 2,     /* value: ns that it took until all threads stood; detail, as of
+                                    ROOTS and RESUMED: 1 in the first stop under FH_GC_WATCHED, which
+                                    is for the roots; else 0 */
     FH_GC_EVENT_ROOTS = 3,       /* the roots are marked */
     FH_GC_EVENT_WEAK = 5,        /* value: weak references, links, ephemerons cleared */
     FH_GC_EVENT_FINALIZERS = 11, /* value: objects whose finalizers were queued, if any */
@@ -661,183 +667,10 @@ int fh_gc_verify(struct fh_gc_heap *heap);
  * the length of the text, 0 if nothing keeps it. */
 size_t fh_gc_why_alive(struct fh_gc_heap *heap, const void *p, char *text, size_t capacity);
 
-/* ---- inline paths --------------------------------------------------------------------------- */
-
-/*
- * An object lies in granules of 16 bytes; one byte for each granule, apart from the objects, says what
- * is there:
- *
- *      bit      7     6 ... 2    1 0
- *           +-----+-----------+-------+   state of the first byte of an object: 1 young, 2 and 3
- *           | end |   type    | state |   marked; 0: inside an object, or free
- *           +-----+-----------+-------+
- *
- * `end` is set in the last byte of an object. The type's number is spread over the first two bytes, so
- * objects carry no header; an object of one granule has room for 30 types.
- *
- * The thread's context says where the next object goes. Who interrupts the thread between its stores
- * finds one of these: an object of one or two granules that the cursor has passed and that has no byte yet,
- * so it is none yet, and zero; or one with its first and its last byte that the cursor is still at.
- */
-struct fh_gc_context {
-    uintptr_t cursor; /* the next object */
-    uintptr_t limit;  /* end of the hole; 0: go the long way */
-    uint32_t barrier; /* enum fh_gc_barrier */
-    uint32_t reserved;
-};
-
-enum fh_gc_barrier {
-    FH_GC_BARRIER_NONE = 0, /* the thread is not attached: its first store goes the long way */
-    FH_GC_BARRIER_OFF = 1,
-    FH_GC_BARRIER_LOG = 2,   /* stores to slots whose log bit is set are remembered */
-    FH_GC_BARRIER_SNOOP = 3, /* all are */
-};
-
-#define FH_GC_GRANULE 16
-#define FH_GC_YOUNG 1
-#define FH_GC_END 0x80
-#define FH_GC_TYPE_WORDS 2 /* number of FH_GC_WORDS in either size */
-
-/* First two bytes of an object of type number n: 5 bits in each, above the state. */
-#define FH_GC_STAMP(n, size)                                                                       \
-    ((uint16_t)((size) <= 16   ? FH_GC_YOUNG | (n) << 2 | FH_GC_END                                \
-                : (size) <= 32 ? FH_GC_YOUNG | ((n)&31) << 2 | (n) >> 5 << 10 | FH_GC_END << 8     \
-                               : FH_GC_YOUNG | ((n)&31) << 2 | (n) >> 5 << 10))
-#define FH_GC_STAMP_CONSERVATIVE(size) FH_GC_STAMP(FH_GC_TYPE_WORDS, size)
-
-#if defined(__x86_64__) && !defined(__cplusplus) && !defined(__STRICT_ANSI__)
-#define FH_GC_CONTEXT(heap) ((struct fh_gc_context __seg_fs *)(heap)->context)
-#define FH_GC_IN_CONTEXT __seg_fs
-#else
-#define FH_GC_IN_CONTEXT
-#if defined(__x86_64__)
-static inline char *fh_gc_thread_pointer(void)
-{
-    char *p;
-    __asm__("movq %%fs:0, %0" : "=r"(p));
-    return p;
-}
-#define FH_GC_CONTEXT(heap) ((struct fh_gc_context *)(fh_gc_thread_pointer() + (heap)->context))
-#else
-#define FH_GC_CONTEXT(heap)                                                                        \
-    ((struct fh_gc_context *)((char *)__builtin_thread_pointer() + (heap)->context))
-#endif
-#endif
-
-typedef uint16_t fh_gc_stamp __attribute__((may_alias, aligned(1)));
-
-/* An object of constant size. */
-static inline __attribute__((always_inline)) void *fh_gc_new_inline(struct fh_gc_heap *heap,
-                                                                    struct fh_gc_type *type,
-                                                                    size_t size)
-{
-    size_t granules = (size + FH_GC_GRANULE - 1) / FH_GC_GRANULE;
-    struct fh_gc_context FH_GC_IN_CONTEXT *context = FH_GC_CONTEXT(heap);
-    if (size > 4096) return fh_gc_allocate(heap, type, size);
-    uintptr_t p = context->cursor, next = p + granules * FH_GC_GRANULE;
-    if (__builtin_expect(next > context->limit, 0)) return fh_gc_allocate(heap, type, size);
-    uintptr_t meta = heap->marks + next / FH_GC_GRANULE - granules;
-    if (granules == 1) {
-        context->cursor = next;
-        *(uint8_t *)meta = (uint8_t)type->stamp;
-    } else if (granules == 2) {
-        context->cursor = next;
-        *(fh_gc_stamp *)meta = type->stamp;
-    } else {
-        *(volatile uint8_t *)(meta + granules - 1) = FH_GC_END;
-        *(volatile fh_gc_stamp *)meta = type->stamp;
-        *(volatile uintptr_t FH_GC_IN_CONTEXT *)&context->cursor = next;
-    }
-    return (void *)p;
-}
-
-void fh_gc_store_slow(struct fh_gc_heap *heap, void *slot, void *value, uint32_t barrier);
-
-#ifdef __has_feature
-#define FH_GC_HAS_FEATURE_(x) __has_feature(x)
-#else
-#define FH_GC_HAS_FEATURE_(x) 0
-#endif
-
-/* Whether a store to this slot of an object has been remembered already, or need not be. */
-static inline __attribute__((always_inline)) bool fh_gc_slot_is_clear(struct fh_gc_heap *heap,
-                                                                      void *slot)
-{
-    uintptr_t at = (uintptr_t)slot;
-    if (at + heap->minus_base >= __atomic_load_n(&heap->range, __ATOMIC_RELAXED)) return false;
-    uint8_t byte = __atomic_load_n((uint8_t *)(heap->logs + (at >> 6)), __ATOMIC_RELAXED);
-    return !(byte >> (at >> 3 & 7) & 1);
-}
-
-/* Slot and value are in registers or in the frame from the test to the store: a thread that is interrupted
- * there has its value kept and its slot looked into (docs/gc-concurrent.md). */
-static inline __attribute__((always_inline)) void fh_gc_store_inline(struct fh_gc_heap *heap,
-                                                                     void *slot, void *value)
-{
-    __asm__ volatile("" : "+r"(slot), "+r"(value)::"memory");
-    uint32_t barrier = FH_GC_CONTEXT(heap)->barrier;
-    if (__builtin_expect(barrier != FH_GC_BARRIER_OFF, 0) &&
-        (barrier != FH_GC_BARRIER_LOG || !fh_gc_slot_is_clear(heap, slot))) {
-        fh_gc_store_slow(heap, slot, value, barrier);
-        return;
-    }
-#if defined(__SANITIZE_THREAD__) || FH_GC_HAS_FEATURE_(thread_sanitizer)
-    __atomic_store_n((void **)slot, value, __ATOMIC_RELEASE); /* seen by it */
-#elif defined(__x86_64__)
-    __asm__ volatile("movq %1, (%0)" ::"r"(slot), "r"(value) : "memory");
-#elif defined(__aarch64__)
-    __asm__ volatile("stlr %1, [%0]" ::"r"(slot), "r"(value) : "memory");
-#endif
-}
-
-/* ---- preprocessor ----------------------------------------------------------------------------- */
-
-#define FH_GC_COUNT_(array) ((uint32_t)(sizeof(array) / sizeof(struct fh_gc_field)))
-#define FH_GC_DEFINE_(name, size, element, fields, count, element_fields, element_count, trace,    \
-                      flags)                                                                       \
-    static struct fh_gc_type fh_gc_type_##name = {#name,                                           \
-                                                  size,                                            \
-                                                  element,                                         \
-                                                  fields,                                          \
-                                                  element_fields,                                  \
-                                                  count,                                           \
-                                                  element_count,                                   \
-                                                  trace,                                           \
-                                                  flags,                                           \
-                                                  0,                                               \
-                                                  FH_GC_STAMP_CONSERVATIVE(size),                  \
-                                                  0};                                              \
-    __attribute__((constructor(101), unused)) static void fh_gc_register_##name(void)              \
-    {                                                                                              \
-        (void)fh_gc_type_register(&fh_gc_type_##name);                                             \
-    }                                                                                              \
-    FH_GC_FORGET_(fh_gc_type_##name)
-#define FH_GC_FORGET_(type)                                                                        \
-    __attribute__((destructor, unused)) static void fh_gc_forget_##type(void)                      \
-    {                                                                                              \
-        fh_gc_type_forget(&type);                                                                  \
-    }
-
-#define FH_GC_PARENTHESES ()
-#define FH_GC_EXPAND1(...) FH_GC_EXPAND2(FH_GC_EXPAND2(FH_GC_EXPAND2(FH_GC_EXPAND2(__VA_ARGS__))))
-#define FH_GC_EXPAND2(...) FH_GC_EXPAND3(FH_GC_EXPAND3(FH_GC_EXPAND3(FH_GC_EXPAND3(__VA_ARGS__))))
-#define FH_GC_EXPAND3(...) FH_GC_EXPAND4(FH_GC_EXPAND4(FH_GC_EXPAND4(FH_GC_EXPAND4(__VA_ARGS__))))
-#define FH_GC_EXPAND4(...) FH_GC_EXPAND5(FH_GC_EXPAND5(FH_GC_EXPAND5(FH_GC_EXPAND5(__VA_ARGS__))))
-#define FH_GC_EXPAND5(...) __VA_ARGS__
-/* Lists end in an empty argument: to leave out that of `...` is an extension, of which compilers warn where the
- * program uses the macro. */
-#define FH_GC_EACH(ctype, ...) __VA_OPT__(FH_GC_EACH_ENDED_(ctype, __VA_ARGS__, ))
-#define FH_GC_EACH_ENDED_(ctype, ...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_EACH_NEXT(ctype, __VA_ARGS__)))
-#define FH_GC_EACH_NEXT(ctype, field, ...)                                                         \
-    {(uint32_t)offsetof(ctype, field), (uint32_t)(sizeof(((ctype *)0)->field) / sizeof(void *))},  \
-        __VA_OPT__(FH_GC_EACH_AGAIN FH_GC_PARENTHESES(ctype, __VA_ARGS__))
-#define FH_GC_EACH_AGAIN() FH_GC_EACH_NEXT
-#define FH_GC_ADDRESSES(...) __VA_OPT__(FH_GC_EXPAND1(FH_GC_ADDRESS_NEXT(__VA_ARGS__, )))
-#define FH_GC_ADDRESS_NEXT(variable, ...)                                                          \
-    &variable, __VA_OPT__(FH_GC_ADDRESS_AGAIN FH_GC_PARENTHESES(__VA_ARGS__))
-#define FH_GC_ADDRESS_AGAIN() FH_GC_ADDRESS_NEXT
-
 #ifdef __cplusplus
 }
 #endif
+
+#include <freehold/gc_fast.h>
+
 #endif

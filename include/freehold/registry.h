@@ -165,6 +165,7 @@ struct fh_registry {
     uint32_t reserved;
     struct fh_run_shard run_shard[FH_RUN_SHARDS];
     uint64_t events; /* address of the fh_event_ring */
+    uint64_t plug;   /* address of the fh_plug_box: see freehold/plug.h; 0: option plug is off */
 };
 
 /* The registry of the allocator in this process. */
@@ -216,9 +217,21 @@ struct fh_usage {
  * FH_RUN_SLOTS structures; slot 0's `claimed` counts the slots in use. Only a file that
  * `freehold run` made is ever written to: in memory (memfd), of just this size, sealed against
  * another, with the magic in slot 0. Every other file is left alone. */
-#define FH_RUN_MAGIC "FHRUN-2" /* the number changes with the structure */
+#define FH_RUN_MAGIC "FHRUN-4" /* the number changes with the structure */
 #define FH_RUN_SLOTS 256
 #define FH_RUN_BUCKETS 48 /* by powers of two of the size: 16, 32, ... */
+
+/* `freehold run --leaks` looks into a process when it ends by exit(): that process asks for it in its slot,
+ * sends the command SIGURG, and waits until it may go on or the command is gone. */
+#define FH_LOOK_EVERY UINT32_MAX
+enum fh_run_look {
+    FH_LOOK_NONE = 0,
+    FH_LOOK_ASKED = 1,     /* the process stands at its end */
+    FH_LOOK_GO_ON = 2,     /* it was looked at, or will not be */
+    FH_LOOK_LOCKED_IN = 3, /* it did not ask, since a sandbox of its own might kill it for that */
+    FH_LOOK_FORBIDDEN = 4, /* nor this one: its user is not permitted to signal the command */
+    FH_LOOK_UNFOUND = 5    /* nor this one: it cannot find the command (chroot), or that is gone */
+};
 
 struct fh_run_slot {
     char magic[8];    /* slot 0 only */
@@ -243,6 +256,13 @@ struct fh_run_slot {
     uint32_t heaps;
     uint64_t bucket[FH_RUN_BUCKETS]; /* blocks handed out with 2^i < size class <= 2^(i+1) */
     uint64_t purge_delay_ms;
+    uint32_t look_pid; /* slot 0 only: the process to be looked into, or FH_LOOK_EVERY; 0: none */
+    uint32_t look_by;  /* slot 0 only: the command */
+    uint32_t look;     /* enum fh_run_look */
+    uint32_t
+        plug_pid; /* slot 0 only: the process into which the command looks for option plug; 0: none */
+    uint32_t plug_by; /* slot 0 only: who looks */
+    uint32_t unused;
 };
 
 #ifdef __cplusplus

@@ -30,6 +30,10 @@ FH_INLINE void lock_take(struct lock *lock)
     if (UNLIKELY(!lock_try(lock))) lock_take_slow(lock);
 }
 
+/* Gives up after about `ms`; 0: after a short spin. For who must get on although the holder may stand for
+ * long. */
+FH_COLD bool lock_take_within(struct lock *lock, unsigned ms);
+
 FH_INLINE void lock_give(struct lock *lock)
 {
     if (UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))

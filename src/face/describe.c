@@ -118,6 +118,18 @@ static bool maps_line_holds(const char *line, const char *end, uintptr_t p, cons
     return true;
 }
 
+bool face_maps_path(const char *line, const char *end, uintptr_t p, char *path, size_t capacity)
+{
+    const char *name;
+    if (!maps_line_holds(line, end, p, &name)) return false;
+    while (name < end && *name == ' ') name++;
+    if (name == end || (size_t)(end - name) >= capacity) return false;
+    struct text t = {path, 0, capacity};
+    text_strn(&t, name, (size_t)(end - name));
+    text_end(&t);
+    return true;
+}
+
 /* Finds the mapping that holds p with a small buffer: lines that do not fit are passed over. */
 static void describe_foreign(uintptr_t p, struct text *t)
 {

@@ -23,8 +23,10 @@ bool face_start(void);
 /* ---- options ---------------------------------------------------------------------------------- */
 
 struct options {
-    int64_t purge, purge_delay, reserve, bad_free, stats, strict, gc_debug, gc_stress, run_file;
-    char run_file_path[256];
+    int64_t purge, purge_delay, reserve, bad_free, stats, strict, gc_debug, gc_stress, limit;
+    int64_t plug, plug_age, plug_rate;
+    int64_t oom, run_file; /* 1: the path is given */
+    char oom_path[256], run_file_path[256];
 };
 
 extern struct options options;
@@ -37,6 +39,9 @@ void options_stop_if_strict(void);
 /* Reads "key=value,key=value"; `source` names it in messages. */
 void options_parse(const char *text, const char *source);
 
+/* Says what is wrong with the file of option oom. */
+void options_refuse_oom(const char *why);
+
 /* Says that run_file leads to no file of `freehold run`. */
 void options_refuse_run_file(void);
 
@@ -44,6 +49,9 @@ void options_refuse_run_file(void);
 
 /* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
 void face_bad_pointer(const char *caller, const void *p);
+
+/* The path in a line of /proc/self/maps, if it is of the file that holds `p` and fits. */
+bool face_maps_path(const char *line, const char *end, uintptr_t p, char *path, size_t capacity);
 
 /* For option stats: where its lines will go. */
 void stats_keep_stderr(void);
@@ -54,5 +62,19 @@ void run_slot_claim(void);
 void run_slot_stands(void);
 void run_slot_tick(void);
 void run_slot_fork_child(void);
+
+/* The first slot of that file, and the one of this process; NULL: there is none. */
+struct fh_run_slot *run_slot_first(void);
+struct fh_run_slot *run_slot_own(void);
+
+/* If `freehold run --leaks` asked for it, the end of this process will wait for its look. By a constructor,
+ * before the program has registered anything for its own end. */
+void look_at_end(void);
+
+/* heap_config.tick: of `freehold run` and of the plug. */
+void face_tick(void);
+
+/* The process has begun to lock itself in: see sandbox.c. */
+extern bool locked_in;
 
 #endif

@@ -136,11 +136,19 @@ static bool parse_flags(struct word word, const char *choices, int64_t *value)
     return good;
 }
 
-static bool parse_path(struct word word, int64_t *value)
+enum { PATH_SIZE = sizeof options.run_file_path };
+static_assert(sizeof options.oom_path == PATH_SIZE, "one message for both");
+
+static char *option_path(const struct option *option)
 {
-    if (word.length == 0 || word.length >= sizeof options.run_file_path) return false;
-    for (size_t i = 0; i < word.length; i++) options.run_file_path[i] = word.at[i];
-    options.run_file_path[word.length] = 0;
+    return option->value == &options.oom ? options.oom_path : options.run_file_path;
+}
+
+static bool parse_path(struct word word, char *path, int64_t *value)
+{
+    if (word.length == 0 || word.length >= PATH_SIZE) return false;
+    for (size_t i = 0; i < word.length; i++) path[i] = word.at[i];
+    path[word.length] = 0;
     *value = 1;
     return true;
 }
@@ -151,7 +159,7 @@ static bool option_parse(const struct option *option, struct word word, int64_t 
     case BOOL: return parse_bool(word, value);
     case CHOICE: return parse_choice(word, option->unit, value);
     case FLAGS: return parse_flags(word, option->unit, value);
-    case PATH: return parse_path(word, value);
+    case PATH: return parse_path(word, option_path(option), value);
     case NUMBER:
     case SIZE: break;
     }
@@ -185,7 +193,7 @@ static void option_print(struct text *t, const struct option *option, bool perso
         text_strn(t, choice.at, choice.length);
         break;
     case FLAGS: flags_print(t, option->unit, value); break;
-    case PATH: text_str(t, options.run_file_path); break;
+    case PATH: text_str(t, option_path(option)); break;
     }
 }
 
@@ -207,7 +215,7 @@ static void option_print_right(struct text *t, const struct option *option)
         break;
     case PATH:
         text_str(t, "a path of at most ");
-        text_dec(t, sizeof options.run_file_path - 1);
+        text_dec(t, PATH_SIZE - 1);
         text_str(t, " bytes");
         break;
     case NUMBER:
@@ -244,6 +252,11 @@ void options_refuse_run_file(void)
 {
     option_complain("run_file", word_of(options.run_file_path),
                     "is no file that `freehold run` made", NULL, "");
+}
+
+void options_refuse_oom(const char *why)
+{
+    option_complain("oom", word_of(options.oom_path), why, NULL, "");
 }
 
 static void options_help(void)

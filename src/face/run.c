@@ -240,11 +240,21 @@ void run_slot_claim(void)
     slot_open();
 }
 
+struct fh_run_slot *run_slot_first(void)
+{
+    return slots;
+}
+
+struct fh_run_slot *run_slot_own(void)
+{
+    return slot;
+}
+
 void run_slot_stands(void)
 {
     if (slot == NULL) return;
     slot->stands = 1;
-    heap_config.tick = run_slot_tick;
+    heap_config.tick = face_tick;
 }
 
 void run_slot_fork_child(void)

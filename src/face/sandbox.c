@@ -17,6 +17,7 @@
 
 #include "base/syscall.h"
 #include "face/face.h"
+#include "face/oom.h"
 #include "os/os.h"
 #include "span/purger.h"
 
@@ -25,11 +26,14 @@
 static void helper_off(void)
 {
     fh_free(fh_malloc(1));
+    locked_in = true;
     __atomic_store_n(&options.purge, 0, __ATOMIC_RELAXED);
-    if (fh_registry.pid == os_process_id())
+    if (fh_registry.pid == os_process_id()) {
         purger_stop();
-    else
+        oom_stop();
+    } else {
         purger.enabled = false;
+    }
 }
 
 PUBLIC __attribute__((weak)) int prctl(int option, ...)

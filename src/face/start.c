@@ -2,6 +2,8 @@
 #include <pthread.h>
 
 #include "face/face.h"
+#include "face/oom.h"
+#include "face/plug.h"
 #include "gc/gc.h"
 #include "os/os.h"
 #include "span/purger.h"
@@ -49,6 +51,8 @@ static void fork_child(void)
     fh_registry.pid = os_process_id();
     __atomic_store_n(&fh_registry.threads_peak, heap_self != &heap_none, __ATOMIC_RELAXED);
     run_slot_fork_child();
+    oom_fork_child();
+    plug_fork_child();
     gc_fork_child();
 }
 
@@ -56,6 +60,12 @@ struct heap_config heap_config = {
     .attached = thread_attached,
     .bad_pointer = face_bad_pointer,
 };
+
+void face_tick(void)
+{
+    run_slot_tick();
+    plug_tick();
+}
 
 /* ---- start-up ------------------------------------------------------------------------------------- */
 
@@ -78,6 +88,10 @@ static bool start_once(void)
     if (!arena_init((size_t)options.reserve)) return false;
     run_slot_stands();
     if (options.stats) stats_keep_stderr();
+    if (options.limit) span_bound.limit = (uint32_t)((uint64_t)options.limit >> SLICE_SHIFT);
+    oom_start();
+    plug_start();
+    options_stop_if_strict();
     return true;
 }
 
@@ -85,7 +99,7 @@ static bool start_once(void)
  * a wrong option shall be said. */
 __attribute__((constructor)) static void start_if_asked(void)
 {
-    if (os_environment("FREEHOLD_OPTIONS")) face_start();
+    if (os_environment("FREEHOLD_OPTIONS") && face_start()) look_at_end();
 }
 
 /* 0 not yet, 1 in progress, 2 done, 3 failed */

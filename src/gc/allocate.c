@@ -121,13 +121,16 @@ static bool make_room(struct gc_heap *heap, struct gc_thread *thread, size_t siz
     }
     bool again = false;
     if (heap->parked == 0)
-        again = collector_find(heap) ? make_room_concurrent(heap, thread, slices, why, tries)
-                                     : make_room_stopped(heap, slices, why, tries);
+        again = collector_find(heap) && (cycle_goes_on(heap) || !size_stops(heap))
+                    ? make_room_concurrent(heap, thread, slices, why, tries)
+                    : make_room_stopped(heap, slices, why, tries);
     /* The arena is full: of empty blocks, it may be. */
     if (refused) heap_give_back(heap);
-    if (again || !heap->options.on_limit) return again;
+    if (again || !heap->options.on_limit || gc_local.limited) return again;
     pause_end(thread); /* the program's own work */
+    gc_local.limited = true;
     again = heap->options.on_limit(&heap->public, size, heap->options.on_limit_data);
+    gc_local.limited = false;
     pause_begin(thread, heap);
     return again;
 }
@@ -193,6 +196,7 @@ void *gc_allocate_aligned(struct gc_heap *heap, size_t size, uint32_t id, size_t
     call_check();
     if (UNLIKELY(heap->options.stress)) stress(heap, thread);
     if (UNLIKELY(LOAD(&heap->collector_state) == COLLECTOR_DUE)) collector_find(heap);
+    if (UNLIKELY(LOAD(&heap->meeting) == MEETING_WANTED)) meeting_attend(heap);
     void *p = allocate_once(heap, thread, size, id, alignment);
     return LIKELY(p) ? p : allocate_waiting(heap, thread, size, id, alignment);
 }

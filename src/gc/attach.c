@@ -214,9 +214,21 @@ size_t gc_thread_count(void)
     return thread_count;
 }
 
-GC_PUBLIC void fh_gc_frame_enter(struct fh_gc_frame *frame)
+/* The outer one is this one, or lies where the thread's stack has not come to by now: `low` is the end of
+ * the caller's. */
+static bool frame_was_left(const struct gc_thread *thread, const struct fh_gc_frame *frame,
+                           uintptr_t low)
+{
+    uintptr_t outer = (uintptr_t)thread->frames;
+    bool own = low >= thread->stack_low && low < thread->stack_high;
+    return thread->frames == frame || (own && outer >= thread->stack_low && outer < low);
+}
+
+GC_PUBLIC FH_NOINLINE void fh_gc_frame_enter(struct fh_gc_frame *frame)
 {
     struct gc_thread *thread = thread_self();
+    if (thread->frames && frame_was_left(thread, frame, (uintptr_t)__builtin_frame_address(0)))
+        program_misused("an FH_GC_FRAME was left by longjmp; stopping");
     frame->outer = thread->frames;
     thread->frames = frame;
 }

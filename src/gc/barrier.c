@@ -164,7 +164,7 @@ bool collect_minor_is_due(struct gc_heap *heap)
     if (heap->options.policy != FH_GC_GENERATIONAL || LOAD(&heap->epoch) == 0) return false;
     if (LOAD(&heap->remembered_lost)) return false;
     /* Or what died old, after a spike, would stay as long as what is allocated now dies young. */
-    if (LOAD(&heap->allocated) - heap->allocated_full > 16 * heap->target_full) return false;
+    if (LOAD(&heap->allocated) - LOAD(&heap->allocated_full) > 16 * heap->target_full) return false;
     size_t room = heap->target_full - base_min(heap->live_full, heap->target_full);
     size_t left = heap->target_full - base_min(heap->live, heap->target_full);
     return left > room / 3;

@@ -157,15 +157,15 @@ static void collect_with_world(const struct request *request, struct plan *plan)
     gc_event(heap, FH_GC_EVENT_RESUMED, end - start);
 }
 
-void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end)
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t cpu)
 {
     uint64_t allocated = LOAD(&heap->allocated);
-    uint64_t between = start - heap->collected_ns + 1, within = end - start + 1;
+    uint64_t between = start - heap->collected_ns + 1, within = os_thread_time_ns() - cpu;
     uint64_t rate = (allocated - heap->allocated_before) * 1000 / (between / 1000000 + 1);
     heap->allocation_rate = (heap->allocation_rate + rate) / 2;
     heap->collect_us = (heap->collect_us + within / 1000) / 2;
     heap->allocated_before = allocated;
-    heap->collected_ns = end;
+    heap->collected_ns = os_time_ns();
 }
 
 /* Before the program stands: a span cannot be made while it does. */
@@ -199,7 +199,7 @@ static void collect_now(const struct request *request)
     uint64_t cpu = os_thread_time_ns();
     collect_with_world(request, &plan);
     uint64_t end = os_time_ns();
-    rates_note(heap, start, end);
+    rates_note(heap, start, cpu);
     heap->snapshot_allocated = LOAD(&heap->allocated);
     if (!plan.minor) size_after_collection(heap);
     watch_when_due(heap);
@@ -232,15 +232,14 @@ static void collect_holding(void *data)
     thread_leave(self);
 }
 
-/* A heap with a thread that marks is stopped for nothing but to move objects, between two
- * cycles. */
+/* A heap with a thread that marks is stopped between two cycles only, to move objects, or as long as it is small. */
 FH_NOINLINE void gc_collect(struct gc_heap *heap, enum fh_gc_kind kind, enum fh_gc_why why,
                             uint32_t seen)
 {
     struct gc_thread *self = thread_self();
     call_check();
     thread_has_stored(self);
-    if (kind != FH_GC_COMPACT && collector_find(heap)) {
+    if (kind != FH_GC_COMPACT && collector_find(heap) && !size_stops(heap)) {
         if (collect_count(heap, kind) == seen)
             cycle_wait(heap, cycle_request(heap, why, kind != FH_GC_MINOR));
         return;

@@ -27,7 +27,9 @@ void collection_begins(struct gc_heap *heap, enum fh_gc_why why);
 void collection_ends(struct gc_heap *heap, enum fh_gc_why why, bool minor);
 void collection_weak(struct gc_heap *heap);
 
-/* How fast the program allocates, and how long a collection takes: one from `start` to `end`. */
-void rates_note(struct gc_heap *heap, uint64_t start, uint64_t end);
+/* How fast the program allocates, and what a collection costs: one from `start` until now, for which the calling thread
+ * has worked since its processor time was `cpu`. All in ns. A collector that has to wait for a processor does not make
+ * collections dearer. */
+void rates_note(struct gc_heap *heap, uint64_t start, uint64_t cpu);
 
 #endif

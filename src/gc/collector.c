@@ -48,6 +48,7 @@ void collector_fork_child(struct gc_heap *heap)
     if (LOAD(&heap->collector_state) == COLLECTOR_STARTING)
         STORE(&heap->collector_state, COLLECTOR_LOST); /* by a thread that is not there */
     if (!heap->has_collector) return;
+    STORE(&heap->cycle_waiters, 0);
     STORE(&heap->marking_state->borrowed, 0); /* by who has just seen that there is no cycle */
     STORE(&heap->cycles_wanted, LOAD(&heap->cycles_done));
     STORE(&heap->cycles_started, LOAD(&heap->cycles_done));
@@ -64,7 +65,9 @@ bool collector_find(struct gc_heap *heap)
             thread_wait(&heap->collector_state, COLLECTOR_STARTING);
         } else if (atomic_compare_exchange_strong(&heap->collector_state, &state,
                                                   COLLECTOR_STARTING)) {
-            collector_start(heap);
+            /* Who saw that one is due may have looked before another thread started it, or tried to. */
+            bool late = state == COLLECTOR_DUE && (heap->has_collector || heap->watch_fails);
+            if (!late) collector_start(heap);
             STORE_RELEASE(&heap->collector_state, COLLECTOR_HERE);
             os_wake(&heap->collector_state);
         }
@@ -93,8 +96,10 @@ void cycle_wait(struct gc_heap *heap, uint32_t number)
 {
     struct gc_thread *thread = thread_self();
     pause_begin(thread, heap);
+    meeting_wait_begin(heap);
     for (uint32_t done; (done = LOAD_ACQUIRE(&heap->cycles_done)) < number;)
         thread_wait(&heap->cycles_done, done);
+    meeting_wait_end(heap);
     pause_end(thread);
 }
 
@@ -123,7 +128,10 @@ void world_take_idle(struct gc_heap *heap)
         uint32_t done = LOAD(&other->cycles_done);
         bool ended = done == LOAD(&other->cycles_started);
         world_give();
-        if (!ended) thread_wait(&other->cycles_done, done);
+        if (ended) continue;
+        meeting_wait_begin(other);
+        thread_wait(&other->cycles_done, done);
+        meeting_wait_end(other);
     }
 }
 
@@ -144,7 +152,8 @@ void collector_stop(struct gc_heap *heap)
     bool lost = LOAD(&heap->collector_state) == COLLECTOR_LOST;
     heap->has_collector = false;
     if (lost) return;
-    STORE_RELEASE(&heap->cycle_quit, true);
+    atomic_store(&heap->cycle_quit, true); /* before the look at its meeting */
+    meeting_quit(heap);
     atomic_fetch_add(&heap->cycle_bell, 1);
     os_wake(&heap->cycle_bell);
     atomic_fetch_add(&heap->background_bell, 1);

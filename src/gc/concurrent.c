@@ -164,7 +164,7 @@ static void cycle_settle(struct gc_heap *heap)
     os_wake(&heap->phase);
 }
 
-static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
+static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start, uint64_t cpu)
 {
     world_take();
     gc_lock_take(&heap->lock);
@@ -174,7 +174,7 @@ static void cycle_end(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
     heap->young.count = 0;
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_of(t, heap)->black = false;
     marking_finish(heap, false);
-    rates_note(heap, start, os_time_ns());
+    rates_note(heap, start, cpu);
     size_note_cycle(heap);
     size_after_collection(heap);
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
@@ -214,7 +214,7 @@ void cycle_run(struct gc_heap *heap, enum fh_gc_why why)
     cycle_repair_overflow(heap); /* of what finalizers bring back */
     gc_event(heap, FH_GC_EVENT_MARKED, cycle_marked(heap));
     if (heap->options.debug & FH_GC_VERIFY) cycle_verify(heap, true);
-    cycle_end(heap, why, start);
+    cycle_end(heap, why, start, cpu);
     finalizer_find(heap);
     stats_add(heap, &heap->stats.mark_ns, os_thread_time_ns() - cpu);
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);

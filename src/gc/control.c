@@ -23,7 +23,7 @@ GC_PUBLIC bool fh_gc_step(struct fh_gc_heap *public, uint64_t budget_us)
     bool more = true;
     for (; more && now < end; now = os_time_ns()) more = step_once(heap, thread);
     if (more || now >= end || !size_is_due_soon(heap)) return more;
-    if (heap->has_collector)
+    if (!size_stops(heap))
         cycle_request(heap, FH_GC_WHY_STEP, false);
     else if (heap->full_ns && heap->full_ns < end - now)
         gc_collect(heap, FH_GC_MINOR, FH_GC_WHY_STEP, LOAD(&heap->epoch));

@@ -6,6 +6,7 @@
  *      assist.c       who marks beside the collector's thread
  *      collector.c    that thread: when it works, and who waits for it
  *      watched.c      the cycle of a heap without a barrier
+ *      meeting.c      how it comes to stop a program where that allocates
  */
 #ifndef GC_CYCLE_H
 #define GC_CYCLE_H
@@ -44,6 +45,16 @@ bool cycle_goes_on(struct gc_heap *heap);
 /* The thread marks about so many objects; false if there was nothing for it to do. */
 bool cycle_assist(struct gc_heap *heap, struct gc_thread *thread, size_t objects);
 
+/* A stop of the program waits for a thread that comes to allocate. */
+enum meeting { MEETING_NONE, MEETING_WANTED, MEETING_HELD };
+
+/* The calling thread has come: it stands until the stop is over. Not busy. */
+void meeting_attend(struct gc_heap *heap);
+
+/* Brackets a wait for the end of a cycle of the heap, which cannot end without its meetings. */
+void meeting_wait_begin(struct gc_heap *heap);
+void meeting_wait_end(struct gc_heap *heap);
+
 /* Bytes that the cycle has marked so far. */
 uint64_t cycle_marked(const struct gc_heap *heap);
 
@@ -57,6 +68,14 @@ void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why);
 
 /* Watches writes to the heap, in this process; false when the kernel cannot. */
 bool watch_open(void);
+
+/* Waits for a thread to come, if the heap meets; at most `ms`, 0 for ever: false if none came. Then the program is
+ * stopped, and the meeting ended. */
+bool meeting_await(struct gc_heap *heap, uint64_t ms);
+void meeting_end(struct gc_heap *heap);
+
+/* The collector's thread is to end: it does not wait. */
+void meeting_quit(struct gc_heap *heap);
 
 /* A handshake that is told of. */
 void handshake_noted(struct gc_heap *heap, handshake_fn *action, enum fh_gc_handshake kind);

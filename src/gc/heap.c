@@ -58,6 +58,7 @@ static bool heap_init(struct gc_heap *heap, const struct fh_gc_options *options)
     heap->limit = options->limit;
     heap->mark = 2;
     heap->watch_least = options->debug ? 0 : WATCH_LEAST;
+    heap->survival = 1024;
     heap->logs = options->policy == FH_GC_GENERATIONAL || options->policy == FH_GC_CONCURRENT;
     heap->public.context =
         (intptr_t)&gc_local.contexts[number] - (intptr_t)__builtin_thread_pointer();

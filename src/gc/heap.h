@@ -63,18 +63,21 @@ struct gc_heap {
     _Atomic size_t target; /* bytes of blocks and large objects at which to collect */
     _Atomic size_t live;   /* bytes marked by the last collection */
     size_t live_large;     /* of them in large objects */
+    size_t live_leaf;      /* of them in objects without references */
+    /* How many of 1024 bytes that came between the last two full collections stayed. */
+    _Atomic uint32_t survival;
     _Atomic size_t limit;
     _Atomic ptrdiff_t external;
     _Atomic ptrdiff_t external_seen;
     /* Bytes allocated after which a minor collection is due; 0: all the room. */
     _Atomic size_t nursery;
-    unsigned nursery_cost;          /* of collections of a small one, in us for a MiB, smoothed */
-    _Atomic uint64_t full_ns;       /* processor time that the last full collection took */
-    size_t nursery_live;            /* heap->live at the last collection */
-    _Atomic uint64_t nursery_start; /* heap->allocated at the last collection */
-    uint64_t allocated_full;        /* heap->allocated at the last full collection */
-    uint64_t allocation_rate;       /* bytes a second, smoothed */
-    uint64_t collect_us;            /* how long a full collection takes, smoothed */
+    unsigned nursery_cost;           /* of collections of a small one, in us for a MiB, smoothed */
+    _Atomic uint64_t full_ns;        /* processor time that the last full collection took */
+    size_t nursery_live;             /* heap->live at the last collection */
+    _Atomic uint64_t nursery_start;  /* heap->allocated at the last collection */
+    _Atomic uint64_t allocated_full; /* heap->allocated at the last full collection */
+    uint64_t allocation_rate;        /* bytes a second, smoothed */
+    uint64_t collect_us;             /* what a full collection costs, smoothed */
     uint64_t allocated_before, collected_ns; /* as of the last collection */
     _Atomic uint32_t parked, ramps;
     _Atomic uint32_t epoch; /* collections so far */
@@ -82,8 +85,11 @@ struct gc_heap {
     bool has_collector;
     _Atomic uint32_t collector_state; /* enum collector_state */
     bool watch_fails;                 /* no thread, or the kernel cannot tell what is written to */
-    _Atomic size_t watch_least;       /* live bytes from which on it is asked */
-    _Atomic uint32_t watch_nap_us;    /* of a thread with each block that it takes */
+    _Atomic size_t watch_least;       /* bytes to mark from which on it is asked */
+    _Atomic uint32_t watch_rest;      /* of who allocates: times as long as it has run */
+    bool meets;                       /* is stopped where a thread allocates: meeting.c */
+    _Atomic uint32_t meeting;         /* enum meeting */
+    _Atomic uint32_t cycle_waiters;   /* threads that wait for a cycle's end */
     pthread_t background[BACKGROUND_MARKERS]; /* threads that mark beside the collector */
     unsigned background_count;
     _Atomic uint32_t background_bell;

@@ -157,6 +157,25 @@ FH_NOINLINE void marker_scan(struct marker *marker, const struct type *type, uin
     }
 }
 
+void marker_scan_part(struct marker *marker, const struct type *type, uintptr_t p, size_t size,
+                      uintptr_t start, uintptr_t end)
+{
+    uintptr_t first = p + type->size, stop = base_min(p + size, end);
+    if (type->scan == SCAN_WORDS) {
+        marker_words(marker, base_max(p, start), base_min(p + base_round_down(size, 8), end));
+        return;
+    }
+    if (type->scan != SCAN_FIELDS || !type->element) {
+        marker_scan(marker, type, p, size);
+        return;
+    }
+    if (start < first) marker_fields(marker, p, type->copy->fields, type->copy->field_count);
+    if (stop <= first) return;
+    uintptr_t at = start > first ? start - (start - first) % type->element : first;
+    size_t count = (stop - at + type->element - 1) / type->element;
+    marker_elements(marker, type, at, base_min(at + count * type->element, p + size));
+}
+
 /* The start of the object of this heap that a candidate points into, when its own byte has no
  * state. */
 static FH_NOINLINE uint8_t *candidate_find(struct marker *marker, uintptr_t word)
@@ -200,6 +219,7 @@ static FH_NOINLINE void marker_process(struct marker *marker, uintptr_t word)
     size_t size = granules ? granules << GC_SHIFT : object_size(meta);
     tally(marker, 1, base_round_up(size, GC_GRANULE));
     if (size > OBJECT_MAX) marker->large_bytes += base_round_up(size, GC_GRANULE);
+    if (type->scan == SCAN_NOTHING) marker->leaf_bytes += base_round_up(size, GC_GRANULE);
     marker_scan(marker, type, p, size);
     if (UNLIKELY(marker->keyed)) ephemeron_key_marked(marker, (void *)p);
 }
@@ -255,7 +275,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
     const uintptr_t marks = gc_side.marks_bias, base = side_base();
     const size_t range = __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
     const uint8_t mark = marker->mark;
-    uint64_t objects = 0, granules = 0;
+    uint64_t objects = 0, granules = 0, leaves = 0;
     unsigned at = marker->queue_at;
     size_t done = 0;
     for (; done < most && top > chunk->entry && top < enough; done++) {
@@ -287,6 +307,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
         meta_store(meta, (uint8_t)((bytes & ~(unsigned)META_STATE) | mark));
         objects++;
         granules += length;
+        leaves += type->scan == SCAN_NOTHING ? length : 0;
         const char *p = meta_address(meta);
         for (size_t i = 0; words && i < length << GC_SHIFT; i += sizeof(void *)) {
             uintptr_t reference = word_load(p + i);
@@ -303,6 +324,7 @@ static size_t marker_run_chunk(struct marker *marker, size_t most, bool follow)
 out:
     marker->queue_at = at;
     tally(marker, objects, granules << GC_SHIFT);
+    marker->leaf_bytes += leaves << GC_SHIFT;
     return done + 1;
 }
 

@@ -51,8 +51,8 @@ struct marker {
     bool nested;  /* and does so now */
     bool others;  /* there are other heaps: look whose an object is */
     uint8_t mark;
-    struct vector slices;                 /* struct slice */
-    uint64_t objects, bytes, large_bytes; /* large: of the bytes */
+    struct vector slices;                             /* struct slice */
+    uint64_t objects, bytes, large_bytes, leaf_bytes; /* large, leaf: of the bytes */
 };
 
 struct marking {
@@ -90,6 +90,11 @@ bool marker_work(struct marker *marker, size_t most);
 
 /* The references of an object become candidates. */
 void marker_scan(struct marker *marker, const struct type *type, uintptr_t p, size_t size);
+
+/* The same for what lies in start..end, pages that follow each other, and at most as much beside it as a fixed part, an
+ * element, or an object that is traced. */
+void marker_scan_part(struct marker *marker, const struct type *type, uintptr_t p, size_t size,
+                      uintptr_t start, uintptr_t end);
 
 /* Nothing waits in the queue any more. */
 unsigned queue_flush(struct marker *marker);

@@ -114,7 +114,7 @@ static void marker_begin(struct gc_heap *heap, struct marker *marker)
     /* None is made while a cycle goes on. */
     marker->others = gc_heap_count > 1;
     marker->mark = heap->mark;
-    marker->objects = marker->bytes = marker->large_bytes = 0;
+    marker->objects = marker->bytes = marker->large_bytes = marker->leaf_bytes = 0;
     marker->slices.item = sizeof(struct slice);
     if (marker->chunk == NULL) marker->chunk = chunk_make(heap->marking_state);
     if (marker->chunk) marker->chunk->count = 0;
@@ -261,11 +261,12 @@ bool marking_drain_some(struct gc_heap *heap, size_t objects)
 void marking_finish(struct gc_heap *heap, bool minor)
 {
     struct marking *marking = heap->marking_state;
-    if (!minor) heap->live = heap->live_large = 0;
+    if (!minor) heap->live = heap->live_large = heap->live_leaf = 0;
     heap->stats.objects_marked = 0;
     for (unsigned i = 0; i < marking->begun; i++) {
         heap->live += marking->marker[i].bytes;
         heap->live_large += marking->marker[i].large_bytes;
+        heap->live_leaf += marking->marker[i].leaf_bytes;
         heap->stats.objects_marked += marking->marker[i].objects;
     }
 }

@@ -68,8 +68,10 @@ struct hold {
 static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
 {
     struct hold *hold = data;
+    struct gc_thread *self = gc_local.thread;
     (void)info;
     (void)size;
+    if (self) self->busy++; /* as long as it has the lock: it must not be suspended with it */
     thread_wait_over();
     hold->function(hold->data);
     return 1;
@@ -80,10 +82,12 @@ static int hold_call(struct dl_phdr_info *info, size_t size, void *data)
 void modules_hold(modules_fn *function, void *data)
 {
     struct hold hold = {function, data};
+    struct gc_thread *self = gc_local.thread;
     thread_wait_begin();
     modules_enter();
     dl_iterate_phdr(hold_call, &hold);
     modules_leave();
+    if (self) thread_leave(self);
 }
 
 /* A part of a segment. */

@@ -28,6 +28,7 @@ struct mutator {
     uintptr_t medium, medium_end; /* for objects that did not fit a hole */
     uint32_t medium_block;
     bool medium_zero, medium_is_hole;
+    uint64_t rested_ns; /* processor time when it last rested: size_pace */
     uint32_t stress_count;
     uintptr_t stress_limit; /* the context's limit, which stress mode keeps at 0 */
     _Atomic bool black;     /* what it allocates now is alive until the cycle ends */

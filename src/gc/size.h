@@ -27,6 +27,13 @@ bool size_is_due_soon(const struct gc_heap *heap);
 /* Bytes that were found alive, and what came since, outside of the heap too. */
 size_t size_in_use(const struct gc_heap *heap);
 
+/* How much of that the next mark would find, in bytes: an estimate. */
+size_t size_to_mark(const struct gc_heap *heap);
+
+/* Whether the next collection is to stop the program from its beginning to its end: there is no collector's thread, or so
+ * little to mark that it is not worth a cycle beside the program. */
+bool size_stops(const struct gc_heap *heap);
+
 /* While a cycle goes on: the heap may grow on, as far again as it was to grow; then threads
  * wait. */
 bool size_may_outgrow(const struct gc_heap *heap);

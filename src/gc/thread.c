@@ -183,18 +183,31 @@ bool thread_stands_apart(const struct gc_thread *self)
     return self == NULL || LOAD(&self->state) != THREAD_RUNS;
 }
 
-void thread_wait(_Atomic uint32_t *word, uint32_t value)
+static void wait_at_most(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
+{
+    if (ms)
+        os_wait(word, value, ms);
+    else
+        os_wait_long(word, value);
+}
+
+void thread_wait_ms(_Atomic uint32_t *word, uint32_t value, uint64_t ms)
 {
     struct gc_thread *self = gc_local.thread;
     if (thread_stands_apart(self)) {
-        os_wait_long(word, value);
+        wait_at_most(word, value, ms);
         return;
     }
     self->busy++;
     safe_enter(self);
-    os_wait_long(word, value);
+    wait_at_most(word, value, ms);
     safe_leave(self);
     thread_leave(self);
+}
+
+void thread_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    thread_wait_ms(word, value, 0);
 }
 
 void thread_wait_end(pthread_t other)
@@ -270,7 +283,7 @@ void thread_wait_over(void)
     struct gc_thread *thread = gc_local.thread;
     if (thread == NULL || LOAD(&thread->state) == THREAD_RUNS) return;
     safe_leave(thread);
-    thread->busy = 0;
+    thread->busy--;
     fh_gc_safepoint();
 }
 

@@ -27,10 +27,11 @@ enum thread_state {
 
 struct gc_thread {
     struct gc_thread *next;
-    _Atomic uint32_t state;  /* enum thread_state; changed by compare-and-swap from SAFE on */
-    _Atomic uint32_t wanted; /* 1: become SAFE as soon as you can */
-    uint32_t busy;           /* depth of slow paths; its own thread's alone */
-    uint32_t id;             /* the kernel's */
+    _Atomic uint32_t state;     /* enum thread_state; changed by compare-and-swap from SAFE on */
+    _Atomic uint32_t wanted;    /* 1: become SAFE as soon as you can */
+    _Atomic uint32_t signalled; /* 1: the next FH_GC_SIGNAL that it gets is ours */
+    uint32_t busy;              /* depth of slow paths; its own thread's alone */
+    uint32_t id;                /* the kernel's */
     uintptr_t stack_low, stack_high;
     uintptr_t tls_low, tls_high;       /* thread-local variables outside of the stack */
     uintptr_t stack_pointer;           /* while SAFE */
@@ -55,6 +56,7 @@ struct gc_local {
     bool listening;    /* in a listener */
     unsigned blocking; /* depth of fh_gc_blocking */
     bool detached;     /* by call */
+    bool limited;      /* in a heap's callback at the limit: what it allocates is refused there */
     bool refused;      /* its last allocation failed because the arena or the kernel had no more */
 };
 
@@ -106,6 +108,19 @@ FH_INLINE void lock_breathe(struct lock *lock)
     gc_lock_take(lock);
 }
 
+FH_INLINE void thread_signal(struct gc_thread *thread)
+{
+    atomic_store(&thread->signalled, 1);
+    os_thread_signal(thread->id, FH_GC_SIGNAL);
+}
+
+/* The calling thread handles the signal. */
+FH_INLINE bool thread_was_signalled(void)
+{
+    struct gc_thread *self = gc_local.thread;
+    return self && atomic_exchange(&self->signalled, 0);
+}
+
 /* The calling thread is in a call, so what it announced by fh_gc_will_store is stored by now. */
 FH_INLINE void thread_has_stored(struct gc_thread *thread)
 {
@@ -119,6 +134,7 @@ void thread_wait_over(void);
 
 /* Sleeps while *word == value, or for the end of another thread, SAFE meanwhile. Not busy. */
 void thread_wait(_Atomic uint32_t *word, uint32_t value);
+void thread_wait_ms(_Atomic uint32_t *word, uint32_t value, uint64_t ms); /* 0: for ever */
 void thread_wait_end(pthread_t other);
 
 /* os_thread_start, SAFE meanwhile: it waits for a lock of the linker's with all signals blocked,

@@ -41,53 +41,60 @@
 
 /* ---- pages that were written to -------------------------------------------------------------- */
 
+struct rescan {
+    struct marker *marker;
+    /* An object of which all is scanned for each part that was written to: once is enough as long as no page has counted
+     * as unwritten since. */
+    uintptr_t whole;
+};
+
 /* What lies in start..end of a marked object. */
-static void rescan_object(struct marker *marker, const uint8_t *meta, uintptr_t start,
+static void rescan_object(struct rescan *rescan, const uint8_t *meta, uintptr_t start,
                           uintptr_t end)
 {
     const struct type *type = type_at(meta);
     uintptr_t p = (uintptr_t)meta_address(meta);
-    size_t size = object_size(meta);
-    if (type->scan == SCAN_WORDS)
-        marker_add_range(marker, base_max(p, start), base_min(p + size, end));
-    else
-        marker_scan(marker, type, p, size);
+    if (rescan->whole == p) return;
+    if (type->scan == SCAN_TRACE) rescan->whole = p;
+    marker_scan_part(rescan->marker, type, p, object_size(meta), start, end);
 }
 
 /* A part of a block. */
-static void rescan_block(struct marker *marker, uintptr_t start, uintptr_t end)
+static void rescan_block(struct rescan *rescan, uintptr_t start, uintptr_t end)
 {
+    struct marker *marker = rescan->marker;
     const uint8_t *meta = object_find(marker->visitor.heap, start), *last = meta_of((void *)end);
     if (meta == NULL) meta = meta_of((void *)start);
     while (meta < last) {
         unsigned state = meta_load(meta) & META_STATE;
-        if (state == marker->mark) rescan_object(marker, meta, start, end);
+        if (state == marker->mark) rescan_object(rescan, meta, start, end);
         meta += state ? meta_granules(meta) : 1;
     }
 }
 
-static void rescan_large(struct marker *marker, struct gc_block *block, uintptr_t start,
+static void rescan_large(struct rescan *rescan, struct gc_block *block, uintptr_t start,
                          uintptr_t end)
 {
     const uint8_t *meta = meta_of(gc_block_start(block));
-    if ((meta_load(meta) & META_STATE) == marker->mark) rescan_object(marker, meta, start, end);
+    if ((meta_load(meta) & META_STATE) == rescan->marker->mark)
+        rescan_object(rescan, meta, start, end);
 }
 
 /* A range of pages, slice by slice. */
-static void rescan_range(struct marker *marker, uintptr_t start, uintptr_t end)
+static void rescan_range(struct rescan *rescan, uintptr_t start, uintptr_t end)
 {
+    const struct gc_heap *heap = rescan->marker->visitor.heap;
     for (uintptr_t next; start < end; start = next) {
         next = base_min(base_round_down(start, SLICE_SIZE) + SLICE_SIZE, end);
         struct gc_block *block = gc_block_of((void *)start);
         uint8_t kind = LOAD_ACQUIRE(&block->kind);
         if (kind == FH_SPAN_GC_BLOCK) {
-            if (LOAD(&block->owner) == marker->visitor.heap) rescan_block(marker, start, next);
+            if (LOAD(&block->owner) == heap) rescan_block(rescan, start, next);
             continue;
         }
         block = (struct gc_block *)span_find((void *)start);
-        if (block && LOAD(&block->kind) == FH_SPAN_GC_LARGE &&
-            LOAD(&block->owner) == marker->visitor.heap)
-            rescan_large(marker, block, start, next);
+        if (block && LOAD(&block->kind) == FH_SPAN_GC_LARGE && LOAD(&block->owner) == heap)
+            rescan_large(rescan, block, start, next);
     }
 }
 
@@ -100,16 +107,16 @@ static uintptr_t heap_end(void)
 /* Returns how many bytes were written to. */
 static size_t written_rescan(struct gc_heap *heap)
 {
-    enum { RANGES = 64 };
-    struct marker *marker = &heap->marking_state->marker[0];
-    struct os_range range[RANGES];
+    struct os_range range[OS_WATCH_RANGES];
     uintptr_t from = side_base(), end = heap_end();
     size_t bytes = 0;
-    for (size_t count; (count = os_watch_take(&from, end, range, RANGES));)
+    for (size_t count; (count = os_watch_take(&from, end, range, OS_WATCH_RANGES));) {
+        struct rescan rescan = {.marker = &heap->marking_state->marker[0]};
         for (size_t i = 0; i < count; i++) {
-            rescan_range(marker, range[i].start, range[i].end);
+            rescan_range(&rescan, range[i].start, range[i].end);
             bytes += range[i].end - range[i].start;
         }
+    }
     return bytes;
 }
 
@@ -125,7 +132,7 @@ void watch_when_due(struct gc_heap *heap)
 {
     uint32_t here = COLLECTOR_HERE;
     if (heap->options.policy != FH_GC_WATCHED || heap->has_collector || heap->watch_fails) return;
-    if (size_in_use(heap) >= LOAD(&heap->watch_least))
+    if (size_to_mark(heap) >= LOAD(&heap->watch_least))
         atomic_compare_exchange_strong(&heap->collector_state, &here, COLLECTOR_DUE);
 }
 
@@ -158,40 +165,75 @@ static void check_before(struct gc_heap *heap)
     for (struct gc_thread *t = gc_threads; t; t = t->next) mutator_unnote_hole(heap, t);
 }
 
+/* What was written since the last look, and threads' own roots. Returns how many bytes were written to. */
+static size_t look_again(struct gc_heap *heap)
+{
+    size_t written = written_rescan(heap);
+    world_take();
+    handshake_noted(heap, action_look, FH_GC_HANDSHAKE_SCAN);
+    world_give();
+    cycle_drain(heap);
+    return written;
+}
+
+/* Until a thread comes to where the program may be stopped for the last time. If that takes long, what it writes until
+ * then is not left to the stop. */
+static void meet_or_look(struct gc_heap *heap)
+{
+    enum { WAIT_MS = 20, WAIT_MS_MAX = 1280 };
+    uint64_t wait_ms = WAIT_MS;
+    while (!meeting_await(heap, wait_ms)) {
+        bool written = look_again(heap) > 0;
+        wait_ms = written ? base_min(wait_ms * 2, WAIT_MS_MAX) : 0;
+    }
+}
+
+enum { LAST_STOP, FIRST_STOP }; /* details of the events */
+
+static void went_on(struct gc_heap *heap, unsigned stop, uint64_t start, uint64_t stopped)
+{
+    world_go();
+    uint64_t end = os_time_ns();
+    stats_add(heap, &heap->stats.stop_ns, end - stopped);
+    gc_event_of(heap, FH_GC_EVENT_RESUMED, stop, end - start);
+}
+
 static void begin_holding(void *data)
 {
     struct gc_heap *heap = data;
     world_take();
+    uint64_t start = os_time_ns();
     heap->snapshot_allocated = LOAD(&heap->allocated);
     heap->snapshot_live = size_in_use(heap);
     STORE(&heap->marking_state->overflow, 0);
     world_stop(heap);
+    uint64_t stopped = os_time_ns();
+    gc_event_of(heap, FH_GC_EVENT_STOPPED, FIRST_STOP, stopped - start);
     check_before(heap);
     heap->mark ^= 1;
     marking_begin(heap, true, false);
     roots_visit(heap, &heap->marking_state->marker[0].visitor);
+    gc_event_of(heap, FH_GC_EVENT_ROOTS, FIRST_STOP, 0);
     STORE_RELEASE(&heap->phase, PHASE_WATCHED);
-    world_go();
+    went_on(heap, FIRST_STOP, start, stopped);
     world_give();
 }
 
-/* While the program runs, until there is little left to do. If it writes as fast as that gets done,
- * threads that allocate are slowed down, each time more: what is left is done while they all stand. */
+/* While the program runs, until there is little left to do, which is done while all threads stand. Who allocates is
+ * slowed down from when written pages are looked at: a round with the program at full speed would leave as many as it
+ * has found, and costs as much as marking. If little is written, rounds are short, and so is that. */
 static void mark_watched(struct gc_heap *heap)
 {
-    enum { ROUNDS = 24, LITTLE = MIB, NAP_US = 25, NAP_US_MAX = 400 };
+    enum { ROUNDS = 24, LITTLE = MIB, REST = 8, REST_MAX = 64 };
     size_t before = SIZE_MAX, written = SIZE_MAX;
-    uint32_t nap_us = 0;
+    uint32_t rest = REST;
     cycle_drain(heap);
     for (unsigned round = 0; round < ROUNDS && written > LITTLE; round++, before = written) {
-        written = written_rescan(heap);
-        if (written > before / 2) nap_us = (uint32_t)base_min(nap_us * 2 + NAP_US, NAP_US_MAX);
-        STORE(&heap->watch_nap_us, nap_us); /* partner: size_pace */
-        world_take();
-        handshake_noted(heap, action_look, FH_GC_HANDSHAKE_SCAN);
-        world_give();
-        cycle_drain(heap);
+        STORE(&heap->watch_rest, rest); /* partner: size_pace */
+        written = look_again(heap);
+        if (written > before / 2) rest = base_min(rest * 2, REST_MAX);
     }
+    meet_or_look(heap);
     atomic_store(&heap->phase, PHASE_CLOSING); /* partner: marker_borrow */
     cycle_drain(heap);
 }
@@ -203,9 +245,9 @@ static void end_holding(void *data)
     uint64_t start = os_time_ns();
     world_stop(heap);
     uint64_t stopped = os_time_ns();
-    gc_event(heap, FH_GC_EVENT_STOPPED, stopped - start);
+    gc_event_of(heap, FH_GC_EVENT_STOPPED, LAST_STOP, stopped - start);
     STORE_RELEASE(&heap->phase, PHASE_IDLE);
-    STORE(&heap->watch_nap_us, 0);
+    STORE(&heap->watch_rest, 0);
     mutators_note_holes(heap);
     marking_resume(heap);
     written_rescan(heap);
@@ -214,18 +256,15 @@ static void end_holding(void *data)
     heap_unsweep(heap, false);
     mutators_sweep_blocks(heap);
     if (heap->options.debug & FH_GC_VERIFY) heap_verify(heap, true, "at the end of a cycle");
-    world_go();
-    uint64_t end = os_time_ns();
-    stats_add(heap, &heap->stats.stop_ns, end - stopped);
-    gc_event(heap, FH_GC_EVENT_RESUMED, end - start);
+    went_on(heap, LAST_STOP, start, stopped);
     world_give();
 }
 
-static void sizes_note(struct gc_heap *heap, enum fh_gc_why why, uint64_t start)
+static void sizes_note(struct gc_heap *heap, enum fh_gc_why why, uint64_t start, uint64_t cpu)
 {
     world_take();
     gc_lock_take(&heap->lock);
-    rates_note(heap, start, os_time_ns());
+    rates_note(heap, start, cpu);
     size_note_cycle(heap);
     size_after_collection(heap);
     lock_give(&heap->lock);
@@ -241,12 +280,15 @@ void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why)
     collection_begins(heap, why);
     /* Refused: then all that is there counts as written, which takes longer. */
     (void)os_watch_begin(side_base(), heap_end());
+    meeting_await(heap, 0);
     modules_hold(begin_holding, heap);
+    meeting_end(heap);
     atomic_fetch_add(&heap->background_bell, 1);
     os_wake(&heap->background_bell);
     mark_watched(heap);
     modules_hold(end_holding, heap);
-    sizes_note(heap, why, start);
+    meeting_end(heap);
+    sizes_note(heap, why, start, cpu);
     gc_large_free_dead(heap);
     stats_add(heap, &heap->stats.mark_ns, os_thread_time_ns() - cpu);
     gc_event_of(heap, FH_GC_EVENT_END, FH_GC_FULL, os_time_ns() - start);

@@ -103,7 +103,7 @@ void world_stop(struct gc_heap *heap)
         if (t == self) continue;
         atomic_store(&t->wanted,
                      WANTED_STOP); /* before the look at its state; partner: safe_publish */
-        if (!thread_hold(t)) os_thread_signal(t->id, FH_GC_SIGNAL);
+        if (!thread_hold(t)) thread_signal(t);
     }
     bool said = false;
     for (uint64_t start = os_time_ns();; wait_tell(self, start, &said)) {
@@ -113,7 +113,7 @@ void world_stop(struct gc_heap *heap)
         os_wait(&safe_bell, bell, 20);
         for (struct gc_thread *t = gc_threads; t; t = t->next)
             if (t != self && LOAD(&t->state) == THREAD_RUNS && LOAD(&safe_bell) == bell)
-                os_thread_signal(t->id, FH_GC_SIGNAL);
+                thread_signal(t);
     }
 }
 
@@ -140,7 +140,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
     for (struct gc_thread *t = gc_threads; t; t = t->next) {
         if (heap->options.debug & FH_GC_RANDOM_DELAY) os_delay_us(os_random() % 200);
         atomic_store(&t->wanted, WANTED_ACTION);
-        if (!action_for(heap, action, t)) os_thread_signal(t->id, FH_GC_SIGNAL);
+        if (!action_for(heap, action, t)) thread_signal(t);
     }
     bool said = false;
     for (uint64_t start = os_time_ns();; wait_tell(NULL, start, &said)) {
@@ -151,8 +151,7 @@ void handshake(struct gc_heap *heap, handshake_fn *action)
         os_wait(&safe_bell, bell, 5);
         if (LOAD(&safe_bell) != bell) continue;
         for (struct gc_thread *t = gc_threads; t; t = t->next)
-            if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS)
-                os_thread_signal(t->id, FH_GC_SIGNAL);
+            if (LOAD(&t->wanted) && LOAD(&t->state) == THREAD_RUNS) thread_signal(t);
     }
 }
 

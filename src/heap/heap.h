@@ -130,11 +130,18 @@ void heap_flush(struct heap *heap);
 /* The purger's visit: see purger.h. */
 bool heap_sweep(bool force);
 
+/* What malloc_trim does, as far as it can be done within about `patience_ms` of waiting for locks; see
+ * sweep.c. Returns how many locks were not to be had. For one thread at a time. */
+unsigned heap_trim_hurried(unsigned patience_ms);
+
 /* Walks everything; other threads go on meanwhile. */
 void heap_usage(struct fh_usage *usage);
 
 /* Blocks of each class that this heap handed out so far: what went into its lists less what lies there. */
 void heap_allocated(struct heap *heap, uint64_t blocks[CLASSES]);
+
+/* Blocks of each class that wait in its lists. */
+void heap_listed(struct heap *heap, uint64_t blocks[CLASSES]);
 
 /* Block starts at p, or p is in none: index of the block, blocks if it is in the slack. */
 unsigned slab_block_of(const struct span *slab, const void *p);

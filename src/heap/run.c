@@ -399,6 +399,19 @@ size_t run_sweep(struct span *span, bool force, bool *more)
     return bytes;
 }
 
+bool run_sweep_hurried(struct span *span, unsigned wait_ms)
+{
+    unsigned index = __atomic_load_n(&span->shard, __ATOMIC_RELAXED) % FH_RUN_SHARDS;
+    if (!lock_take_within(&shards[index].lock, wait_ms)) return false;
+    if (LOAD(&span->kind) == FH_SPAN_RUNS &&
+        __atomic_load_n(&span->shard, __ATOMIC_RELAXED) == index) {
+        uint16_t pieces = run_idle_pieces(span);
+        if (pieces) span->clean |= span_purge_pieces(span, pieces);
+    }
+    lock_give(&shards[index].lock);
+    return true;
+}
+
 void run_fork_prepare(void)
 {
     for (int i = 0; i < FH_RUN_SHARDS; i++) lock_take(&shards[i].lock);

@@ -24,6 +24,10 @@ void run_describe(struct span *span, const void *p, const char **start, size_t *
 /* Gives free pages back; *more if something may go at the next visit. */
 size_t run_sweep(struct span *span, bool force, bool *more);
 
+/* The same at once, giving up on the shard's lock after wait_ms; false if it did. Only pages go: the slice
+ * stays, as the arena's lock would be needed. */
+bool run_sweep_hurried(struct span *span, unsigned wait_ms);
+
 void run_fork_prepare(void);
 void run_fork_parent(void);
 void run_fork_child(void);

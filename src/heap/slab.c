@@ -73,14 +73,25 @@ void bin_unlink(struct bin *bin, struct span *slab)
         bin->last = slab->prev;
 }
 
-void slab_release(struct span *slab)
+static void slab_disown(struct span *slab)
 {
     struct heap *owner = LOAD(&slab->owner);
     bin_count(&owner->bin[slab->size_class], -1);
     STORE(&slab->owner, NULL);
     STORE(&slab->state, FH_SLAB_NONE);
     counter_add(&fh_registry.slabs, -1);
+}
+
+void slab_release(struct span *slab)
+{
+    slab_disown(slab);
     span_free(slab);
+}
+
+void slab_release_held(struct span *slab)
+{
+    slab_disown(slab);
+    span_free_held(slab);
 }
 
 bool slab_settle(struct heap *heap, struct span *slab, uint32_t used)

@@ -67,6 +67,7 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
 
 /* An empty slab, in no queue, goes back to the arena. */
 void slab_release(struct span *slab);
+void slab_release_held(struct span *slab); /* by who holds the arena's lock */
 
 /* `used` fell for another reason than a free by the owner: puts the slab where it belongs. False if
  * that was the arena: the slab is gone. */

@@ -204,7 +204,7 @@ static bool slab_is_idle(struct span *slab, uint32_t remote)
     return map_chain(&map, slab, LOAD_ACQUIRE(&slab->free)) + remote == slab->carved;
 }
 
-static void slab_release_idle(struct heap *heap, struct span *slab)
+static void slab_unqueue(struct heap *heap, struct span *slab)
 {
     uint8_t state = LOAD(&slab->state);
     if (state == FH_SLAB_PARTIAL) bin_unlink(&heap->bin[slab->size_class], slab);
@@ -213,22 +213,27 @@ static void slab_release_idle(struct heap *heap, struct span *slab)
         while (heap->bin[c].current != span_index(slab)) c--;
         heap->bin[c].current = 0;
     }
+}
+
+static bool slab_release_idle(struct heap *heap, struct span *slab)
+{
+    slab_unqueue(heap, slab);
     slab_release(slab);
+    return true;
 }
 
 /* The owner sleeps on blocks that others freed for it: slabs of which nothing is in use go back,
- * the others wait on. Holds: the heap's lock. */
-static void heap_release_remote(struct heap *heap)
+ * the others wait on. `release` may refuse. Holds: the heap's lock. */
+static void heap_release_remote(struct heap *heap,
+                                bool (*release)(struct heap *heap, struct span *slab))
 {
     uint32_t index = atomic_exchange_explicit(&heap->pending, 0, memory_order_acquire);
     while (index) {
         struct span *slab = span_at(index);
         index = slab->pending_next;
         uint32_t remote = LOAD_ACQUIRE(&slab->remote) >> 16;
-        if (LOAD(&slab->owner) == heap && slab_is_idle(slab, remote))
-            slab_release_idle(heap, slab);
-        else
-            heap_notify(slab);
+        bool idle = LOAD(&slab->owner) == heap && slab_is_idle(slab, remote);
+        if (!idle || !release(heap, slab)) heap_notify(slab);
     }
 }
 
@@ -317,7 +322,7 @@ static bool heap_visit_pending(struct heap *heap, bool force)
     if (pending == 0) return false;
     if (!left_alone) return true;
     lock_take(&heap->lock);
-    heap_release_remote(heap);
+    heap_release_remote(heap, slab_release_idle);
     heap->pending_seen = LOAD(&heap->pending); /* what is left is in another order */
     lock_give(&heap->lock);
     return false;
@@ -381,4 +386,87 @@ bool heap_sweep(bool force)
         if (heap_visit(heap_at(i), force)) sweep.more = true;
     span_each(slab_consider, &sweep);
     return sweep.more || sweep.bytes > 0;
+}
+
+/* ---- in a hurry ---------------------------------------------------------------------------------- */
+
+/* The black box trims while threads of the program may stand for good, in the middle of anything and with
+ * any lock: on a page fault that waits for memory which only this thread can give. So each lock is waited
+ * for a little, and all of them together no longer than `patience`; whose lock stays taken is passed over.
+ * Blocks in lists of ended threads stay, since to settle a heap may take the arena's lock anywhere. */
+struct hurry {
+    unsigned patience_ms, passed;
+    struct heap *standing; /* the last heap whose lock was not to be had */
+    unsigned shards;       /* bits: those of runs */
+};
+
+enum { HURRY_STEP_MS = 10 };
+
+static unsigned hurry_wait(const struct hurry *hurry)
+{
+    return (unsigned)base_min(hurry->patience_ms, HURRY_STEP_MS);
+}
+
+static void hurry_pass(struct hurry *hurry)
+{
+    hurry->patience_ms -= hurry_wait(hurry);
+    hurry->passed++;
+}
+
+static bool hurry_lock(struct hurry *hurry, struct heap *heap)
+{
+    if (heap == hurry->standing) return false;
+    if (lock_take_within(&heap->lock, hurry_wait(hurry))) return true;
+    hurry->standing = heap;
+    hurry_pass(hurry);
+    return false;
+}
+
+static bool slab_release_hurried(struct heap *heap, struct span *slab)
+{
+    if (!lock_take_within(&arena.lock, 0)) return false;
+    slab_unqueue(heap, slab);
+    slab_release_held(slab);
+    lock_give(&arena.lock);
+    return true;
+}
+
+static void slab_hurry(struct span *slab, struct hurry *hurry)
+{
+    struct heap *heap = LOAD(&slab->owner);
+    if (heap == NULL || !slab_may_hold_free(slab) || !hurry_lock(hurry, heap)) return;
+    if (LOAD(&slab->owner) == heap && slab_may_hold_free(slab))
+        slab_purge(heap, slab, LOAD(&heap->state) == FH_HEAP_IDLE);
+    lock_give(&heap->lock);
+}
+
+static void run_hurry(struct span *span, struct hurry *hurry)
+{
+    unsigned bit = 1u << __atomic_load_n(&span->shard, __ATOMIC_RELAXED) % FH_RUN_SHARDS;
+    if (hurry->shards & bit || run_sweep_hurried(span, hurry_wait(hurry))) return;
+    hurry->shards |= bit;
+    hurry_pass(hurry);
+}
+
+static void span_hurry(struct span *span, void *context)
+{
+    if (LOAD(&span->kind) == FH_SPAN_RUNS)
+        run_hurry(span, context);
+    else
+        slab_hurry(span, context);
+}
+
+unsigned heap_trim_hurried(unsigned patience_ms)
+{
+    struct hurry hurry = {.patience_ms = patience_ms};
+    span_purge_hurried(hurry_wait(&hurry)); /* the most for the least */
+    for (uint32_t i = 0; i < heap_count(); i++) {
+        struct heap *heap = heap_at(i);
+        if (LOAD(&heap->pending) == 0 || !hurry_lock(&hurry, heap)) continue;
+        heap_release_remote(heap, slab_release_hurried);
+        lock_give(&heap->lock);
+    }
+    span_each(span_hurry, &hurry);
+    span_purge_hurried(hurry_wait(&hurry));
+    return hurry.passed;
 }

@@ -17,7 +17,7 @@ static void list_count(struct heap *heap, unsigned list, uint64_t blocks[CLASSES
     }
 }
 
-static void lists_count(struct heap *heap, uint64_t blocks[CLASSES])
+void heap_listed(struct heap *heap, uint64_t blocks[CLASSES])
 {
     for (unsigned c = 0; c < CLASSES; c++) blocks[c] = 0;
     for (unsigned c = 1; c < CLASSES; c++) list_count(heap, c, blocks);
@@ -26,7 +26,7 @@ static void lists_count(struct heap *heap, uint64_t blocks[CLASSES])
 void heap_allocated(struct heap *heap, uint64_t blocks[CLASSES])
 {
     uint64_t listed[CLASSES];
-    lists_count(heap, listed);
+    heap_listed(heap, listed);
     for (unsigned c = 0; c < CLASSES; c++) {
         uint64_t taken = __atomic_load_n(&heap->allocated[c], __ATOMIC_RELAXED);
         blocks[c] = taken - base_min(taken, listed[c]);
@@ -57,7 +57,7 @@ static void span_add(struct span *span, void *context)
 static void heap_add(struct heap *heap, struct fh_usage *usage)
 {
     uint64_t listed[CLASSES];
-    lists_count(heap, listed);
+    heap_listed(heap, listed);
     for (unsigned c = 1; c < CLASSES; c++) usage->thread_lists += listed[c] * class_facts[c].size;
     for (int i = 0; i < REMOTE_SETS; i++) {
         struct remote_set *set = &heap->remote[i];

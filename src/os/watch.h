@@ -24,6 +24,9 @@ struct os_range {
     uintptr_t start, end;
 };
 
+/* A good many to ask for at once. */
+#define OS_WATCH_RANGES 512
+
 /* Opens what is needed, in this process. False: this kernel cannot tell. */
 bool os_watch_open(void);
 void os_watch_close(void);

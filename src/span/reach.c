@@ -46,6 +46,16 @@ static bool bitmaps_reserve(struct reach *r)
     return (r->page = r->reserve(page_bytes(r))) != NULL;
 }
 
+uint64_t *reach_bits(const struct reach *r)
+{
+    return r->reserve(bitmap_bytes(r));
+}
+
+void reach_bits_release(const struct reach *r, uint64_t *bits)
+{
+    if (bits) r->release(bits, bitmap_bytes(r));
+}
+
 bool reach_init(struct reach *r, struct reach_region *regions, size_t count,
                 void *(*reserve)(size_t), void (*release)(void *, size_t))
 {
@@ -68,7 +78,7 @@ bool reach_init(struct reach *r, struct reach_region *regions, size_t count,
 
 void reach_finish(struct reach *r)
 {
-    uint64_t *bitmaps[] = {r->boundary, r->live, r->marked, r->possible, r->indirect};
+    uint64_t *bitmaps[] = {r->boundary, r->live, r->marked, r->possible, r->indirect, r->told};
     for (size_t i = 0; i < sizeof bitmaps / sizeof *bitmaps; i++) {
         if (bitmaps[i]) r->release(bitmaps[i], bitmap_bytes(r));
     }
@@ -94,11 +104,6 @@ const struct reach_region *reach_region_of(const struct reach *r, uint64_t addre
     return region < end && region->start <= address ? region : NULL;
 }
 
-static uint64_t granule_of(const struct reach_region *region, uint64_t address)
-{
-    return region->granule + (region->single ? 0 : (address - region->start) / REACH_GRANULE);
-}
-
 static uint64_t address_of(const struct reach_region *region, uint64_t granule)
 {
     return region->start + (granule - region->granule) * REACH_GRANULE;
@@ -108,7 +113,7 @@ void reach_add(struct reach *r, uint64_t address, bool live)
 {
     const struct reach_region *region = reach_region_of(r, address);
     if (!region) return;
-    uint64_t granule = granule_of(region, address);
+    uint64_t granule = reach_granule(region, address);
     reach_bit_set(r->boundary, granule);
     if (live && reach_bit_set(r->live, granule)) r->live_count++;
 }
@@ -117,7 +122,7 @@ bool reach_remove(struct reach *r, uint64_t address)
 {
     const struct reach_region *region = reach_region_of(r, address);
     if (!region || address % REACH_GRANULE != 0) return false;
-    uint64_t granule = granule_of(region, address);
+    uint64_t granule = reach_granule(region, address);
     if (!reach_bit(r->live, granule)) return false;
     r->live[granule >> 6] &= ~(1ull << (granule & 63));
     r->live_count--;
@@ -157,11 +162,10 @@ static uint64_t boundary_before(const struct reach *r, const struct reach_region
     return index * 64 + 64 - (uint64_t)__builtin_clzll(word) - region->granule;
 }
 
-bool reach_block_of(const struct reach *r, uint64_t address, struct reach_block *block)
+bool reach_block_in(const struct reach *r, const struct reach_region *region, uint64_t address,
+                    struct reach_block *block)
 {
-    const struct reach_region *region = reach_region_of(r, address);
-    if (!region) return false;
-    uint64_t granule = granule_of(region, address);
+    uint64_t granule = reach_granule(region, address);
     *block = (struct reach_block){region, region->start, granule};
     if (region->single) return reach_bit(r->live, granule);
     block->start = address;
@@ -175,6 +179,12 @@ bool reach_block_of(const struct reach *r, uint64_t address, struct reach_block 
     uint64_t last = (address + region->slack - region->start) / REACH_GRANULE + region->granule;
     if (last == granule) return true;
     return address + region->slack < region->end && !reach_bit(r->boundary, last);
+}
+
+bool reach_block_of(const struct reach *r, uint64_t address, struct reach_block *block)
+{
+    const struct reach_region *region = reach_region_of(r, address);
+    return region && reach_block_in(r, region, address, block);
 }
 
 uint64_t reach_block_end(const struct reach *r, const struct reach_block *block)

@@ -34,6 +34,8 @@ struct reach_region {
     const unsigned char *bytes; /* what is at `start` */
     uint32_t slack; /* bytes before the next boundary, or the end, that are not the block's: 0, 8 */
     bool single;    /* one block, from start to end */
+    bool inner;     /* what points into a block is as good as what points to its start */
+    uint8_t owner;  /* whose it is: of the one who gave it, and not looked at here */
     uint64_t granule; /* private: index of its first bit */
 };
 
@@ -59,6 +61,7 @@ struct reach {
         *directory; /* [address >> 32][address >> 16]: 1 + the first region that reaches there */
     uint64_t granules;
     uint64_t *boundary, *live, *marked, *possible, *indirect;
+    uint64_t *told; /* by reach_know: lost, and not known; NULL: all are to be told */
     uint32_t
         *page; /* for each 256 granules, 1 + the last boundary before, counted from its region */
     uint64_t live_count;
@@ -97,12 +100,28 @@ const struct reach_region *reach_region_of(const struct reach *r, uint64_t addre
 
 /* ---- marking -------------------------------------------------------------------------------- */
 
+enum { REACH_AHEAD = 16, REACH_BATCH = 1 << 18 };
+
+/* Places whose memory was asked for, the oldest first: by the time they are used it has come. */
+struct reach_ahead {
+    struct reach_place {
+        const struct reach_region *region;
+        uint64_t address;
+    } place[REACH_AHEAD];
+    unsigned first, count;
+};
+
 struct reach_worker {
     struct reach *reach;
     enum { REACH_PASS_EXACT, REACH_PASS_POSSIBLE } pass;
     uint64_t *stack;
     size_t count;
-    uint64_t scanned; /* bytes */
+    uint64_t *batch; /* blocks taken from the stack, by rising address; the next is at batch_at */
+    size_t batch_at;
+    struct reach_ahead words, blocks; /* found, but not looked up; to be scanned next */
+    uint64_t scanned;                 /* bytes */
+    /* Words at multiples of 4 count too: struct epoll_event has its pointer there on x86-64. */
+    bool halves;
     /* The next stretch in [*from, *to) of a large block that is there; the rest reads as zeros. May be NULL. */
     bool (*present)(void *context, uint64_t *from, uint64_t *to);
     void *context;
@@ -125,6 +144,15 @@ void reach_begin_possible(struct reach_worker *w);
 /* After both: who keeps whom among the rest. One worker. False: no memory for the keepers. */
 bool reach_sort_lost(struct reach_worker *w);
 
+/* After reach_sort_lost: lost blocks of which `known` is true need not be told, nor what only they keep. What a lost
+ * block that is not known leads to is told all the same. One worker. False: no memory. */
+bool reach_know(struct reach_worker *w,
+                bool (*known)(void *context, uint64_t start, uint64_t size, enum reach_kind kind),
+                void *context);
+
+/* Whether a lost block is among those. */
+bool reach_is_known(const struct reach *r, uint64_t start);
+
 /* Every block of the wanted kinds (a mask of 1 << kind), ascending. */
 void reach_each(const struct reach *r, unsigned kinds,
                 void (*each)(void *context, uint64_t start, uint64_t size, enum reach_kind kind),
@@ -133,7 +161,62 @@ void reach_each(const struct reach *r, unsigned kinds,
 /* What a lost block keeps; NULL: nothing. */
 const struct reach_keeper *reach_keeper_of(const struct reach *r, uint64_t start);
 
-/* ---- shared by the two files ---------------------------------------------------------------- */
+/* ---- paths ---------------------------------------------------------------------------------- */
+
+/*
+ * Why one block is alive: a shortest way to it from a root. A mark breadth first that notes of each block by
+ * which word it was found, and so is a tree with the roots at its top; it stops when the block is found.
+ *
+ *     trace     | root, word | root, word | 0, word | 0, word | 1, word | ...      in the order found
+ *                 found by a root           found by a word of the block in entry 0
+ *
+ * 16 bytes a block found, and none is found twice: memory is bounded by the number of live blocks. The
+ * position of the word in its block is not noted, but searched again on the one path that is wanted.
+ * A search back from the block would have to scan the whole heap for each step.
+ */
+struct reach_trace {
+    uint64_t word, from; /* from: the tag of a root, or the index of an entry */
+};
+
+struct reach_step {
+    uint64_t from;        /* the tag of the root; of the others the address of the word */
+    uint64_t offset;      /* of the word in the block before; of the root 0 */
+    uint64_t word;        /* which points to */
+    uint64_t start, size; /* this block */
+};
+
+struct reach_path {
+    struct reach *reach;
+    uint64_t target; /* where the block begins */
+    bool interior;   /* words into the middle of a block count too */
+    uint64_t *bits;  /* blocks found */
+    struct reach_trace *trace;
+    size_t count, roots; /* entries; those found by roots */
+    bool found;
+    bool (*present)(void *context, uint64_t *from, uint64_t *to); /* as a worker's */
+    void *context;
+};
+
+/* After reach_seal, and not beside marking: one search by exact words and one with interior ones may follow
+ * each other. False: no memory. reach_path_finish in any case. */
+bool reach_path_init(struct reach_path *p, struct reach *r, uint64_t target, bool interior);
+void reach_path_finish(struct reach_path *p);
+
+/* Roots, before reach_path_search: a word that counts even if it points into the middle, with any tag; bytes
+ * that may hold some, whose tags are the addresses of the words. Those of which the path should rather begin
+ * come first. */
+void reach_path_root(struct reach_path *p, uint64_t word, uint64_t tag);
+void reach_path_scan(struct reach_path *p, const unsigned char *bytes, size_t size,
+                     uint64_t address);
+
+/* False: no root leads to it. */
+bool reach_path_search(struct reach_path *p);
+
+/* How many steps the path has, the root's word the first; and each of them. */
+size_t reach_path_length(const struct reach_path *p);
+void reach_path_steps(const struct reach_path *p, struct reach_step *steps);
+
+/* ---- shared by the files -------------------------------------------------------------------- */
 
 static inline bool reach_bit(const uint64_t *bits, uint64_t granule)
 {
@@ -154,8 +237,27 @@ struct reach_block {
     uint64_t granule;
 };
 
+static inline uint64_t reach_granule(const struct reach_region *region, uint64_t address)
+{
+    return region->granule + (region->single ? 0 : (address - region->start) / REACH_GRANULE);
+}
+
+/* The block that holds an address of a region, or of any. */
+bool reach_block_in(const struct reach *r, const struct reach_region *region, uint64_t address,
+                    struct reach_block *block);
 bool reach_block_of(const struct reach *r, uint64_t address, struct reach_block *block);
 uint64_t reach_block_end(const struct reach *r, const struct reach_block *block);
+
+/* A bit for each granule, all 0; NULL: no memory. */
+uint64_t *reach_bits(const struct reach *r);
+void reach_bits_release(const struct reach *r, uint64_t *bits);
+
+/* Puts a place in; true: the oldest had to leave, and is what *place is now. And takes the oldest out. */
+bool reach_ahead_put(struct reach_ahead *a, struct reach_place *place);
+bool reach_ahead_get(struct reach_ahead *a, struct reach_place *place);
+
+/* Which block of a worker to scan next; false: none is on its stack or in its batch. */
+bool reach_next(struct reach_worker *w, uint64_t *start);
 
 /* Calls `each` with every block of which (all & ~none) is set; false from it ends the walk. */
 void reach_walk(const struct reach *r, const uint64_t *all, const uint64_t *const none[3],

@@ -105,7 +105,7 @@ static void bin_insert(struct span *span)
         age_append(span);
         fh_registry.dirty_slices += length_of(span);
     } else {
-        clean_slices += length_of(span);
+        __atomic_store_n(&clean_slices, clean_slices + length_of(span), __ATOMIC_RELAXED);
     }
 }
 
@@ -123,7 +123,7 @@ static void bin_remove(struct span *span)
         age_remove(span);
         fh_registry.dirty_slices -= length_of(span);
     } else {
-        clean_slices -= length_of(span);
+        __atomic_store_n(&clean_slices, clean_slices - length_of(span), __ATOMIC_RELAXED);
     }
 }
 
@@ -356,6 +356,31 @@ size_t span_purge(uint64_t age_ms, bool *refused)
     return total << SLICE_SHIFT;
 }
 
+/* Not span_purge_one: that takes the lock again when the kernel is done, and a span must not stay BUSY
+ * because the lock's next holder stands. */
+size_t span_purge_hurried(unsigned wait_ms)
+{
+    size_t total = 0;
+    bool done = true;
+    uint64_t start = os_clock_ms();
+    while (done && lock_take_within(&arena.lock, wait_ms)) {
+        struct span *span = age_oldest ? span_at(age_oldest) : NULL;
+        if (span && LOAD(&span->bytes) <= start) {
+            uint32_t slices = length_of(span);
+            bin_remove(span);
+            done = os_vm_purge(span_start(span), (size_t)slices << SLICE_SHIFT);
+            counter_add(&fh_registry.purges, 1);
+            if (done) total += slices;
+            span_insert_free(span, slices, done ? 0 : FH_SPAN_DIRTY, os_clock_ms());
+        } else {
+            done = false;
+        }
+        lock_give(&arena.lock);
+    }
+    counter_add(&fh_registry.purged_bytes, (int64_t)total << SLICE_SHIFT);
+    return total << SLICE_SHIFT;
+}
+
 uint16_t span_whole_pages(uint16_t pieces)
 {
     unsigned count = (unsigned)(base_max(os_page_size(), CARVE_SIZE) >> CARVE_SHIFT);
@@ -386,6 +411,37 @@ uint16_t span_purge_pieces(struct span *span, uint16_t pieces)
     return done;
 }
 
+/* ---- the bound --------------------------------------------------------------------------------- */
+
+struct span_bound span_bound = {.limit = UINT32_MAX, .mark = UINT32_MAX};
+
+/* Without the lock the terms are of different moments, and the sum may be below zero. */
+uint32_t span_slices_in_use(void)
+{
+    int64_t high = __atomic_load_n(&fh_registry.high, __ATOMIC_RELAXED), first = arena.first;
+    int64_t dirty = (int64_t)__atomic_load_n(&fh_registry.dirty_slices, __ATOMIC_RELAXED);
+    int64_t clean = (int64_t)__atomic_load_n(&clean_slices, __ATOMIC_RELAXED);
+    int64_t in_use = high - first - dirty - clean;
+    return in_use > 0 ? (uint32_t)in_use : 0;
+}
+
+/* What is free and resident counts, so the oldest of it goes back until `more` slices fit. Holds:
+ * arena.lock, which is given up meanwhile. */
+static bool bound_admits(size_t more)
+{
+    if (LIKELY(span_bound.limit == UINT32_MAX)) return true;
+    while (span_slices_in_use() + fh_registry.dirty_slices + more > span_bound.limit) {
+        if (span_slices_in_use() + more > span_bound.limit) return false;
+        if (!age_oldest || span_purge_one(span_at(age_oldest)) == 0) break;
+    }
+    return span_slices_in_use() + more <= span_bound.limit;
+}
+
+static bool bound_is_near(void)
+{
+    return UNLIKELY(span_slices_in_use() >= LOAD(&span_bound.mark)) && span_bound.reached;
+}
+
 /* ---- the door ---------------------------------------------------------------------------------- */
 
 static struct span *span_allocate_locked(size_t slices, enum span_use use)
@@ -401,11 +457,9 @@ static struct span *span_allocate_locked(size_t slices, enum span_use use)
     return span;
 }
 
-struct span *span_allocate(size_t slices, size_t align, enum span_use use)
+static struct span *span_allocate_aligned(size_t slices, size_t align, enum span_use use)
 {
-    if (UNLIKELY(slices == 0 || slices >= arena.end || align >= arena.end)) return NULL;
     size_t extra = align - 1;
-    lock_take(&arena.lock);
     struct span *span = span_allocate_locked(slices + extra, use);
     while (NEVER(span == NULL && busy_spans > 0)) {
         lock_give(&arena.lock);
@@ -431,7 +485,24 @@ struct span *span_allocate(size_t slices, size_t align, enum span_use use)
         if (before) span_insert_free(span_at(index), before, cut, now);
         if (after) span_insert_free(span + slices, after, cut, now);
     }
-    lock_give(&arena.lock);
+    return span;
+}
+
+struct span *span_allocate(size_t slices, size_t align, enum span_use use)
+{
+    if (UNLIKELY(slices == 0 || slices >= arena.end || align >= arena.end)) return NULL;
+    bool again, admitted, near;
+    struct span *span;
+    int tries = 0;
+    do {
+        lock_take(&arena.lock);
+        admitted = bound_admits(slices);
+        span = LIKELY(admitted) ? span_allocate_aligned(slices, align, use) : NULL;
+        near = bound_is_near();
+        lock_give(&arena.lock);
+        again = UNLIKELY(near || !admitted) && span_bound.reached &&
+                span_bound.reached(admitted ? 0 : slices);
+    } while (UNLIKELY(again && !admitted && tries++ == 0));
     return span;
 }
 
@@ -449,6 +520,11 @@ void span_free(struct span *span)
     if (worth) purger_note();
 }
 
+void span_free_held(struct span *span)
+{
+    span_insert_free(span, length_of(span), FH_SPAN_DIRTY, os_clock_ms());
+}
+
 void span_free_clean(struct span *span)
 {
     lock_take(&arena.lock);
@@ -460,9 +536,12 @@ bool span_grow(struct span *span, size_t slices, bool *zero)
 {
     lock_take(&arena.lock);
     uint32_t old = length_of(span), more = (uint32_t)slices - old;
-    bool grown = false;
+    bool grown = false, admitted = bound_admits(more);
     struct span *right = span + old;
-    if (span_index(right) == fh_registry.high) { /* span itself is in use: nothing free before */
+    if (UNLIKELY(!admitted)) {
+        /* The caller allocates elsewhere, and is refused there. */
+    } else if (span_index(right) ==
+               fh_registry.high) { /* span itself is in use: nothing free before */
         grown = span_take_fresh(more) != NULL;
         *zero = true;
     } else if (LOAD(&right->kind) == FH_SPAN_FREE && length_of(right) >= more) {
@@ -471,7 +550,9 @@ bool span_grow(struct span *span, size_t slices, bool *zero)
         grown = true;
     }
     if (grown) STORE(&span->slices, (uint32_t)slices);
+    bool near = bound_is_near();
     lock_give(&arena.lock);
+    if (UNLIKELY(near)) span_bound.reached(0);
     return grown;
 }
 

@@ -150,6 +150,9 @@ struct span *span_allocate(size_t slices, size_t align, enum span_use use);
  * taken instead. Spans of 64 MiB and more go back to the kernel at once. */
 void span_free(struct span *span);
 
+/* The same for who holds the arena's lock. */
+void span_free_held(struct span *span);
+
 /* Gives back a span that reads as zeros. */
 void span_free_clean(struct span *span);
 
@@ -168,9 +171,30 @@ void span_mark_body(struct span *span);
  * the arena. Lock-free; a few dozen steps at most. */
 struct span *span_find(const void *p);
 
+/* How far the spans in use may grow. */
+struct span_bound {
+    uint32_t
+        limit; /* slices: beyond it nothing is handed out; free spans that are resident count too,
+                       and go back first */
+    _Atomic uint32_t mark; /* slices in use from which on `reached` is called */
+    /* Called without the arena's lock, but with those of whoever allocates. `refused`: slices that the
+     * limit refuses, or 0; true if it is worth another try. */
+    bool (*reached)(size_t refused);
+};
+
+/* limit and mark are UINT32_MAX for none. */
+extern struct span_bound span_bound;
+
+/* Slices that are not free. */
+uint32_t span_slices_in_use(void);
+
 /* Gives dirty spans that were freed at least `age_ms` ago back to the kernel. Returns bytes. Stops at
  * one that the kernel keeps, since the process has locked it: *refused (if not NULL). */
 size_t span_purge(uint64_t age_ms, bool *refused);
+
+/* The same for all of them, by a thread that must get on while others stand (face/oom.h): gives up on the
+ * arena's lock after wait_ms, and holds it during each system call, so that it needs it only once a span. */
+size_t span_purge_hurried(unsigned wait_ms);
 
 /* Gives back the 4 KiB pieces of a slice whose bits are set, which are whole pages. Returns those that
  * went: the kernel keeps locked pages. */

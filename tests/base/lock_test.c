@@ -87,6 +87,47 @@ static void test_lock__wakes_who_sleeps(void **state)
     }
 }
 
+/* Given up on, the lock is the holder's as before; free, it is had at once. */
+static void test_lock__is_waited_for_no_longer_than_said(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    lock_take(&lock);
+    assert_false(lock_take_within(&lock, 0));
+    assert_false(lock_take_within(&lock, 20));
+    counter = 0;
+    pthread_create(&thread, NULL, take_once, NULL);
+    while (LOAD(&lock.word) != 2) sched_yield();
+    lock_give(&lock);
+    pthread_join(thread, NULL);
+    assert_int_equal(counter, 1);
+    assert_true(lock_take_within(&lock, 0));
+    assert_true(lock_is_held(&lock));
+    lock_give(&lock);
+    assert_false(lock_is_held(&lock));
+}
+
+static void *take_within(void *got)
+{
+    *(bool *)got = lock_take_within(&lock, 60000);
+    if (*(bool *)got) lock_give(&lock);
+    return NULL;
+}
+
+static void test_lock__is_had_when_it_is_given_in_time(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    bool got = false;
+    lock_take(&lock);
+    pthread_create(&thread, NULL, take_within, &got);
+    while (LOAD(&lock.word) != 2) sched_yield();
+    lock_give(&lock);
+    pthread_join(thread, NULL);
+    assert_true(got);
+    assert_false(lock_is_held(&lock));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +135,8 @@ int main(void)
         cmocka_unit_test(test_lock__reset_forgets_holder_and_sleepers),
         cmocka_unit_test(test_lock__keeps_threads_apart),
         cmocka_unit_test(test_lock__wakes_who_sleeps),
+        cmocka_unit_test(test_lock__is_waited_for_no_longer_than_said),
+        cmocka_unit_test(test_lock__is_had_when_it_is_given_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ bash=$SOURCES/completions/bash/freehold
 zsh=$SOURCES/completions/zsh/_freehold
 fish=$SOURCES/completions/fish/freehold.fish
 
-for command in run which leaks doctor check compare map top; do
+for command in run which leaks doctor check compare map top plug; do
     try 0 "$FREEHOLD" $command --help
     cp out help
     grep -q "^\.SS \"freehold $command" "$man" || fail "$command is not in the man page"
@@ -34,7 +34,7 @@ complete_bash() {
         printf "%s\n" "${COMPREPLY[@]}"' bash "$bash" freehold "$@" >out 2>err
 }
 complete_bash ''
-for word in run which leaks doctor check compare map top gc --help --version; do says out "$word"; done
+for word in run which leaks doctor check compare map top plug gc --help --version; do says out "$word"; done
 complete_bash run --q
 [ "$(cat out)" = --quiet ] || fail 'run --q is not completed'
 complete_bash run -- ech

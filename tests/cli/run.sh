@@ -40,6 +40,19 @@ silent err
 # The options of the user, those of --options, ours last.
 FREEHOLD_OPTIONS=a=1 "$FREEHOLD" run -q -o b=2,c=3 -- sh -c 'echo $FREEHOLD_OPTIONS' >out 2>err
 grep -q '^a=1,b=2,c=3,run_file=/proc/[0-9]*/fd/[0-9]*$' out || fail 'options in another order'
+
+# The black box: an absolute path, behind the other options; a file that cannot be is refused at once.
+FREEHOLD_OPTIONS=a=1 "$FREEHOLD" run -q -o b=2 --oom box -- sh -c 'echo $FREEHOLD_OPTIONS' >out 2>err
+grep -q "^a=1,b=2,oom=$PWD/box,run_file=" out || fail 'no absolute path'
+[ "$(stat -c %a box)" = 600 ] || fail 'others may read the file'
+try 0 "$FREEHOLD" run -q --oom "$PWD/box" -- sh -c 'echo $FREEHOLD_OPTIONS'
+grep -q "^oom=$PWD/box,run_file=" out || fail 'an absolute path was changed'
+mkfifo fifo
+for file in . fifo none/box a,b ''; do
+    try 125 "$FREEHOLD" run --oom "$file" -- sh -c 'echo ran'
+    says err -oom
+    silent out
+done
 LD_PRELOAD=/lib/x.so "$FREEHOLD" run -q -- sh -c 'echo $LD_PRELOAD' >out 2>err
 [ "$(cat out)" = "$STANDIN_SO:/lib/x.so" ] || fail 'LD_PRELOAD not kept'
 

@@ -19,17 +19,22 @@ static struct fh_gc_heap *heap;
 /* ---- limits --------------------------------------------------------------------------------------------------- */
 
 static int limit_calls;
+static bool limit_within;
 static struct node *limit_hoard;
 
 static bool limit_passed(struct fh_gc_heap *which, size_t requested, void *data)
 {
     assert_ptr_equal(which, heap);
     assert_true(requested > 0);
+    assert_true(!limit_within);
     limit_calls++;
     if (limit_hoard) {
         fh_gc_store(heap, &limit_hoard, NULL);
         return fh_gc_collect(heap, FH_GC_FULL) == 0;
     }
+    limit_within = true;
+    if (data == NULL) assert_null(fh_gc_new_bytes(heap, 8 << 20)); /* and we are not called again */
+    limit_within = false;
     if (data == NULL || limit_calls > 50) return false;
     return fh_gc_limit_set(heap, 64 << 20) == 0;
 }

@@ -5,6 +5,8 @@
 #include "gc/kit.h"
 
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -255,6 +257,42 @@ static void test_misuse__data_is_ten_million_deep(void **state)
     }
 }
 
+/* ---- frames -------------------------------------------------------------------------------------------------- */
+
+static jmp_buf out;
+
+static __attribute__((noinline)) void frame_leave(void)
+{
+    struct node *local = node_new(heap, 1);
+    FH_GC_FRAME(local);
+    longjmp(out, 1);
+}
+
+static __attribute__((noinline)) void frame_leave_from(int depth)
+{
+    struct node *local = node_new(heap, 1);
+    FH_GC_FRAME(local);
+    if (depth > 0) frame_leave();
+    longjmp(out, 1);
+}
+
+static void frames_left(void *depth)
+{
+    heap = heap_with(FH_GC_MARK);
+    for (volatile int i = 0; i < 2; i++)
+        if (setjmp(out) == 0) frame_leave_from((int)(uintptr_t)depth);
+}
+
+static void test_misuse__frames_left_by_longjmp_are_told(void **state)
+{
+    (void)state;
+    for (uintptr_t depth = 0; depth < 2; depth++) {
+        struct child_end end = child_run(frames_left, (void *)depth);
+        assert_int_equal(end.signal, SIGABRT);
+        assert_non_null(strstr(end.said, "an FH_GC_FRAME was left by longjmp"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_misuse__heap_with_live_roots_is_destroyed),
         cmocka_unit_test(test_misuse__absurd_limits),
         cmocka_unit_test(test_misuse__finalizers_allocate_and_collect),
+        cmocka_unit_test(test_misuse__frames_left_by_longjmp_are_told),
         cmocka_unit_test(test_misuse__data_is_ten_million_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,11 +31,11 @@ echo "$headers" | grep -q 'GNU_RELRO' || complain 'has no relro segment'
 echo "$headers" | grep 'GNU_STACK' | grep -q 'RWE' && complain 'has an executable stack'
 $readelf -n "$library" | grep -q 'Build ID' || complain 'has no build id'
 
-# Only the malloc family, the C++ operators, prctl, the public names and the version.
+# Only the malloc family, the C++ operators, prctl, sigaltstack, the public names and the version.
 allowed='malloc|calloc|realloc|reallocarray|free|free_sized|free_aligned_sized|cfree'
 allowed="$allowed|aligned_alloc|posix_memalign|memalign|valloc|pvalloc|malloc_usable_size"
 allowed="$allowed|mallinfo|mallinfo2|mallopt|malloc_trim|malloc_stats|malloc_info"
-allowed="$allowed|__libc_[a-z_]+|_Zn[aw][A-Za-z0-9_]+|_Zd[al][A-Za-z0-9_]+|fh_[a-z0-9_]+|prctl|FREEHOLD_1"
+allowed="$allowed|__libc_[a-z_]+|_Zn[aw][A-Za-z0-9_]+|_Zd[al][A-Za-z0-9_]+|fh_[a-z0-9_]+|prctl|sigaltstack|FREEHOLD_1"
 leaked=$(echo "$symbols" | sed 's/@.*//' | grep -vxE "$allowed" || true)
 [ -z "$leaked" ] || complain "exports what is not public: $(echo "$leaked" | tr '\n' ' ')"
 

@@ -8,6 +8,8 @@ cat >"$root/expected" <<'LIST'
 bin/freehold
 include/freehold/freehold.h
 include/freehold/gc.h
+include/freehold/gc_fast.h
+include/freehold/plug.h
 include/freehold/registry.h
 lib/cmake/freehold/freehold-config-version.cmake
 lib/cmake/freehold/freehold-config.cmake

@@ -5,9 +5,10 @@
  * which waits in that one of the calls, so that it is this thread that is made to fork.
  *
  * What could break: an EINTR where no signal was; a sleep that ends too early; a SIGCHLD, or a child that
- * nobody made; a register, or floating-point state, that is not as it was; a signal that got lost.
+ * nobody made, also for who waits for any; a register, or floating-point state, that is not as it was; a signal that got lost.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,9 +20,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,13 +132,55 @@ static int conditions(void)
     return result == ETIMEDOUT ? 0 : -1;
 }
 
+/* To a listener whose queue is full. A connection of TCP that was begun is waited for, and then EALREADY. */
+static int connects_to(const struct sockaddr *address, socklen_t size)
+{
+    struct timeval time = {0, WAIT_MS * 1000};
+    int fd = socket(address->sa_family, SOCK_STREAM, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time)) return -1;
+    int result = connect(fd, address, size), error = errno;
+    close(fd);
+    errno = error;
+    bool late = error == EAGAIN || error == EINPROGRESS || error == EALREADY;
+    return result < 0 && late ? 0 : -1;
+}
+
+static int fill(struct sockaddr *address, socklen_t size)
+{
+    int listener = socket(address->sa_family, SOCK_STREAM, 0);
+    if (bind(listener, address, size) || listen(listener, 0)) return -1;
+    getsockname(listener, address, &size);
+    int fd = socket(address->sa_family, SOCK_STREAM, 0);
+    return connect(fd, address, size);
+}
+
+static int connects(void)
+{
+    static _Thread_local struct sockaddr_un address = {.sun_family = AF_UNIX};
+    static _Thread_local bool full;
+    if (!full) snprintf(address.sun_path + 1, 32, "calls-%d", (int)getpid());
+    if (!full && fill((struct sockaddr *)&address, sizeof address)) return -1;
+    full = true;
+    return connects_to((struct sockaddr *)&address, sizeof address);
+}
+
+static int connects_by_tcp(void)
+{
+    static _Thread_local struct sockaddr_in address = {.sin_family = AF_INET};
+    static _Thread_local bool full;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (!full && fill((struct sockaddr *)&address, sizeof address)) return -1;
+    full = true;
+    return connects_to((struct sockaddr *)&address, sizeof address);
+}
+
 static const struct call {
     const char *name;
     int (*wait)(void);
 } calls[] = {
-    {"epoll_wait", epolls}, {"semtimedop", sems}, {"sigtimedwait", signals},
-    {"nanosleep", sleeps},  {"poll", polls},      {"recv with a timeout", receives},
-    {"futex", conditions},
+    {"epoll_wait", epolls}, {"semtimedop", sems},  {"sigtimedwait", signals},
+    {"nanosleep", sleeps},  {"poll", polls},       {"recv with a timeout", receives},
+    {"futex", conditions},  {"connect", connects}, {"connect by TCP", connects_by_tcp},
 };
 
 enum { CALLS = sizeof calls / sizeof *calls };
@@ -195,6 +241,26 @@ static void *alarmer(void *argument)
     return NULL;
 }
 
+/* Waits for any child, of whatever kind: there is one, which has no exit signal and ends at our end. */
+static pid_t child_make(void)
+{
+    pid_t child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+    if (child != 0) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) pause();
+}
+
+static void *child_awaiter(void *argument)
+{
+    pid_t child = *(pid_t *)argument, seen;
+    int status;
+    do {
+        seen = waitpid(-1, &status, __WALL);
+        if (seen != child) fail("wait for any child", seen < 0 ? errno : 0);
+    } while (seen != child && seen > 0);
+    return NULL;
+}
+
 static void start(void)
 {
     sigset_t blocked;
@@ -229,17 +295,21 @@ static void run_alone(const struct call *call)
 
 static void run_all(void)
 {
-    pthread_t threads[CALLS + 3];
+    pthread_t threads[CALLS + 3], awaiter;
+    pid_t child = child_make();
     int count = 0;
     char byte;
     for (; count < CALLS; count++)
         pthread_create(&threads[count], NULL, waiter, (void *)&calls[count]);
+    pthread_create(&awaiter, NULL, child_awaiter, &child);
     pthread_create(&threads[count++], NULL, computer, NULL);
     pthread_create(&threads[count++], NULL, computer, NULL);
     pthread_create(&threads[count], NULL, alarmer, &threads[count - 1]);
     if (read(0, &byte, 1) != 0) fail("read of the input", errno);
     ending = true;
     for (int i = 0; i <= count; i++) pthread_join(threads[i], NULL);
+    kill(child, SIGKILL);
+    pthread_join(awaiter, NULL);
 }
 
 int main(int argc, char **argv)

@@ -15,6 +15,19 @@ head -n 1 out | grep -q 'plant (core file): .* lost in 3,000 blocks' || fail 'no
 try 2 "$FREEHOLD" leaks "$core" "$PARTS/calls"
 says err 'is not of'
 one_line
+# By what is in it, and not by its name.
+cp "$PARTS/plant" elsewhere
+try 1 "$FREEHOLD" leaks "$core" ./elsewhere
+mkdir named
+cp "$PARTS/calls" named/plant
+try 2 "$FREEHOLD" leaks "$core" named/plant
+says err 'is not of named/plant'
+one_line
+try 2 "$FREEHOLD" leaks "$core" no-such-program
+says err 'no-such-program does not exist'
+try 2 "$FREEHOLD" leaks "$core" "$core"
+try 2 "$FREEHOLD" leaks "$core" "$0"
+says err 'is no program'
 
 try 2 "$FREEHOLD" leaks "$PARTS/plant"
 says err 'is no core file'
@@ -37,6 +50,7 @@ for part in 64 100 1000 4096 20000 $((size / 100)) $((size / 3)) $((size - 10000
     cases=$((cases + 1))
     [ $status -le 3 ] || fail "status $status of a core of $part bytes"
     [ $status -eq 1 ] || one_line
+    [ $part -gt 1000 ] || says err 'is cut off'
 done
 
 # Words overwritten anywhere in its headers, notes and heap, neither.

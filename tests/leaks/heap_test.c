@@ -3,8 +3,11 @@
  *
  * What could break: a free block taken for one in use (caches of each version, fast bins, both forms of
  * their links), blocks lost behind damage, a list that runs in a circle, a program's own block taken for
- * a thread's cache.
+ * a thread's cache; a chain that is torn while the process runs, and not taken up again.
  */
+#include <unistd.h>
+
+#include "../../cli/glibc_pages.h"
 #include "kit/unit.h"
 #include "made_heap.h"
 
@@ -214,6 +217,39 @@ static void test_heap__without_an_arena_there_is_no_heap(void **state)
     (void)state;
 }
 
+/* As if half of a change had been read: what lies on both sides of it is divided all the same. */
+static void test_heap__a_torn_chain_is_taken_up_again_while_it_runs(void **state)
+{
+    enum { CHUNKS = 200, SIZE = 96, TORN = 60 };
+    struct pages pages;
+    struct smaps none = {0};
+    struct glibc_pages g;
+    made_begin(&made);
+    uint64_t torn = 0;
+    for (int i = 0; i < CHUNKS; i++) {
+        uint64_t block = made_chunk(&made, SIZE, i % 2);
+        if (i == TORN) torn = block;
+    }
+    made_end(&made);
+    assert_true(pages_open(&pages, getpid()));
+    assert_true(glibc_pages_divide(&g, &made.image, true, &pages, &none));
+    assert_int_equal(g.torn, 0);
+    assert_int_equal(g.part[GLIBC_LIVE].count, CHUNKS / 2);
+    assert_int_equal(g.part[GLIBC_BETWEEN].absent, CHUNKS / 2 * SIZE);
+    glibc_pages_finish(&g);
+    made_write(&made, torn - 8, 0x7777777777777777);
+    assert_true(glibc_pages_divide(&g, &made.image, true, &pages, &none));
+    assert_true(g.torn == 1 && g.torn_at == torn - 16);
+    assert_in_range(g.part[GLIBC_LIVE].count, CHUNKS / 2 - 2, CHUNKS / 2);
+    assert_in_range(g.part[GLIBC_BETWEEN].count, CHUNKS / 2 - 2, CHUNKS / 2);
+    glibc_pages_finish(&g);
+    assert_true(glibc_pages_divide(&g, &made.image, false, &pages, &none));
+    assert_true(g.part[GLIBC_LIVE].count < CHUNKS / 2 - 2); /* what is behind alone */
+    glibc_pages_finish(&g);
+    pages_close(&pages);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_heap__a_block_like_a_cache_stays_the_programs),
         cmocka_unit_test(test_heap__fast_bins_are_free_and_circles_end),
         cmocka_unit_test(test_heap__damage_hides_nothing_and_invents_nothing),
+        cmocka_unit_test(test_heap__a_torn_chain_is_taken_up_again_while_it_runs),
         cmocka_unit_test(test_heap__without_an_arena_there_is_no_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,15 @@ static void check_image(const struct image *image)
     if (length > (size_t)1 << 30) abort();
 }
 
+/* As if it told that the program's file begins where its first memory does. */
+static void check_program(struct core *core, const struct image *image)
+{
+    char why[IMAGE_WHY] = "";
+    core->program = "program";
+    core->beginning = core->entry = image->segments[0].start;
+    if (!core_is_of(core, image, "/proc/self/exe", why) && !*why) abort();
+}
+
 static void look(const char *path)
 {
     struct core core;
@@ -80,6 +89,7 @@ static void look(const char *path)
             groups_make(&groups, &s, ~0u);
         groups_finish(&groups);
         survey_finish(&s);
+        check_program(&core, &image);
     }
     core_finish(&core);
     image_finish(&image);

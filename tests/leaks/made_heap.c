@@ -74,6 +74,8 @@ uint64_t made_chunk(struct made *m, uint64_t size, bool live)
     if (size > MADE_HEAP + MADE_HEAP_BYTES - 64 - m->next) return 0;
     uint64_t chunk = m->next;
     made_write(m, chunk + 8, size | m->live);
+    if (!m->live) made_write(m, chunk, m->size);
+    m->size = size;
     m->next += size;
     m->live = live;
     return chunk + 16;

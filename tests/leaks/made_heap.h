@@ -16,7 +16,8 @@ struct made {
     struct run runs[2];
     unsigned char data[MADE_DATA_BYTES], heap[MADE_HEAP_BYTES];
     uint64_t next; /* where the next chunk comes */
-    bool live;     /* the one before */
+    bool live;     /* the one before, */
+    uint64_t size; /* and its size */
 };
 
 void made_begin(struct made *m);

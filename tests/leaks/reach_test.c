@@ -3,17 +3,17 @@
  *
  * What could break: a word that points to the last byte of a block or just behind it, blocks across the
  * words and pages of the bitmaps, a region that is one block, a pass that ends while a worker still has
- * something to do, keepers that are counted twice.
+ * something to do, keepers that are counted twice; a path that is not the shortest, or not one at all.
  */
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "kit/random.h"
 #include "kit/unit.h"
+#include "leaks/reserve.h"
 #include "span/reach.h"
 
 enum {
@@ -31,6 +31,8 @@ struct block {
     uint64_t start, size;
     bool live;
     enum reach_kind kind;
+    bool told;       /* lost, and not known, nor kept by known ones only */
+    size_t distance; /* of roots, in blocks; 0: none leads there */
 };
 
 struct world {
@@ -44,18 +46,6 @@ struct world {
 };
 
 static struct world w;
-
-static void *reserve(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void release(void *memory, size_t bytes)
-{
-    munmap(memory, bytes);
-}
 
 static unsigned char *place(uint64_t address)
 {
@@ -74,13 +64,14 @@ static void make_blocks(struct random *random)
                                                  : 16 * random_below(random, 2000) + 16;
         if (at + size > BASE + BYTES) break;
         w.block[w.blocks++] =
-            (struct block){at, size - w.slack, random_below(random, 4) != 0, REACH_LOST};
+            (struct block){at, size - w.slack, random_below(random, 4) != 0, REACH_LOST, false, 0};
         reach_add(&w.reach, at, w.block[w.blocks - 1].live);
         at += size;
     }
     if (at < BASE + BYTES) reach_add(&w.reach, at, false);
     for (size_t i = 0; i < SINGLES; i++) {
-        w.block[w.blocks++] = (struct block){w.region[1 + i].start, SINGLE_BYTES, true, REACH_LOST};
+        w.block[w.blocks++] =
+            (struct block){w.region[1 + i].start, SINGLE_BYTES, true, REACH_LOST, false, 0};
         reach_add(&w.reach, w.region[1 + i].start, true);
     }
 }
@@ -225,6 +216,136 @@ static void check_kinds(uint64_t seed)
     assert_int_equal(kept, indirect);
 }
 
+/* ---- what is known -------------------------------------------------------------------------- */
+
+static bool is_third(void *context, uint64_t start, uint64_t size, enum reach_kind kind)
+{
+    assert_ptr_equal(context, &w);
+    assert_true(model_find(start)->size == size && (kind == REACH_LOST || kind == REACH_INDIRECT));
+    return start / REACH_GRANULE % 3 == 0;
+}
+
+static bool model_tell(struct block *b)
+{
+    if (!b || b->told || b->kind != REACH_LOST || b->start / REACH_GRANULE % 3 == 0) return false;
+    return b->told = true;
+}
+
+static void model_know(void)
+{
+    bool changed = false;
+    for (size_t i = 0; i < w.blocks; i++) {
+        struct block *b = &w.block[i];
+        if (b->live && reach_kind_of(&w.reach, b->start) == REACH_LOST) changed |= model_tell(b);
+    }
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < w.blocks; i++) {
+            for (uint64_t at = 0; w.block[i].told && at + 8 <= w.block[i].size; at += 8) {
+                uint64_t word;
+                memcpy(&word, place(w.block[i].start + at), sizeof word);
+                changed |= model_tell(model_find(word));
+            }
+        }
+    }
+}
+
+static void check_known(void)
+{
+    struct reach_worker worker;
+    assert_true(reach_worker_init(&worker, &w.reach));
+    assert_true(reach_know(&worker, is_third, &w));
+    reach_worker_finish(&worker);
+    model_know();
+    for (size_t i = 0; i < w.blocks; i++) {
+        const struct block *b = &w.block[i];
+        if (b->live && b->kind == REACH_LOST)
+            assert_int_equal(reach_is_known(&w.reach, b->start), !b->told);
+    }
+}
+
+/* ---- paths ---------------------------------------------------------------------------------- */
+
+/* Whether the block got nearer. */
+static bool model_near(uint64_t word, size_t distance, bool interior)
+{
+    struct block *b = model_find(word);
+    if (!b || (!interior && b->start != word)) return false;
+    if (b->distance && b->distance <= distance) return false;
+    b->distance = distance;
+    return true;
+}
+
+static void model_distances(bool interior)
+{
+    for (size_t i = 0; i < w.blocks; i++) w.block[i].distance = 0;
+    for (size_t i = 0; i < ROOTS; i++) model_near(w.root[i], 1, interior);
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < w.blocks; i++) {
+            const struct block *b = &w.block[i];
+            for (uint64_t at = 0; b->distance && at + 8 <= b->size; at += 8) {
+                uint64_t word;
+                memcpy(&word, place(b->start + at), sizeof word);
+                changed |= model_near(word, b->distance + 1, interior);
+            }
+        }
+    }
+}
+
+/* Each step is a word that is there, in the block before, and leads to the next. */
+static void check_steps(const struct reach_path *path, const struct block *target, bool interior)
+{
+    static struct reach_step steps[BLOCKS_MAX];
+    size_t length = reach_path_length(path);
+    assert_int_equal(length, target->distance);
+    reach_path_steps(path, steps);
+    for (size_t i = 0; i < length; i++) {
+        const struct reach_step *s = &steps[i];
+        const struct block *b = model_find(s->word);
+        uint64_t word;
+        assert_true(b && b->start == s->start && b->size == s->size);
+        assert_true(interior || s->word == s->start);
+        if (i == 0) {
+            assert_true(s->from % 8 == 0 && s->from / 8 < ROOTS && w.root[s->from / 8] == s->word);
+            continue;
+        }
+        assert_true(s->from == steps[i - 1].start + s->offset &&
+                    s->offset + 8 <= steps[i - 1].size);
+        memcpy(&word, place(s->from), sizeof word);
+        assert_true(word == s->word);
+    }
+    assert_true(steps[length - 1].start == target->start);
+}
+
+static void check_path(const struct block *target, bool interior)
+{
+    struct reach_path path;
+    memset(w.reach.marked, 0, w.reach.granules / 8 + 8);
+    memset(w.reach.possible, 0, w.reach.granules / 8 + 8);
+    assert_true(reach_path_init(&path, &w.reach, target->start, interior));
+    reach_path_scan(&path, (const unsigned char *)w.root, sizeof w.root, 0);
+    assert_int_equal(reach_path_search(&path), target->distance > 0);
+    if (target->distance) check_steps(&path, target, interior);
+    reach_path_finish(&path);
+}
+
+static void check_paths(struct random *random)
+{
+    for (int interior = 0; interior < 2; interior++) {
+        size_t longest = 0;
+        model_distances(interior);
+        for (size_t i = 0; i < w.blocks; i++) {
+            if (w.block[i].distance > w.block[longest].distance) longest = i;
+        }
+        check_path(&w.block[longest], interior);
+        for (int i = 0; i < 20; i++) {
+            const struct block *b = &w.block[random_below(random, w.blocks)];
+            if (b->live) check_path(b, interior);
+        }
+    }
+}
+
 static void check_world(uint64_t seed, int workers)
 {
     struct random random = {seed};
@@ -243,6 +364,8 @@ static void check_world(uint64_t seed, int workers)
     model_mark();
     mark(workers);
     check_kinds(seed);
+    check_known();
+    check_paths(&random);
     reach_finish(&w.reach);
 }
 

@@ -22,7 +22,19 @@ one_line
 try 2 "$FREEHOLD" leaks 99999999999999999999
 try 2 "$FREEHOLD" leaks 1 2 3
 try 2 "$FREEHOLD" leaks no-such-core
-says err 'no-such-core does not exist'
+says err "neither a process nor a file is named 'no-such-core'"
+one_line
+for name in 0 '' abc/def; do
+    try 2 "$FREEHOLD" leaks "$name"
+    says err "neither a process nor a file is named '$name'"
+done
+# Before anything is stopped.
+sleep 60 >/dev/null 2>&1 &
+running=$!
+try 2 "$FREEHOLD" leaks --scratch no-such-folder $running
+says err 'cannot keep a copy in no-such-folder: No such file'
+one_line
+kill $running
 try 2 "$FREEHOLD" leaks --suppress no-such-file $$
 says err 'no-such-file'
 echo 'everything' >wrong
@@ -63,8 +75,13 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && [ -r "$FREEHOLD" ]; th
     cp "$FREEHOLD" command && chmod 755 . command
     if setpriv --reuid 65534 --regid 65534 --clear-groups ./command --version >/dev/null 2>&1; then
         try 2 setpriv --reuid 65534 --regid 65534 --clear-groups ./command leaks $sleeper
-        says err 'sudo freehold leaks'
+        says err "sudo freehold leaks $sleeper"
         one_line
+        for option in 'leaks --copy' 'map --why=0x7f0010' 'map --walk=0x7f0010' 'map --apply' map; do
+            # shellcheck disable=SC2086 # words
+            try 2 setpriv --reuid 65534 --regid 65534 --clear-groups ./command $option $sleeper
+            says err "sudo freehold $option $sleeper"
+        done
     fi
 fi
 kill $sleeper
@@ -73,6 +90,23 @@ wait $sleeper 2>/dev/null
 # One under seccomp is not made to fork, which would end it.
 look 0 "$PARTS/confined" -- --json
 holds out "'seccomp' in j['copied_while_stopped']"
+says err 'still here'
+
+# One with a thread that does not stop is not kept waiting for it, and neither is a signal to us.
+for option in --json --copy; do
+    try 2 "$HOLD" "$PARTS/stuck" -- timeout 60 "$FREEHOLD" leaks $option @
+    says err 'cannot be stopped where it waits'
+    says err 'still here'
+done
+cat >interrupted <<END
+#!/bin/sh
+"$FREEHOLD" leaks \$1 2>said &
+until grep -q stopping said; do sleep 0.1; done
+kill -TERM \$!
+wait \$!
+END
+chmod +x interrupted
+try 143 "$HOLD" "$PARTS/stuck" -- timeout 60 ./interrupted @
 says err 'still here'
 
 # One that stands already stays so.
@@ -86,14 +120,11 @@ kill -CONT $stopped
 kill $stopped
 
 # An allocator that cannot be walked is named.
-for library in /usr/lib/*/libjemalloc.so.2 /usr/lib/*/libmimalloc.so.2; do
-    [ -e "$library" ] || continue
-    LD_PRELOAD=$library sleep 60 >/dev/null 2>&1 &
-    other=$!
-    await 'grep -q nanosleep /proc/$other/wchan || grep -q "^230 " /proc/$other/syscall'
-    try 3 "$FREEHOLD" leaks $other
-    says err 'malloc'
-    one_line
-    kill $other
-done
+LD_PRELOAD=$UNWALKED sleep 60 >/dev/null 2>&1 &
+other=$!
+await 'grep -q nanosleep /proc/$other/wchan || grep -q "^230 " /proc/$other/syscall'
+try 3 "$FREEHOLD" leaks $other
+says err 'rpmalloc'
+one_line
+kill $other
 finish

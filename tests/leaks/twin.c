@@ -1,8 +1,10 @@
 /*
  * twin [ROUNDS...]: threads whose every round follows from the one before, in the heap, in registers and
  * through the kernel. It says "ready", and when its input ends, the rounds that each thread made and what
- * came of them. Started with those numbers it makes as many rounds, undisturbed, and must say the same.
+ * came of them. Started with those numbers it makes as many rounds, undisturbed, and must say the same. With
+ * "splice" its first thread waits in a call of that name, in which nobody borrows it.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -70,13 +72,14 @@ int main(int argc, char **argv)
     char byte;
     for (int i = 0; i < THREADS; i++) {
         runners[i].random = 88172645463325252u + (uint64_t)i;
-        if (argc > 1 + i) runners[i].limit = strtoull(argv[1 + i], NULL, 10);
+        if (argc > THREADS) runners[i].limit = strtoull(argv[1 + i], NULL, 10);
         if (pipe(runners[i].pipe) || pthread_create(&threads[i], NULL, run, &runners[i])) return 98;
     }
-    if (argc == 1) {
+    if (argc <= THREADS) {
         puts("ready");
         fflush(stdout);
-        while (read(0, &byte, 1) > 0) {
+        while (argc == 2 ? splice(0, NULL, runners[0].pipe[1], NULL, 1, 0) > 0
+                         : read(0, &byte, 1) > 0) {
         }
         ending = true;
     }

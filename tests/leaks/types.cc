@@ -1,7 +1,10 @@
-// types: 50 lost objects of net::Session, 50 that are kept, and an array whose only pointer leads into
+// types: 50 lost objects of net::Session, 50 that are kept, 7 lost ones that shared pointers hold, and an array whose only pointer leads into
 // its middle, as a pointer to the elements of `new T[n]` does where T has a destructor.
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
 #include <unistd.h>
 
 namespace net
@@ -36,6 +39,17 @@ static __attribute__((noinline)) void make(int i)
     __asm__ volatile("" : : "r"(lost) : "memory"); // or nobody would write to it
 }
 
+struct Node {
+    std::pair<std::string, Node *> name;
+    std::shared_ptr<Node> itself;
+};
+
+static __attribute__((noinline)) void lose_shared()
+{
+    auto node = std::make_shared<Node>();
+    node->itself = node;
+}
+
 /* What it returns to nobody but `elements` leaves no reference to the beginning in its caller. */
 static __attribute__((noinline)) void make_elements()
 {
@@ -53,6 +67,7 @@ int main()
 {
     char byte;
     for (int i = 0; i < 50; i++) make(i);
+    for (int i = 0; i < 7; i++) lose_shared();
     make_elements();
     kept[0]->number += elements[5].value;
     wipe();

@@ -20,7 +20,7 @@ holds one.json "j['copied_while_stopped'] is not None"
 
 # Each call in turn by the thread that is made to fork.
 call=0
-while [ $call -lt 7 ]; do
+while [ $call -lt 9 ]; do
     try 0 "$HOLD" "$PARTS/calls" $call -- ./again @
     says err ' 0 failures'
     holds one.json "j['copied_while_stopped'] is None and j['threads'] == 1"

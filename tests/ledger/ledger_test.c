@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -230,6 +232,35 @@ static void test_pages__both_ways_find_the_same(void **state)
     free(p);
 }
 
+/* Own pages, pages of a file, one that was never touched; [0] private, [1] of the file. */
+static void test_pages__held_are_those_that_a_copy_needs(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 8 * page;
+    FILE *file = tmpfile();
+    assert_int_equal(ftruncate(fileno(file), (off_t)size), 0);
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fileno(file), 0);
+    struct pages pages;
+    assert_true(p != MAP_FAILED && pages_open(&pages, getpid()));
+    p[0] = p[page] = p[5 * page] = 1;
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(((volatile char *)p)[i * page], i < 2 || i == 5);
+    for (int scan = 0; scan <= pages.scan; scan++) {
+        struct pages way = pages;
+        uint64_t own = 0, all = 0, start = (uintptr_t)p, at = start;
+        way.scan = scan;
+        assert_true(pages_each_held(&way, PAGES_OWN, &at, start + size, add_run, &own));
+        assert_int_equal(at, start + size);
+        assert_int_equal(own, 3 * page);
+        at = start;
+        assert_true(pages_each_held(&way, PAGES_SWAPPED, &at, start + size, add_run, &all));
+        assert_true(all >= 7 * page);
+    }
+    pages_close(&pages);
+    munmap(p, size);
+    fclose(file);
+}
+
 /* ---- threads ---------------------------------------------------------------------------------- */
 
 static void test_stack_pointer__is_the_word_before_the_last(void **state)
@@ -432,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_smaps__counts_what_is_neither),
         cmocka_unit_test(test_smaps__adds_up_for_this_process),
         cmocka_unit_test(test_pages__both_ways_find_the_same),
+        cmocka_unit_test(test_pages__held_are_those_that_a_copy_needs),
         cmocka_unit_test(test_stack_pointer__is_the_word_before_the_last),
         cmocka_unit_test(test_xml__writes_only_what_xml_can_say),
         cmocka_unit_test(test_compare__of_equals_none_is_best),

@@ -92,6 +92,25 @@ def test_tells_what_a_process_has():
     check(len(freehold('top', '--once').stdout.splitlines()) <= 20, 'more than 20 lines')
 
 
+def test_a_process_lives_on_after_its_first_thread():
+    process = subprocess.Popen([HERE + '/outlive'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    for arguments, status, words in ((('top', '--once'), 0, 'glibc'), (('which',), 1, 'allocates with glibc'),
+                                     (('map',), 0, 'MiB resident')):
+        result = freehold(*arguments, process.pid)
+        check(result.returncode == status and words in result.stdout, f'{arguments}: {result}')
+        check('out?live' in result.stdout, f'the name: {result.stdout}')
+    found = json.loads(freehold('map', '--json', process.pid).stdout)
+    check(8 * MIB < found['resident'] < 16 * MIB, found['resident'])
+    check(process.pid in [p['pid'] for p in json.loads(freehold('top', '--json').stdout)['processes']], 'not among all')
+    task = max(os.listdir(f'/proc/{process.pid}/task'), key=int)
+    start = open(f'/proc/{process.pid}/task/{task}/maps').readline().split('-')[0]
+    walked = json.loads(freehold('map', '--json', '--walk', '0x' + start, process.pid).stdout)
+    check(walked['present'] and walked['mapping'].endswith('outlive'), walked)
+    process.stdin.close()
+    process.wait()
+
+
 def test_reads_cheaply():
     cost = min(json.loads(freehold('top', '--json').stdout)['cost_us'] for _ in range(5))
     count = len(os.listdir('/proc'))

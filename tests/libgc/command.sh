@@ -23,7 +23,10 @@ try() {
     grep -q "$text" "$work/err" || fail "gc run $*: no '$text'"
 }
 
-try 0 'collections in .* the longest pause .* heap at most' -- "$program" 20
+"$freehold" gc --help >"$work/out" 2>"$work/err" || fail 'gc --help fails'
+grep -q '^Usage: freehold gc run' "$work/out" || fail 'gc --help does not say how it is used'
+
+try 0 'collections in .* which stopped all of it for .* no thread waited longer than .* heap at most' -- "$program" 20
 try 7 'collections in' -- "$program" 1 7
 try 125 'not linked to libgc.so.1' -- /bin/true
 try 125 'static program' -- "$static"

@@ -9,6 +9,8 @@
  *      gone MODULE     a mark procedure's module was unloaded
  *      fork            the library is used for the first time in a child of fork
  *      beside LIBRARY  another libgc is loaded and used
+ *      smash           the program writes beyond the ends of debug objects
+ *      finalize        finalizers that collect, and register themselves again
  */
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -170,6 +172,36 @@ static int in_child(void)
     return whole();
 }
 
+static int again_runs;
+
+/* Its own collection, or the next one's, queues it again. */
+static void again(void *object, void *data)
+{
+    (void)data;
+    again_runs++;
+    GC_gcollect();
+    GC_register_finalizer(object, again, NULL, NULL, NULL);
+}
+
+static int finalize(void)
+{
+    for (int i = 0; i < 20; i++) GC_register_finalizer(GC_MALLOC(40), again, NULL, NULL, NULL);
+    for (int i = 0; i < 3; i++) GC_gcollect();
+    return again_runs == 0;
+}
+
+/* Two of many objects are overrun, one of them is garbage by then. */
+static int smash(void)
+{
+    for (int i = 0; i < 1000; i++) kept[i] = GC_debug_malloc(23, GC_EXTRAS);
+    ((char *)kept[7])[23] = 1;
+    ((char *)kept[900])[25] = 2;
+    kept[900] = NULL;
+    GC_gcollect();
+    GC_gcollect();
+    return 0;
+}
+
 static int beside(void)
 {
     fill();
@@ -187,8 +219,9 @@ int main(int count, char **arguments)
     static const struct {
         const char *name;
         int (*function)(void);
-    } kinds[] = {{"roots", roots}, {"mark", mark},     {"push", push},    {"own", own},
-                 {"gone", gone},   {"fork", in_child}, {"beside", beside}};
+    } kinds[] = {{"roots", roots},   {"mark", mark},   {"push", push},
+                 {"own", own},       {"gone", gone},   {"fork", in_child},
+                 {"beside", beside}, {"smash", smash}, {"finalize", finalize}};
     alarm(60);
     path = count > 2 ? arguments[2] : "";
     for (size_t i = 0; count > 1 && i < sizeof kinds / sizeof *kinds; i++)

@@ -32,7 +32,11 @@ try 0 'roots that a module has added were still there' "$misuse" roots "$module"
 try 139 'a mark procedure at 0x[0-9a-f]* (.*misuse.*+0x.*) faulted at 0x1234560, called for the object of [0-9]* bytes at 0x' "$misuse" mark
 grep -q 'went on' "$work/err" && fail 'the program went on after its mark procedure'
 try 139 'GC_push_other_roots at 0x.* faulted at 0x1234560' "$misuse" push
+try 139 'GC_push_other_roots at 0x.* faulted at 0x1234560' env GC_ENABLE_INCREMENTAL=1 "$misuse" push
 try 0 '' "$misuse" own
+try 0 '' "$misuse" finalize
+try 0 'wrote beyond the end of an object of 23 bytes made at .*misuse.c:[0-9]*$' "$misuse" smash
+[ "$(grep -c 'wrote beyond' "$work/err")" = 2 ] || fail 'two were overrun, and each is told once'
 try 139 'a mark procedure at 0x[0-9a-f]* (in no module: unloaded?) faulted' "$misuse" gone "$module"
 try 0 '' "$misuse" fork
 try 0 '' "$late" "$folder/libgc.so.1"

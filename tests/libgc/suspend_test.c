@@ -3,6 +3,7 @@
  * meanwhile; a collection waits for it; a thread that ends, waits, or is inside the collector confuses who suspends it.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,8 +14,16 @@
 static int stop;
 static long steps; /* of the thread that works */
 
+static int urgent; /* calls of the program's handler of SIGURG */
+
 #define LOADED(word) __atomic_load_n(&(word), __ATOMIC_SEQ_CST)
 #define STORED(word, value) __atomic_store_n(&(word), value, __ATOMIC_SEQ_CST)
+
+static void count_urgent(int signal)
+{
+    (void)signal;
+    __atomic_add_fetch(&urgent, 1, __ATOMIC_SEQ_CST);
+}
 
 /* A list that only this frame knows, made anew all the time. */
 static void *work(void *argument)
@@ -212,6 +221,23 @@ static void *work_collects(void *argument)
     return argument ? argument : "good";
 }
 
+/* It has the linker's lock for some of the time, which who suspends it needs to collect. */
+static void test_suspend__of_one_that_collects(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    STORED(stop, 0);
+    assert_int_equal(GC_pthread_create(&thread, NULL, work_collects, NULL), 0);
+    for (int i = 0; i < 300; i++) {
+        GC_suspend_thread(thread);
+        GC_gcollect();
+        GC_resume_thread(thread);
+        if (i % 4) usleep(i % 4 * 30);
+    }
+    STORED(stop, 1);
+    GC_pthread_join(thread, NULL);
+}
+
 /* Two suspend the same one, one collects, and all come to an end. */
 static void test_suspend__with_collections_meanwhile(void **state)
 {
@@ -230,10 +256,22 @@ static void test_suspend__with_collections_meanwhile(void **state)
     work_end(thread);
 }
 
+/* The signals by which threads were suspended and stopped are not for the program's own handler; one of these may be
+ * taken for another's, if two come at once. */
+static void test_suspend__signals_of_others_are_passed_on(void **state)
+{
+    (void)state;
+    assert_true(LOADED(urgent) < 10);
+    int before = LOADED(urgent);
+    raise(SIGURG);
+    assert_int_equal(LOADED(urgent), before + 1);
+}
+
 int main(void)
 {
+    signal(SIGURG, count_urgent);
     GC_INIT();
-    alarm(200);
+    alarm(60);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_suspend__stands_and_goes_on),
         cmocka_unit_test(test_suspend__its_stack_is_searched),
@@ -241,7 +279,9 @@ int main(void)
         cmocka_unit_test(test_suspend__itself),
         cmocka_unit_test(test_suspend__in_do_blocking),
         cmocka_unit_test(test_suspend__of_one_that_ends),
+        cmocka_unit_test(test_suspend__of_one_that_collects),
         cmocka_unit_test(test_suspend__with_collections_meanwhile),
+        cmocka_unit_test(test_suspend__signals_of_others_are_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

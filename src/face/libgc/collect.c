@@ -40,6 +40,13 @@ static void collection_starts(void)
     event_tell(EVENT_PRE_STOP);
 }
 
+/* The program is told of the last stop only: the ABI knows one to a collection. */
+static void collection_stopped(void)
+{
+    event_tell(EVENT_POST_STOP);
+    event_tell(EVENT_MARK_START);
+}
+
 static void collection_marked(void)
 {
     event_tell(EVENT_MARK_END);
@@ -68,8 +75,10 @@ static void on_event(const struct fh_gc_event *event, void *data)
     case FH_GC_EVENT_STOPPED:
         fault_watch(true);
         togglerefs_ask();
-        event_tell(EVENT_POST_STOP);
-        event_tell(EVENT_MARK_START);
+        if (!event->detail) collection_stopped();
+        return;
+    case FH_GC_EVENT_ROOTS:
+        if (event->detail) fault_watch(false);
         return;
     case FH_GC_EVENT_MARKED:
         fault_watch(false);
@@ -77,7 +86,7 @@ static void on_event(const struct fh_gc_event *event, void *data)
         return;
     case FH_GC_EVENT_RESUMED:
         log_stopped(event->value);
-        collection_goes_on();
+        if (!event->detail) collection_goes_on();
         return;
     case FH_GC_EVENT_END:
         log_collection(libgc.heap);

@@ -4,7 +4,8 @@
  *
  *      | file | line, kind | size | GUARD ^ base | the program's ...... | GUARD ^ base |
  *
- * An object is checked when it is freed or resized. Finalizers get what the program has.
+ * An object is checked when it is freed or resized, and by each collection, which finds it by the first guard: who wrote
+ * over that is found when the object is freed. Finalizers get what the program has.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static GC_word guard_of(const struct header *header)
     return GUARD ^ (GC_word)header;
 }
 
+static _Atomic bool debug_used;
+
 static void *debug_make(size_t size, int kind, const char *file, int line)
 {
     size_t bytes;
@@ -42,6 +45,7 @@ static void *debug_make(size_t size, int kind, const char *file, int line)
         return libgc_out_of_memory(size);
     struct header *header = GC_generic_malloc(bytes, kind);
     if (header == NULL) return NULL;
+    STORE(&debug_used, true);
     *header = (struct header){file, line, kind, size, guard_of(header)};
     GC_word end = guard_of(header);
     memcpy((char *)(header + 1) + size, &end, sizeof end);
@@ -83,19 +87,44 @@ bool debug_print(void *object, const char *kind)
     return true;
 }
 
+/* It is said once: the guard is put right again. */
+static void debug_check_end(struct header *header)
+{
+    GC_word end, guard = guard_of(header);
+    char *at = (char *)(header + 1) + header->size;
+    memcpy(&end, at, sizeof end);
+    if (end == guard) return;
+    debug_complain(header, "the program wrote beyond the end");
+    memcpy(at, &guard, sizeof guard);
+}
+
 /* The header of an object that was made here; NULL: it was not. Says what was written over. */
 static struct header *debug_header(void *p)
 {
     struct header *header = GC_base(p);
-    GC_word end;
     if (header == NULL || (void *)(header + 1) != p) return NULL;
     if (header->guard != guard_of(header)) {
         libgc_say("an object's header was overwritten, or the object is none of GC_debug_malloc");
         return NULL;
     }
-    memcpy(&end, (char *)p + header->size, sizeof end);
-    if (end != guard_of(header)) debug_complain(header, "the program wrote beyond the end");
+    debug_check_end(header);
     return header;
+}
+
+static bool debug_check(struct gc_heap *heap, uint8_t *meta, size_t granules, void *data)
+{
+    struct header *header = (void *)meta_address(meta);
+    size_t size = granules << GC_SHIFT, around = sizeof *header + sizeof(GC_word);
+    (void)heap;
+    (void)data;
+    if (size < around || gc_is_freed(meta) || header->guard != guard_of(header)) return true;
+    if (header->size <= size - around) debug_check_end(header);
+    return true;
+}
+
+void debug_check_all(struct gc_heap *heap)
+{
+    if (LOAD(&debug_used)) heap_each_object(heap, debug_check, NULL);
 }
 
 #define DEBUG_MALLOC(name, kind)                                                                   \

@@ -51,7 +51,9 @@ static bool disclaim(struct gc_heap *heap, uint8_t *meta, size_t granules, void 
     if (kind == 0) return true;
     called_begin("a procedure that disclaims", (uintptr_t)disclaims[kind].function,
                  meta_address(meta));
+    gc_local.tracing = true; /* no call that collects, or waits for who does */
     int keep = disclaims[kind].function(meta_address(meta));
+    gc_local.tracing = false;
     called_end();
     if (keep) marker_keep(&heap->marking_state->marker[0], meta_address(meta));
     return true;

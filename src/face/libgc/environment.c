@@ -233,7 +233,8 @@ static const struct variable variables[] = {
     {"GC_USE_GETWRITEWATCH", NULL, WHOLE},
     {"GC_FREE_SPACE_DIVISOR", NULL, SIZES_ITSELF},
     {"GC_USE_ENTIRE_HEAP", NULL, SIZES_ITSELF},
-    {"GC_LARGE_ALLOC_WARN_INTERVAL", NULL, " has no effect: nothing warns of large objects"},
+    {"GC_LARGE_ALLOC_WARN_INTERVAL", read_nothing,
+     NULL}, /* nothing warns of large objects; w3m sets it */
     {"GC_FINDLEAK_DELAY_FREE", NULL, " has no effect: objects are checked when they are freed"},
     {"GC_COLLECT_AT_MALLOC", NULL,
      " has no effect: FREEHOLD_GC_STRESS=N collects at every N-th allocation"},

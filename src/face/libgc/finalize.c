@@ -170,11 +170,15 @@ void finalizers_due(struct gc_heap *heap)
 
 /* ---- running ------------------------------------------------------------------------------------------------------ */
 
-static bool last_call_pop(struct last_call *finalizer)
+static uint64_t calls_taken; /* from the queue since the start; the tables' lock */
+
+/* The first of the queue, if fewer than `end` were taken so far. */
+static bool last_call_pop(struct last_call *finalizer, uint64_t end)
 {
     struct gc_thread *thread = libgc_lock();
-    bool some = queue_next < queue.count;
+    bool some = queue_next < queue.count && calls_taken < end;
     if (some) *finalizer = *(struct last_call *)vector_at(&queue, queue_next++);
+    calls_taken += some;
     if (queue_next == queue.count) {
         queue_next = queue.count = 0;
         STORE(&finalizers_wait, false);
@@ -183,11 +187,17 @@ static bool last_call_pop(struct last_call *finalizer)
     return some;
 }
 
+/* Those that wait now. What finalizers queue meanwhile, by collecting, is left to the next call or allocation: one that
+ * collects and registers itself again would be run for ever. */
 GC_API int GC_invoke_finalizers(void)
 {
     struct last_call finalizer;
+    struct gc_thread *thread = libgc_lock();
+    uint64_t end = calls_taken + (queue.count - queue_next);
     int count = 0;
-    for (; last_call_pop(&finalizer); count++) finalizer.function(finalizer.object, finalizer.data);
+    libgc_unlock(thread);
+    for (; last_call_pop(&finalizer, end); count++)
+        finalizer.function(finalizer.object, finalizer.data);
     return count;
 }
 

@@ -82,6 +82,12 @@ struct libgc_local {
 
 extern _Thread_local struct libgc_local libgc_local __attribute__((tls_model("initial-exec")));
 
+/* The calling thread, not stopped until libgc_leave. NULL in a procedure of the program's that the collector calls: all
+ * stand, and it may be on a thread of the library, which is not attached and must not be, as that waits for the
+ * collection. For what such procedures ask: what a pointer is, and numbers. */
+struct gc_thread *libgc_enter(void);
+void libgc_leave(struct gc_thread *thread);
+
 /* The tables' lock; the holder is not stopped. */
 struct gc_thread *libgc_lock(void);
 void libgc_unlock(struct gc_thread *thread);
@@ -227,6 +233,9 @@ void leaks_free(void *p);
 /* debug.c: "0x... (file:line, sz= N, NORMAL)" for an object made there; false for others. */
 bool debug_print(void *object, const char *kind);
 
+/* Looks for what was written beyond the ends of such objects. Threads stand, and nothing of this cycle is given up yet. */
+void debug_check_all(struct gc_heap *heap);
+
 /* ---- fault.c ---------------------------------------------------------------------------------------------------------- */
 
 /* While threads stand and the program's procedures are called. */
@@ -295,11 +304,13 @@ struct time_limit {
 extern _Atomic bool finalizers_wait; /* something is queued and nobody was told */
 extern _Atomic bool leaks_wait;      /* the same, of leaks */
 
-/* What a collection has left to be done where the program may be called. */
+/* What a collection has left to be done where the program may be called; and who was suspended while he was busy, which
+ * in a thread that does nothing but collect is always, stands here. */
 FH_INLINE void libgc_poll(void)
 {
     if (UNLIKELY(LOAD(&leaks_wait))) leaks_report();
     if (UNLIKELY(LOAD(&finalizers_wait))) finalizers_notify();
+    if (UNLIKELY(LOAD(&libgc_local.suspended))) suspend_check();
 }
 
 #endif

@@ -11,7 +11,7 @@
 
 struct log_settings log_settings = {.out = 1, .error = 2, .log = 2};
 
-static uint64_t stopped_ns; /* of the collection that goes on: the world lock's */
+static uint64_t stopped_ns; /* the longest of the collection that goes on: the world lock's */
 
 GC_API void GC_set_log_fd(int fd)
 {
@@ -80,12 +80,13 @@ static void maps_print(void)
 
 void log_start(void)
 {
+    stopped_ns = 0;
     if (log_settings.maps) maps_print();
 }
 
 void log_stopped(uint64_t ns)
 {
-    stopped_ns = ns;
+    stopped_ns = base_max(stopped_ns, ns);
 }
 
 static void collection_print(const struct gc_heap *heap)

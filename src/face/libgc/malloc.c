@@ -271,15 +271,14 @@ static bool object_look(const void *p, void **start, size_t *size, const struct 
 {
     struct gc_heap *heap = __atomic_load_n(&libgc.heap, __ATOMIC_ACQUIRE);
     if (heap == NULL || !side_holds((uintptr_t)p)) return false;
-    struct gc_thread *thread = thread_self();
-    thread_enter(thread);
+    struct gc_thread *thread = libgc_enter();
     uint8_t *meta = libgc_object(heap, p);
     if (meta) {
         *start = meta_address(meta);
         *size = object_size(meta);
         *type = type_at(meta)->public;
     }
-    thread_leave(thread);
+    libgc_leave(thread);
     return meta != NULL;
 }
 

@@ -139,7 +139,9 @@ static void roots_trace(void *unused, size_t size, struct fh_gc_visitor *visitor
     leaks_visit(visitor);
     if (GC_push_other_roots) {
         called_begin("GC_push_other_roots", (uintptr_t)GC_push_other_roots, NULL);
+        gc_local.tracing = true; /* no call that collects, or waits for who does */
         GC_push_other_roots();
+        gc_local.tracing = false;
         called_end();
     }
     pushing = NULL;

@@ -25,6 +25,21 @@ void libgc_stop(const char *text)
     base_abort();
 }
 
+/* ---- the caller ---------------------------------------------------------------------------------------------- */
+
+struct gc_thread *libgc_enter(void)
+{
+    if (libgc_local.called.what) return NULL;
+    struct gc_thread *thread = thread_self();
+    thread_enter(thread);
+    return thread;
+}
+
+void libgc_leave(struct gc_thread *thread)
+{
+    if (thread) thread_leave(thread);
+}
+
 /* ---- the lock ---------------------------------------------------------------------------------------------- */
 
 /* Who waits can be stopped, and so can who has it and was not busy yet: nothing has changed then. */
@@ -132,6 +147,11 @@ static void bounds_publish(void)
     GC_greatest_plausible_heap_addr = (void *)(arena.base + arena.size);
 }
 
+/* Bytes to mark from which on that is done beside the program. Below, all processors mark while it stands, which is over in
+ * less time than a cycle beside it takes from it: written pages are looked at again, and there are more cycles, since
+ * each starts early. */
+#define WATCH_FROM (192 * MIB)
+
 static struct gc_heap *start_once(void)
 {
     struct fh_gc_options options = {.policy = FH_GC_WATCHED,
@@ -151,9 +171,9 @@ static struct gc_heap *start_once(void)
     if (!arena_init((size_t)4 << 40)) libgc_stop("there are no addresses for a heap; stopping");
     struct gc_heap *heap = gc_heap_create(&options, &error);
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
-    /* Only for those who ask: a program of one thread may rely on being collected where it allocates, and nowhere else
-     * (guile's procedure that marks its stack). */
-    STORE(&heap->watch_least, os_environment("GC_ENABLE_INCREMENTAL") ? 0 : SIZE_MAX);
+    heap->meets = true;
+    if (heap->options.debug == 0) STORE(&heap->watch_least, WATCH_FROM);
+    if (os_environment("GC_ENABLE_INCREMENTAL")) STORE(&heap->watch_least, 0);
     kinds_init();
     uncollectable_init();
     boehm_finalizers_init();

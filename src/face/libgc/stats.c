@@ -22,10 +22,9 @@ static struct gc_heap *heap_told(void)
 {
     struct gc_heap *heap = __atomic_load_n(&libgc.heap, __ATOMIC_ACQUIRE);
     if (heap == NULL) return NULL;
-    struct gc_thread *thread = thread_self();
-    thread_enter(thread);
-    mutator_tell(heap, thread);
-    thread_leave(thread);
+    struct gc_thread *thread = libgc_enter();
+    if (thread) mutator_tell(heap, thread);
+    libgc_leave(thread);
     return heap;
 }
 

@@ -123,9 +123,10 @@ static void handler_call_before(int signal, siginfo_t *info, void *context)
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
+    bool ours = thread_was_signalled();
     thread_on_signal(signal, info, context);
     if (LOAD_ACQUIRE(&libgc_local.suspended)) stand_interrupted(context);
-    handler_call_before(signal, info, context);
+    if (!ours) handler_call_before(signal, info, context);
 }
 
 /* A program's own, or that of another copy of this library. */
@@ -151,12 +152,12 @@ void suspend_fork_child(void)
 static bool suspend_look(pthread_t id, bool first)
 {
     world_take();
-    const struct gc_thread *thread = thread_of(id);
+    struct gc_thread *thread = thread_of(id);
     struct libgc_local *local = thread ? local_of(thread) : NULL;
     if (local && first) atomic_store(&local->suspended, 1); /* before the look at its state */
     bool done =
         local == NULL || LOAD(&local->stands) || !LOAD(&local->suspended) || is_blocking(thread);
-    if (!done) os_thread_signal(thread->id, FH_GC_SIGNAL);
+    if (!done) thread_signal(thread);
     world_give();
     return done;
 }

@@ -1,7 +1,8 @@
 /*
  * What marking does not follow, in the order that the ABI gives it:
  *
- *      marked all --> short links to what is not marked are cleared
+ *      marked all --> overruns of objects of debug functions are told (debug.c)
+ *                 --> short links to what is not marked are cleared
  *                 --> finalizable objects that are not marked are queued, and kept (finalize.c)
  *                 --> long links to what is not marked even now are cleared
  *
@@ -13,6 +14,7 @@
 
 void weak_hook(struct gc_heap *heap)
 {
+    debug_check_all(heap);
     links_clear_short(heap);
     finalizers_due(heap);
     links_clear_long(heap);

@@ -61,23 +61,35 @@ static bool protect_add(uintptr_t start, size_t size)
     return SYS3(SYS_ioctl, watch.faults, UFFDIO_REGISTER, &memory) == 0;
 }
 
-static long protect_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+/* Pages of start..end that were written to become unwritten, and are told, as far as there is room; the kernel
+ * interrupts the other processors once for each page table of these (2 MiB), and for each call. */
+static long protect_scan(uintptr_t *start, uintptr_t end, struct page_region *region, size_t most)
 {
-    enum { MOST = 64 };
-    struct page_region region[MOST];
     struct scan scan = {.size = sizeof scan,
                         .flags = SCAN_PROTECTS,
-                        .start = *from,
+                        .start = *start,
                         .end = end,
                         .vec = (uintptr_t)region,
-                        .vec_count = base_min(most, MOST),
+                        .vec_count = most,
                         .category_mask = PAGE_WRITTEN,
-                        .return_mask = PAGE_WRITTEN};
+                        .return_mask = most ? PAGE_WRITTEN : 0};
     long count = SYS3(SYS_ioctl, watch.pagemap, SCAN, &scan);
     if (base_syscall_failed(count)) return -1;
-    for (long i = 0; i < count; i++) ranges[i] = (struct os_range){region[i].start, region[i].end};
-    *from = scan.walk_end;
+    *start = scan.walk_end;
     return count;
+}
+
+static long protect_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+{
+    struct page_region region[OS_WATCH_RANGES];
+    long count = protect_scan(from, end, region, base_min(most, OS_WATCH_RANGES));
+    for (long i = 0; i < count; i++) ranges[i] = (struct os_range){region[i].start, region[i].end};
+    return count;
+}
+
+static bool protect_begin(uintptr_t start, uintptr_t end)
+{
+    return start == end || (protect_scan(&start, end, NULL, 0) == 0 && start == end);
 }
 
 /* ---- soft-dirty bits ------------------------------------------------------------------------- */
@@ -143,14 +155,10 @@ size_t os_watch_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, si
 
 bool os_watch_begin(uintptr_t start, uintptr_t end)
 {
-    struct os_range range[64];
-    long count = 1;
     if (watch.way != WAY_PROTECT) return soft_clear();
-    while (count > 0) count = take_some(&start, end, range, 64);
+    if (protect_begin(start, end)) return true;
     /* Memory that was moved to where it is (os_vm_move) is not watched any more. */
-    if (count < 0 && os_watch_add((void *)start, end - start)) count = 1;
-    while (count > 0) count = take_some(&start, end, range, 64);
-    return count == 0;
+    return os_watch_add((void *)start, end - start) && protect_begin(start, end);
 }
 
 /* The kernel writes to the third page of four, and we to the first: nothing else may be told. */

@@ -1,0 +1,13 @@
+;; As big.scm, interpreted, so the lists are made by functions that are compiled: make-list and mapcar.
+(defvar rows 2000)
+(defvar kept (make-array rows :initial-element nil))
+(defun row (i) (mapcar #'list (make-list 2500 :initial-element i)))
+(dotimes (i rows) (setf (aref kept i) (row i)))
+(defvar sum 0)
+(dotimes (i 6000)
+  (setf (aref kept (mod (* i 7) rows)) (row i))
+  (incf sum (length (mapcar #'cons (make-list 3000) (make-list 3000)))))
+(print sum)
+(print (reduce #'+ (map 'vector #'length kept)))
+(terpri)
+(quit)
