@@ -24,6 +24,10 @@
 #define NURSERY_COST_MOST 70 /* us of processor time for each MiB allocated */
 #define INITIAL (8 * MIB)
 
+/* No room is larger, however long a collection took: one that a busy machine held up is no reason to keep garbage. */
+#define ROOM_MOST_SMALL (64 * MIB)
+#define ROOM_MOST_TIMES 8 /* of what is live */
+
 /* Memory outside of the heap that its objects have come to hold since the last collection. */
 static size_t size_external(const struct gc_heap *heap)
 {
@@ -181,7 +185,8 @@ static size_t size_room(struct gc_heap *heap, size_t live)
     if (heap->options.sizing != FH_GC_ADAPTIVE) return live / 100 * percent;
     uint64_t mib_us = (heap->allocation_rate / MIB + 1) * heap->collect_us;
     size_t room = (size_t)root(mib_us * 64 / 1000000 * 256) * (MIB / 16);
-    if (heap->options.growth_percent == 0) return room;
+    if (heap->options.growth_percent == 0)
+        return base_min(room, base_max(ROOM_MOST_SMALL, live * ROOM_MOST_TIMES));
     size_t most = base_max(heap->options.initial, live / 100 * percent);
     return base_max(base_min(room, most), size_room_least(heap, live, percent));
 }
