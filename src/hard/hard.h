@@ -1,0 +1,176 @@
+/*
+ * hard: the hardened policy of malloc, in the place of heap/ where a library is built with FH_HARDENED.
+ *
+ * Nothing that the allocator believes lies in memory that it hands out: no links, no headers. Every block
+ * is a slot of a region; a region serves one size class of one bucket, and its addresses never serve
+ * anything else. Each slot has a word about it, far away, that says what it is: never used, live, freed and
+ * not to be reused yet, free. So what is not a live block of the program is recognised at once, whatever
+ * was overwritten, and stale pointers meet only their own kind.
+ *
+ *     data   | chunk | (nothing) | chunk | ...      2^44 bytes reserved at a random address; a chunk, 64 MiB,
+ *                                                   belongs to one region for ever; regions take chunks
+ *                                                   anywhere, at random
+ *     meta   | of chunk 0 | of chunk 1 | ...        another reservation, 16 MiB for each chunk:
+ *                                                   | slabs | free bits | words of slots |
+ *
+ *     a chunk of a small region     | slab | slab | slab | ...     64 KiB (up to 512 KiB for large slots)
+ *     a slab                        | slot 0 | slot 1 | ... | slot n-1 | rest | guard page |
+ *     a slot                        | what was asked for | canary |
+ *     a slot of a large region      | nothing ... | block, at its end | guard ... |   2^k bytes
+ *
+ *     thread  takes a slot at random out of a few that it keeps per region     thread.c
+ *     free    state, kind, canary, zero, then a quarantine, then the few       slot.c
+ *     central a region's slabs, under the region's lock                        central.c
+ *     large   above 32 KiB                                                     large.c
+ *
+ * Why a policy of its own and not hooks in heap/: docs/decisions/0014.
+ */
+#ifndef HARD_HARD_H
+#define HARD_HARD_H
+
+#include <freehold/hardened.h>
+
+#include "base/lock.h"
+#include "span/span.h"
+
+/* ---- sizes ------------------------------------------------------------------------------------ */
+
+#define HARD_CANARY 8                /* bytes behind a block, at least */
+#define HARD_SMALL_MOST (32 * KIB)   /* bytes of the largest small slot */
+#define HARD_CLASSES 106             /* class 0 serves malloc(0) */
+#define HARD_BUCKETS 4               /* the last one is for what holds no pointers */
+#define HARD_BUCKET_DATA (HARD_BUCKETS - 1)
+#define HARD_LARGE_FIRST (HARD_CLASSES * HARD_BUCKETS) /* regions from here on: slots of 2^(16 + i) */
+#define HARD_LARGE_COUNT 28
+#define HARD_SAMPLE (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
+#define HARD_REGIONS (HARD_SAMPLE + 1)
+
+#define HARD_META_SHIFT 2 /* meta data of a chunk: its size >> this */
+
+/* ---- what a slot is ------------------------------------------------------------------------------ */
+
+/* The word of a slot:  | slack : 16 | thread : 9 | held 1 | marked 1 | kind 2 | state 3 |
+ * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512. */
+enum slot_state {
+    SLOT_NEVER = 0,       /* not handed out yet */
+    SLOT_LIVE = 1,
+    SLOT_QUARANTINED = 2, /* freed; not to be handed out yet */
+    SLOT_FREE = 3,
+    SLOT_CACHED = 4,      /* free, in what a thread takes from */
+    SLOT_GONE = 5,        /* freed for good: never handed out again */
+};
+
+enum slot_kind {
+    KIND_MALLOC = 0,
+    KIND_NEW = 1,
+    KIND_NEW_ARRAY = 2,
+    KIND_ANY = 3, /* of a call that may end every kind */
+};
+
+#define WORD_STATE 7u
+#define WORD_KIND_SHIFT 3
+#define WORD_MARKED (1u << 5) /* reuse.c: a word that points to it was found */
+#define WORD_THREAD_SHIFT 7
+#define WORD_THREADS 512u
+#define WORD_SLACK_SHIFT 16
+
+typedef _Atomic uint32_t slot_word;
+
+enum region_kind { REGION_NONE, REGION_ZERO, REGION_SMALL, REGION_LARGE, REGION_SAMPLE };
+
+/* What never changes; sealed after the start. */
+struct region {
+    uint64_t reciprocal; /* 2^40 / size, rounded up: offsets in a slab are below 2^20 */
+    uint32_t size;       /* of a slot; large: 0 */
+    uint16_t slots;      /* of a slab; large and sample: of a chunk */
+    uint8_t slab_shift;  /* large: of a slot */
+    uint8_t kind;        /* enum region_kind */
+    uint16_t size_class;
+    uint8_t bucket;
+    uint8_t window; /* slots that a thread takes from, at most */
+    uint32_t words; /* of free bits for a slab */
+    uint32_t carve; /* bytes of a slab that become slots at a time */
+};
+
+/* A live or freed block that is not in a slab: its record in the meta data of its chunk. */
+struct large {
+    slot_word word;
+    uint32_t thread;
+    uint64_t start, size; /* what was asked for, from where */
+    uint64_t pages;       /* bytes that are readable and writable, from start's page on */
+    uint64_t freed_ms;
+};
+
+struct slab {
+    uint32_t next, prev; /* of its region, in a queue; 0 ends */
+    uint16_t free;       /* bits that are set */
+    uint16_t carved;     /* slots that exist so far */
+    uint8_t queued;      /* in the region's queue of slabs with free slots */
+    uint8_t known;       /* it was committed, and has its guard */
+    uint16_t emptied;    /* when it became empty: rounds of the purger */
+};
+
+/* The measures in force; sealed after the start. See docs/hardened.md for what each stops. */
+struct measures {
+    int level; /* 0 light, 1 standard, 2 strict */
+    bool canary, neighbour, kinds, reuse, poison;
+    uint32_t buckets;      /* by call site, at most HARD_BUCKETS - 1 */
+    uint32_t zero_most;    /* bytes that are cleared when a block of up to this size is freed */
+    uint32_t check_most;   /* bytes that are checked to be clear still when it is handed out */
+    uint32_t quarantine;   /* bytes, each thread's */
+    uint32_t sample;       /* one of how many allocations gets pages of its own; 0 none */
+    uint32_t sample_slots;
+};
+
+struct hard_space {
+    uintptr_t base; /* of data */
+    size_t size;
+    uintptr_t meta;
+    unsigned chunk_shift;
+    uint64_t secret, site_secret;
+    uint16_t *owner; /* of each chunk: its region + 1; 0 nobody's */
+    struct measures measures;
+    struct region region[HARD_REGIONS];
+    uint8_t class_of[HARD_SMALL_MOST / 16 + 1]; /* small sizes, in 16 bytes rounded up */
+};
+
+extern struct hard_space hard;
+
+/* ---- from an address to its slot ------------------------------------------------------------------ */
+
+struct slot {
+    uintptr_t start; /* of the slot, or of the large block */
+    slot_word *word;
+    const struct region *region;
+    uint32_t slab; /* chunk << slabs_shift | number in it */
+    uint32_t index;
+};
+
+FH_INLINE bool hard_holds(const void *p)
+{
+    return (uintptr_t)p - hard.base < hard.size;
+}
+
+FH_INLINE unsigned hard_state(uint32_t word)
+{
+    return word & WORD_STATE;
+}
+
+FH_INLINE unsigned hard_kind(uint32_t word)
+{
+    return word >> WORD_KIND_SHIFT & 3;
+}
+
+FH_INLINE uint32_t hard_slack(uint32_t word)
+{
+    return word >> WORD_SLACK_SHIFT;
+}
+
+/* The slot that holds p, wherever in it p points. False: no chunk there, or between slots. */
+bool hard_slot_find(const void *p, struct slot *slot);
+
+/* What was asked for, in a live or freed slot; and from where. */
+size_t hard_slot_size(const struct slot *slot);
+uintptr_t hard_slot_start(const struct slot *slot);
+
+#endif
