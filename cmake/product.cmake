@@ -45,6 +45,18 @@ target_link_options(freehold_shared PRIVATE
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 target_link_libraries(freehold_static INTERFACE Threads::Threads)
 
+# The same sources with the hardened policy of malloc (src/hard) in the place of src/heap. Its reports need stacks, which
+# gcc's unwinder tells: linked in, so that the library needs nothing but libc.
+add_library(freehold_hardened SHARED src/one.c)
+target_link_libraries(freehold_hardened PRIVATE freehold_code -static-libgcc)
+target_compile_definitions(freehold_hardened PRIVATE FH_CXX_OPERATORS=1 FH_HARDENED=1)
+set_target_properties(freehold_hardened PROPERTIES
+    OUTPUT_NAME freehold-hardened SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
+    LINK_DEPENDS ${version_script})
+target_link_options(freehold_hardened PRIVATE
+    -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data -Wl,--dynamic-list-cpp-new
+    -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+
 # The Boehm collector's ABI, in a folder of its own: LD_LIBRARY_PATH finds it there, and nobody else does. It is
 # built from the same sources without the malloc policy.
 add_library(freehold_libgc SHARED src/one.c)
@@ -105,7 +117,7 @@ endif()
 
 # `make` builds the product and not the tests.
 add_custom_target(product
-    DEPENDS freehold_shared freehold_static freehold_libgc ${libgc_cxx} $<TARGET_NAME_IF_EXISTS:freehold_cli>
+    DEPENDS freehold_shared freehold_static freehold_hardened freehold_libgc ${libgc_cxx} $<TARGET_NAME_IF_EXISTS:freehold_cli>
         $<TARGET_NAME_IF_EXISTS:lisp>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
 add_subdirectory(bench/gc EXCLUDE_FROM_ALL)

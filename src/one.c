@@ -36,7 +36,22 @@
 #include "span/registry.c"
 #include "span/span.c"
 
-#ifndef FH_LIBGC
+#if defined(FH_HARDENED)
+/* hard: the policy of malloc, hardened */
+#include "os/linux/guard.c"
+#include "hard/random.c"
+#include "hard/space.c"
+#include "hard/central.c"
+#include "hard/stack.c"
+#include "hard/report.c"
+#include "hard/sample.c"
+#include "hard/fault.c"
+#include "hard/reuse.c"
+#include "hard/thread.c"
+#include "hard/large.c"
+#include "hard/slot.c"
+#include "hard/usage.c"
+#elif !defined(FH_LIBGC)
 /* heap: the policy of malloc */
 #include "heap/classes.c"
 #include "heap/heap.c"
@@ -133,19 +148,27 @@
 #include "face/options.c"
 #include "face/start.c"
 #include "face/describe.c"
+#ifdef FH_HARDENED
+#include "face/hardened/policy.c"
+#include "face/hardened/malloc.c"
+#else
+#include "face/policy_heap.c"
 #include "face/malloc.c"
+#endif
 #include "face/cxx.c"
 #include "face/info.c"
 #include "face/run.c"
+#ifndef FH_HARDENED
 #include "face/oom_judge.c"
 #include "face/oom_census.c"
 #include "face/oom_maps.c"
 #include "face/oom_report.c"
 #include "face/oom.c"
-#include "face/look.c"
 #include "face/plug_keep.c"
 #include "face/plug_launch.c"
 #include "face/plug.c"
+#endif
+#include "face/look.c"
 #include "face/sandbox.c"
 #include "face/gc.c"
 #endif

@@ -27,7 +27,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-#include "face/face.h"
+#include "face/cxx.h"
 #include "os/os.h"
 
 /* ---- whose operators ----------------------------------------------------------------------------- */
@@ -133,6 +133,7 @@ static FH_COLD void *new_by_runtime(runtime_new *_Atomic *cache, const char *nam
 {
     runtime_new *function = LOAD(cache);
     if (function == NULL) STORE(cache, function = runtime_find(name));
+    cxx_runtime_allocates();
     if (function) return function(a, b, c);
     if (!nothrow) out_of_memory();
     return NULL;
@@ -146,91 +147,91 @@ static FH_COLD void *new_by_runtime(runtime_new *_Atomic *cache, const char *nam
 
 /* ---- new --------------------------------------------------------------------------------------------- */
 
-static void *allocate_aligned(size_t alignment, size_t size)
-{
-    if (alignment <= 16) return fh_malloc(size);
-    return base_is_pow2(alignment) ? fh_aligned_alloc(alignment, size) : NULL;
-}
+#define SITE __builtin_return_address(0)
 
 OPERATOR(void *, _Znwm, (size_t size))
 {
-    void *p = fh_malloc(size);
+    void *p = cxx_allocate(CXX_NEW, size, SITE);
     return LIKELY(p) ? p : BY_RUNTIME(_Znwm, false, size, 0, 0);
 }
 
 OPERATOR(void *, _ZnwmSt11align_val_t, (size_t size, size_t alignment))
 {
-    void *p = allocate_aligned(alignment, size);
+    void *p = cxx_allocate_aligned(CXX_NEW, alignment, size, SITE);
     return LIKELY(p) ? p : BY_RUNTIME(_ZnwmSt11align_val_t, false, size, alignment, 0);
 }
 
 OPERATOR(void *, _Znam, (size_t size))
 {
-    return are_ours() ? own_Znwm(size) : cxx_bound.make(size);
+    if (!are_ours()) return cxx_bound.make(size);
+    void *p = cxx_allocate(CXX_NEW_ARRAY, size, SITE);
+    return LIKELY(p) ? p : BY_RUNTIME(_Znam, false, size, 0, 0);
 }
 
 OPERATOR(void *, _ZnamSt11align_val_t, (size_t size, size_t alignment))
 {
-    return are_ours() ? own_ZnwmSt11align_val_t(size, alignment)
-                      : cxx_bound.make_aligned(size, alignment);
+    if (!are_ours()) return cxx_bound.make_aligned(size, alignment);
+    void *p = cxx_allocate_aligned(CXX_NEW_ARRAY, alignment, size, SITE);
+    return LIKELY(p) ? p : BY_RUNTIME(_ZnamSt11align_val_t, false, size, alignment, 0);
 }
 
-#define NEW_NOTHROW(name)                                                                          \
+#define NEW_NOTHROW(name, form)                                                                    \
     OPERATOR(void *, name, (size_t size, const void *tag))                                         \
     {                                                                                              \
-        void *p = are_ours() ? fh_malloc(size) : NULL;                                             \
+        void *p = are_ours() ? cxx_allocate(form, size, SITE) : NULL;                              \
         return LIKELY(p) ? p : BY_RUNTIME(name, true, size, tag, 0);                               \
     }
-NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
-NEW_NOTHROW(_ZnamRKSt9nothrow_t)
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t, CXX_NEW)
+NEW_NOTHROW(_ZnamRKSt9nothrow_t, CXX_NEW_ARRAY)
 
-#define NEW_ALIGNED_NOTHROW(name)                                                                  \
+#define NEW_ALIGNED_NOTHROW(name, form)                                                            \
     OPERATOR(void *, name, (size_t size, size_t alignment, const void *tag))                       \
     {                                                                                              \
-        void *p = are_ours() ? allocate_aligned(alignment, size) : NULL;                           \
+        void *p = are_ours() ? cxx_allocate_aligned(form, alignment, size, SITE) : NULL;           \
         return LIKELY(p) ? p : BY_RUNTIME(name, true, size, alignment, tag);                       \
     }
-NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
-NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, CXX_NEW)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, CXX_NEW_ARRAY)
 
-/* ---- delete: sizes and alignments are known from the address ------------------------------------------- */
+/* ---- delete: sizes and alignments are known from the address, and a hardened heap compares ---------------- */
 
+/* Where a program has operators of its own, what ours get may have come by any. */
 OPERATOR(void, _ZdlPv, (void *p))
 {
-    fh_free(p);
+    cxx_free(are_ours() ? CXX_NEW : CXX_ANY, p, SIZE_MAX);
 }
 
 OPERATOR(void, _ZdlPvSt11align_val_t, (void *p, size_t alignment))
 {
     (void)alignment;
-    fh_free(p);
+    cxx_free(are_ours() ? CXX_NEW : CXX_ANY, p, SIZE_MAX);
 }
 
-#define DELETE(name, parameters, next)                                                             \
+#define DELETE(name, parameters, form, size, next)                                                 \
     OPERATOR(void, name, parameters)                                                               \
     {                                                                                              \
         if (are_ours())                                                                            \
-            fh_free(p);                                                                            \
+            cxx_free(form, p, size);                                                               \
         else                                                                                       \
             cxx_bound.next;                                                                        \
     }
 
-DELETE(_ZdaPv, (void *p), end(p))
-DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), end_aligned(p, alignment))
+DELETE(_ZdaPv, (void *p), CXX_NEW_ARRAY, SIZE_MAX, end(p))
+DELETE(_ZdlPvm, (void *p, size_t size), CXX_NEW, size, end(p))
+DELETE(_ZdaPvm, (void *p, size_t size), CXX_NEW_ARRAY, size, end_array(p))
 
 /* What is passed on beside p is known to nobody who gets p alone. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DELETE(_ZdlPvm, (void *p, size_t size), end(p))
-DELETE(_ZdaPvm, (void *p, size_t size), end_array(p))
-DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), end(p))
-DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), end_array(p))
-DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), end_aligned(p, alignment))
-DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment),
+DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), CXX_NEW_ARRAY, SIZE_MAX, end_aligned(p, alignment))
+DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW, SIZE_MAX, end(p))
+DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW_ARRAY, SIZE_MAX, end_array(p))
+DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW, size, end_aligned(p, alignment))
+DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW_ARRAY, size,
        end_array_aligned(p, alignment))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW, SIZE_MAX,
        end_aligned(p, alignment))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW_ARRAY, SIZE_MAX,
        end_array_aligned(p, alignment))
 #pragma GCC diagnostic pop
 

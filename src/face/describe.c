@@ -4,40 +4,6 @@
 #include "gc/gc.h"
 #include "os/os.h"
 
-static void describe_heap(const struct span *slab, struct fh_description *d)
-{
-    struct heap *heap = LOAD(&slab->owner);
-    if (heap == NULL) return;
-    d->heap = heap->id;
-    d->thread = heap->thread;
-}
-
-static enum fh_kind describe_slab(const struct span *slab, const char *p, struct fh_description *d)
-{
-    const struct class_facts *facts = &class_facts[slab->size_class];
-    unsigned index = slab_block_of(slab, p);
-    describe_heap(slab, d);
-    size_t start = base_min(index, facts->blocks) * (size_t)facts->size;
-    d->start = span_start(slab) + start;
-    d->offset = (size_t)(p - (const char *)d->start);
-    if (index >= facts->blocks) {
-        d->size = SLICE_SIZE - start;
-        return FH_SLACK;
-    }
-    d->size = facts->size;
-    return slab_block_is_free(slab, d->start) ? FH_BLOCK_FREE : FH_BLOCK;
-}
-
-static enum fh_kind describe_run(struct span *span, const char *p, struct fh_description *d)
-{
-    const char *start;
-    bool live;
-    run_describe(span, p, &start, &d->size, &live);
-    d->start = start;
-    d->offset = (size_t)(p - start);
-    return live ? FH_BLOCK : FH_BLOCK_FREE;
-}
-
 static enum fh_kind describe_range(const char *start, size_t size, const char *p, enum fh_kind kind,
                                    struct fh_description *d)
 {
@@ -65,20 +31,19 @@ static enum fh_kind describe_span(const char *p, struct fh_description *d)
     switch (LOAD_ACQUIRE(&span->kind)) {
     case FH_SPAN_GC_BLOCK:
     case FH_SPAN_GC_LARGE: return describe_gc(p, d);
-    case FH_SPAN_SLAB: return describe_slab(span, p, d);
-    case FH_SPAN_RUNS: return describe_run(span, p, d);
-    case FH_SPAN_LARGE:
-        if ((size_t)(p - span_start(span)) < LOAD(&span->bytes))
-            return describe_range(span_start(span), LOAD(&span->bytes), p, FH_LARGE, d);
-        return describe_range(span_start(span), length, p, FH_SLACK, d);
-    default: return describe_range(span_start(span), length, p, FH_SPAN, d);
+    default:
+        if (policy_describe(span, p, d)) return d->kind;
+        return describe_range(span_start(span), length, p, FH_SPAN, d);
     }
 }
 
 PUBLIC enum fh_kind fh_describe(const void *p, struct fh_description *d)
 {
     *d = (struct fh_description){.kind = FH_FOREIGN};
-    if (!arena_holds(p)) return d->kind;
+    if (!arena_holds(p)) {
+        policy_describe(NULL, p, d);
+        return d->kind;
+    }
     size_t meta = (size_t)arena.first << SLICE_SHIFT;
     if ((uintptr_t)p - arena.base < meta)
         d->kind = describe_range((const char *)arena.base, meta, p, FH_METADATA, d);

@@ -11,7 +11,7 @@
 
 #include <freehold/freehold.h>
 
-#include "heap/fast.h"
+#include "face/policy.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -25,6 +25,9 @@ bool face_start(void);
 struct options {
     int64_t purge, purge_delay, reserve, bad_free, stats, strict, gc_debug, gc_stress, limit;
     int64_t plug, plug_age, plug_rate;
+    int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep, uninit;
+    int64_t poison, report; /* of the hardened library; -1: as its level has it */
+    char report_path[256];
     int64_t oom, run_file; /* 1: the path is given */
     char oom_path[256], run_file_path[256];
 };
@@ -44,6 +47,10 @@ void options_refuse_oom(const char *why);
 
 /* Says that run_file leads to no file of `freehold run`. */
 void options_refuse_run_file(void);
+
+/* ---- ends of threads: a heap was made for the calling thread ------------------------------------ */
+
+void face_thread_attached(void *heap);
 
 /* ---- the parts ---------------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ PUBLIC const char *fh_version(void)
 
 PUBLIC void fh_usage_get(struct fh_usage *usage)
 {
-    heap_usage(usage);
+    policy_usage(usage);
 }
 
 /* Everything a statistics function prints. */
@@ -36,14 +36,14 @@ struct facts {
 static struct facts facts_get(void)
 {
     struct facts f;
-    heap_usage(&f.usage);
+    policy_usage(&f.usage);
     f.slab_bytes = __atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) << SLICE_SHIFT;
     f.large_bytes = __atomic_load_n(&fh_registry.large_bytes, __ATOMIC_RELAXED);
     f.large_count = __atomic_load_n(&fh_registry.large_count, __ATOMIC_RELAXED);
     f.small_live = f.usage.live - base_min(f.large_bytes, f.usage.live);
     f.free_bytes = f.usage.free_in_slabs + f.usage.thread_lists + f.usage.remote + f.usage.dirty;
     f.purged = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
-    f.heaps = heap_count();
+    f.heaps = policy_heaps();
     return f;
 }
 
@@ -178,16 +178,12 @@ PUBLIC struct mallinfo mallinfo(void)
 
 static void info_sizes(FILE *file)
 {
-    uint64_t allocated[CLASSES] = {0};
-    for (uint32_t i = 0; i < heap_count(); i++) {
-        uint64_t blocks[CLASSES];
-        heap_allocated(heap_at(i), blocks);
-        for (unsigned c = 1; c < CLASSES; c++) allocated[c] += blocks[c];
-    }
-    for (unsigned c = 1; c < CLASSES; c++)
+    uint64_t allocated[POLICY_CLASSES];
+    policy_allocated(allocated);
+    for (unsigned c = 1; c < POLICY_CLASSES; c++)
         if (allocated[c])
             fprintf(file, "  <size class=\"%u\" bytes=\"%u\" allocated=\"%llu\"/>\n", c,
-                    class_facts[c].size, (unsigned long long)allocated[c]);
+                    policy_class_size(c), (unsigned long long)allocated[c]);
 }
 
 PUBLIC int malloc_info(int flags, FILE *file)

@@ -59,7 +59,7 @@ static void stand(void *unused)
     struct fh_run_slot *first = run_slot_first(), *own = run_slot_own();
     uint32_t none = FH_LOOK_NONE, asked = FH_LOOK_ASKED;
     (void)unused;
-    if (own == NULL || heap_count() == 0 || !is_wanted(first)) return;
+    if (own == NULL || policy_heaps() == 0 || !is_wanted(first)) return;
     uint32_t state = locked_in ? FH_LOOK_LOCKED_IN : command_state(first);
     if (!__atomic_compare_exchange_n(&own->look, &none, state, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE))

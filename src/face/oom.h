@@ -59,7 +59,7 @@ uint64_t oom_room(const struct oom_judge *judge, const struct oom_level level[OO
 
 /* ---- what ---------------------------------------------------------------------------------------- */
 
-enum { OOM_RUNS = 64, OOM_GROUPS = CLASSES + OOM_RUNS + 1, OOM_LARGEST = 10 };
+enum { OOM_RUNS = 64, OOM_GROUPS = POLICY_CLASSES + OOM_RUNS + 1, OOM_LARGEST = 10 };
 enum { OOM_LARGE = OOM_GROUPS - 1 }; /* the group of large blocks */
 
 /* Blocks of one size: a size class, blocks of so many granules, or all large ones. `live` includes what waits in

@@ -137,10 +137,12 @@ static bool parse_flags(struct word word, const char *choices, int64_t *value)
 }
 
 enum { PATH_SIZE = sizeof options.run_file_path };
-static_assert(sizeof options.oom_path == PATH_SIZE, "one message for both");
+static_assert(sizeof options.oom_path == PATH_SIZE, "one message for all");
+static_assert(sizeof options.report_path == PATH_SIZE, "one message for all");
 
 static char *option_path(const struct option *option)
 {
+    if (option->value == &options.report) return options.report_path;
     return option->value == &options.oom ? options.oom_path : options.run_file_path;
 }
 
@@ -186,8 +188,13 @@ static void option_print(struct text *t, const struct option *option, bool perso
     struct word rest = word_of(option->unit), choice = rest;
     switch (option->type) {
     case BOOL: text_str(t, value ? "1" : "0"); break;
-    case NUMBER: text_dec(t, (uint64_t)value); break;
-    case SIZE: (person ? text_size_exact : text_dec)(t, (uint64_t)value); break;
+    case NUMBER:
+    case SIZE:
+        if (value < 0)
+            text_str(t, "level");
+        else
+            (person && option->type == SIZE ? text_size_exact : text_dec)(t, (uint64_t)value);
+        break;
     case CHOICE:
         for (int64_t i = 0; i <= value; i++) choice = word_until(&rest, '|');
         text_strn(t, choice.at, choice.length);

@@ -98,15 +98,12 @@ static void slot_count_all(struct fh_run_slot *s)
         struct fh_run_shard *shard = &fh_registry.run_shard[i];
         slot_count(s, bucket, &shard->allocated, &shard->allocated_bytes);
     }
-    for (uint32_t i = 0; i < heap_count(); i++) {
-        uint64_t blocks[CLASSES];
-        heap_allocated(heap_at(i), blocks);
-        for (unsigned c = 1; c < CLASSES; c++) {
-            uint64_t n = blocks[c];
-            s->allocated += n;
-            s->allocated_bytes += n * class_facts[c].size;
-            bucket[base_log2(class_facts[c].size - 1)] += n;
-        }
+    uint64_t blocks[POLICY_CLASSES];
+    policy_allocated(blocks);
+    for (unsigned c = 1; c < POLICY_CLASSES; c++) {
+        s->allocated += blocks[c];
+        s->allocated_bytes += blocks[c] * policy_class_size(c);
+        bucket[base_log2(policy_class_size(c) - 1)] += blocks[c];
     }
     for (int i = 0; i < FH_RUN_BUCKETS; i++) s->bucket[i] = bucket[i];
     s->purged_bytes = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
@@ -129,14 +126,14 @@ static void slot_update(struct fh_run_slot *s)
 {
     uint64_t began_ms = os_clock_ms();
     struct fh_usage u;
-    heap_usage(&u);
+    policy_usage(&u);
     s->last = u;
     if (u.live > s->peak.live) s->peak = u;
     uint64_t held = u.live + u.free_in_slabs + u.thread_lists + u.remote + u.dirty + u.metadata;
     if (held > s->peak_held) s->peak_held = held;
     slot_count_own(s);
     s->threads_peak = __atomic_load_n(&fh_registry.threads_peak, __ATOMIC_RELAXED);
-    s->heaps = heap_count();
+    s->heaps = policy_heaps();
     s->purge_delay_ms = purger.delay_ms;
     s->updated_ms = os_clock_ms();
     pace_set(began_ms);
@@ -254,7 +251,7 @@ void run_slot_stands(void)
 {
     if (slot == NULL) return;
     slot->stands = 1;
-    heap_config.tick = face_tick;
+    policy_set_tick(face_tick);
 }
 
 void run_slot_fork_child(void)

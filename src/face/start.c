@@ -17,10 +17,10 @@ static bool thread_end_known;
  * the key's destructor another round (POSIX: at least four). */
 static void thread_end(void *heap)
 {
-    heap_detach(heap);
+    policy_thread_end(heap);
 }
 
-static void thread_attached(struct heap *heap)
+void face_thread_attached(void *heap)
 {
     if (thread_end_known) pthread_setspecific(thread_end_key, heap);
 }
@@ -32,14 +32,14 @@ static void thread_attached(struct heap *heap)
 static void fork_prepare(void)
 {
     gc_fork_prepare();
-    heap_fork_prepare();
+    policy_fork_prepare();
     span_fork_prepare();
 }
 
 static void fork_parent(void)
 {
     span_fork_parent();
-    heap_fork_parent();
+    policy_fork_parent();
     gc_fork_parent();
 }
 
@@ -47,19 +47,14 @@ static void fork_child(void)
 {
     span_fork_child();
     purger_fork_child();
-    heap_fork_child();
+    policy_fork_child();
     fh_registry.pid = os_process_id();
-    __atomic_store_n(&fh_registry.threads_peak, heap_self != &heap_none, __ATOMIC_RELAXED);
+    __atomic_store_n(&fh_registry.threads_peak, policy_has_heap(), __ATOMIC_RELAXED);
     run_slot_fork_child();
     oom_fork_child();
     plug_fork_child();
     gc_fork_child();
 }
-
-struct heap_config heap_config = {
-    .attached = thread_attached,
-    .bad_pointer = face_bad_pointer,
-};
 
 void face_tick(void)
 {
@@ -74,18 +69,18 @@ static void registry_start(void)
     fh_registry.pid = os_process_id();
     fh_registry.page_size = (uint32_t)os_page_size();
     fh_registry.started_ms = os_clock_ms();
-    for (unsigned c = 0; c < CLASSES; c++) fh_registry.class_size[c] = class_facts[c].size;
+    policy_class_sizes(fh_registry.class_size);
 }
 
 static bool start_once(void)
 {
     options_read();
     registry_start();
-    purger.sweep = heap_sweep;
+    purger.sweep = policy_sweep;
     thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
     run_slot_claim();
     options_stop_if_strict();
-    if (!arena_init((size_t)options.reserve)) return false;
+    if (!arena_init((size_t)options.reserve) || !policy_start()) return false;
     run_slot_stands();
     if (options.stats) stats_keep_stderr();
     if (options.limit) span_bound.limit = (uint32_t)((uint64_t)options.limit >> SLICE_SHIFT);

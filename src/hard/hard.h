@@ -37,7 +37,7 @@
 
 #define HARD_CANARY 8                /* bytes behind a block, at least */
 #define HARD_SMALL_MOST (32 * KIB)   /* bytes of the largest small slot */
-#define HARD_CLASSES 106             /* class 0 serves malloc(0) */
+#define HARD_CLASSES 105             /* class 0 serves malloc(0) */
 #define HARD_BUCKETS 4               /* the last one is for what holds no pointers */
 #define HARD_BUCKET_DATA (HARD_BUCKETS - 1)
 #define HARD_LARGE_FIRST (HARD_CLASSES * HARD_BUCKETS) /* regions from here on: slots of 2^(16 + i) */
@@ -45,6 +45,7 @@
 #define HARD_SAMPLE (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
 #define HARD_REGIONS (HARD_SAMPLE + 1)
 
+#define HARD_CACHE_BYTES (36 * KIB) /* of a thread's record: its few slots of each region */
 #define HARD_META_SHIFT 2 /* meta data of a chunk: its size >> this */
 
 /* ---- what a slot is ------------------------------------------------------------------------------ */
@@ -88,8 +89,10 @@ struct region {
     uint16_t size_class;
     uint8_t bucket;
     uint8_t window; /* slots that a thread takes from, at most */
-    uint32_t words; /* of free bits for a slab */
-    uint32_t carve; /* bytes of a slab that become slots at a time */
+    uint16_t words;    /* of free bits for a slab */
+    uint16_t carve;    /* slots of a slab that are made at a time */
+    uint32_t words_at; /* where words of slots begin in the meta data of a chunk */
+    uint32_t cache_at; /* where its few slots lie in a thread's record */
 };
 
 /* A live or freed block that is not in a slab: its record in the meta data of its chunk. */
@@ -97,17 +100,17 @@ struct large {
     slot_word word;
     uint32_t thread;
     uint64_t start, size; /* what was asked for, from where */
-    uint64_t pages;       /* bytes that are readable and writable, from start's page on */
-    uint64_t freed_ms;
+    uint64_t pages;       /* where the page of its last byte ends */
+    uint32_t next;        /* freed slots of its region, the oldest first: number + 1 */
+    uint32_t guarded;     /* what of the slot is not the block faults */
 };
 
 struct slab {
     uint32_t next, prev; /* of its region, in a queue; 0 ends */
     uint16_t free;       /* bits that are set */
     uint16_t carved;     /* slots that exist so far */
-    uint8_t queued;      /* in the region's queue of slabs with free slots */
-    uint8_t known;       /* it was committed, and has its guard */
-    uint16_t emptied;    /* when it became empty: rounds of the purger */
+    uint16_t queued;     /* in the region's queue of slabs that have slots to give */
+    uint16_t emptied;    /* the sweep that found it empty; 0 none */
 };
 
 /* The measures in force; sealed after the start. See docs/hardened.md for what each stops. */
@@ -132,7 +135,7 @@ struct hard_space {
     struct measures measures;
     struct region region[HARD_REGIONS];
     uint8_t class_of[HARD_SMALL_MOST / 16 + 1]; /* small sizes, in 16 bytes rounded up */
-};
+} __attribute__((aligned(65536)));              /* alone on its pages, of whatever size, to be sealed */
 
 extern struct hard_space hard;
 
@@ -168,6 +171,12 @@ FH_INLINE uint32_t hard_slack(uint32_t word)
 
 /* The slot that holds p, wherever in it p points. False: no chunk there, or between slots. */
 bool hard_slot_find(const void *p, struct slot *slot);
+
+/* Slots of all threads and regions that the program holds: bytes, as of now. */
+uint64_t hard_live_bytes(void);
+
+/* A slot that reuse_add was given may be handed out again. */
+void hard_release(uintptr_t start, slot_word *word);
 
 /* What was asked for, in a live or freed slot; and from where. */
 size_t hard_slot_size(const struct slot *slot);

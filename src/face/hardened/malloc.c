@@ -1,0 +1,282 @@
+/*
+ * The malloc family of the hardened library. What face/malloc.c says of start-up and odd arguments holds here; each
+ * function tells the policy who called, by what name, and with which kind of call.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "face/cxx.h"
+#include "face/hardened/hardened.h"
+#include "hard/report.h"
+#include "hard/slot.h"
+#include "os/os.h"
+#include "span/purger.h"
+
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define CALL(call_name) (&(struct hard_call){.name = (call_name), .site = CALLER, .kind = KIND_MALLOC, .bucket = HARD_BY_SITE})
+
+/* ---- this thread's record --------------------------------------------------------------------------- */
+
+static FH_NOINLINE struct hard_thread *self_slow(void)
+{
+    if (hard.size == 0 && !face_start()) return NULL;
+    return hard_attach();
+}
+
+FH_INLINE struct hard_thread *self(void)
+{
+    struct hard_thread *thread = hard_self;
+    return LIKELY(thread != &hard_none) ? thread : self_slow();
+}
+
+static FH_COLD void *fail_nomem(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- allocate ---------------------------------------------------------------------------------------- */
+
+FH_INLINE void *allocate(size_t size, const struct hard_call *call)
+{
+    struct hard_thread *thread = self();
+    bool zeroed;
+    void *p = LIKELY(thread) ? hard_allocate(thread, size, call, &zeroed) : NULL;
+    if (UNLIKELY(size > HARD_SMALL_MOST)) hardened_tick();
+    return LIKELY(p) ? p : fail_nomem();
+}
+
+static void *allocate_zeroed(size_t size, const struct hard_call *call)
+{
+    struct hard_thread *thread = self();
+    bool zeroed = false;
+    void *p = thread ? hard_allocate(thread, size, call, &zeroed) : NULL;
+    if (p == NULL) return fail_nomem();
+    if (!zeroed) memset(p, 0, size);
+    if (size > HARD_SMALL_MOST) hardened_tick();
+    return p;
+}
+
+static void *allocate_aligned(size_t alignment, size_t size, const struct hard_call *call)
+{
+    struct hard_thread *thread = self();
+    void *p = thread ? hard_allocate_aligned(thread, alignment, size, call) : NULL;
+    hardened_tick();
+    return p;
+}
+
+FH_INLINE void release(void *p, size_t size, const struct hard_call *call)
+{
+    if (UNLIKELY(p == NULL)) return;
+    if (UNLIKELY(hard.size == 0) && !face_start()) return;
+    hard_free(hard_self, p, size, call);
+}
+
+PUBLIC void *fh_malloc(size_t size)
+{
+    return allocate(size, CALL("malloc"));
+}
+
+PUBLIC void fh_free(void *p)
+{
+    release(p, SIZE_MAX, CALL("free"));
+}
+
+PUBLIC void *fh_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return fail_nomem();
+    return allocate_zeroed(bytes, CALL("calloc"));
+}
+
+static void *reallocate(void *p, size_t size, const struct hard_call *call)
+{
+    if (p == NULL) return allocate(size, call);
+    if (size == 0) {
+        release(p, SIZE_MAX, call);
+        return NULL;
+    }
+    struct hard_thread *thread = self();
+    void *new = thread ? hard_reallocate(thread, p, size, call) : NULL;
+    if (size > HARD_SMALL_MOST) hardened_tick();
+    return LIKELY(new) ? new : fail_nomem();
+}
+
+PUBLIC void *fh_realloc(void *p, size_t size)
+{
+    return reallocate(p, size, CALL("realloc"));
+}
+
+PUBLIC void *fh_reallocarray(void *p, size_t count, size_t size)
+{
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return fail_nomem();
+    return reallocate(p, bytes, CALL("reallocarray"));
+}
+
+static void *aligned_alloc_for(size_t alignment, size_t size, const struct hard_call *call)
+{
+    if (!base_is_pow2(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    void *p = allocate_aligned(alignment, size, call);
+    return LIKELY(p) ? p : fail_nomem();
+}
+
+PUBLIC void *fh_aligned_alloc(size_t alignment, size_t size)
+{
+    return aligned_alloc_for(alignment, size, CALL("aligned_alloc"));
+}
+
+PUBLIC int fh_posix_memalign(void **p, size_t alignment, size_t size)
+{
+    if (!base_is_pow2(alignment) || alignment % sizeof(void *)) return EINVAL;
+    void *block = allocate_aligned(alignment, size, CALL("posix_memalign"));
+    if (block == NULL) return ENOMEM;
+    *p = block;
+    return 0;
+}
+
+PUBLIC void fh_free_sized(void *p, size_t size)
+{
+    release(p, size, CALL("free_sized"));
+}
+
+/* What lies at a multiple of the alignment may have been asked for so. */
+static void check_alignment(const void *p, size_t alignment, const char *name)
+{
+    if (base_is_pow2(alignment) && (uintptr_t)p % alignment == 0) return;
+    struct hard_fault fault = {.what = HARD_ALIGNMENT, .call = name, .address = p, .size = alignment,
+                               .right = (size_t)1 << base_ctz((uintptr_t)p | (size_t)1 << 47)};
+    hard_report(&fault);
+}
+
+PUBLIC void fh_free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+    if (p) check_alignment(p, alignment, "free_aligned_sized");
+    release(p, size, CALL("free_aligned_sized"));
+}
+
+PUBLIC size_t fh_malloc_usable_size(const void *p)
+{
+    if (p == NULL || !face_start()) return 0;
+    return hard_usable_size(p, "malloc_usable_size");
+}
+
+PUBLIC int fh_malloc_trim(size_t pad)
+{
+    (void)pad;
+    if (hard.size == 0) return 0;
+    uint64_t before = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
+    hard_flush(hard_self, false);
+    purger_run_now();
+    return __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED) > before;
+}
+
+/* ---- C++ ---------------------------------------------------------------------------------------------- */
+
+static bool runtime_allocates;
+
+void cxx_runtime_allocates(void)
+{
+    __atomic_store_n(&runtime_allocates, true, __ATOMIC_RELAXED);
+}
+
+static struct hard_call cxx_call(enum cxx_form form, void *site, bool makes)
+{
+    static const char *const names[2][3] = {
+        {"operator delete", "operator delete[]", "operator delete"},
+        {"operator new", "operator new[]", "operator new"},
+    };
+    unsigned kind = form == CXX_NEW ? KIND_NEW : form == CXX_NEW_ARRAY ? KIND_NEW_ARRAY : KIND_ANY;
+    if (!makes && __atomic_load_n(&runtime_allocates, __ATOMIC_RELAXED)) kind = KIND_ANY;
+    return (struct hard_call){
+        .name = names[makes][form], .site = (uintptr_t)site, .kind = (uint8_t)kind, .bucket = HARD_BY_SITE};
+}
+
+void *cxx_allocate(enum cxx_form form, size_t size, void *site)
+{
+    struct hard_call call = cxx_call(form, site, true);
+    return allocate(size, &call);
+}
+
+void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_t size, void *site)
+{
+    struct hard_call call = cxx_call(form, site, true);
+    if (alignment <= 16) return allocate(size, &call);
+    return base_is_pow2(alignment) ? allocate_aligned(alignment, size, &call) : NULL;
+}
+
+void cxx_free(enum cxx_form form, void *p, size_t size)
+{
+    struct hard_call call = cxx_call(form, NULL, false);
+    release(p, size, &call);
+}
+
+/* ---- under their own names ------------------------------------------------------------------------------ */
+
+#ifndef FH_NO_INTERPOSE
+
+PUBLIC void *malloc(size_t size)
+{
+    return allocate(size, CALL("malloc"));
+}
+
+PUBLIC void free(void *p)
+{
+    release(p, SIZE_MAX, CALL("free"));
+}
+
+PUBLIC void *memalign(size_t alignment, size_t size)
+{
+    if (alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    size_t power = 16;
+    while (power < alignment) power <<= 1;
+    return aligned_alloc_for(power, size, CALL("memalign"));
+}
+
+PUBLIC void *valloc(size_t size)
+{
+    return aligned_alloc_for(os_page_size(), size, CALL("valloc"));
+}
+
+PUBLIC void *pvalloc(size_t size)
+{
+    size_t page = os_page_size();
+    if (size > SIZE_MAX - page) return fail_nomem();
+    return aligned_alloc_for(page, base_round_up(size ? size : 1, page), CALL("pvalloc"));
+}
+
+/* See face/malloc.c. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmissing-attributes"
+#endif
+#define ALIAS(type, name, parameters, target)                                                      \
+    PUBLIC type name parameters __attribute__((alias(#target)))
+
+ALIAS(void *, calloc, (size_t, size_t), fh_calloc);
+ALIAS(void *, realloc, (void *, size_t), fh_realloc);
+ALIAS(void *, reallocarray, (void *, size_t, size_t), fh_reallocarray);
+ALIAS(void *, aligned_alloc, (size_t, size_t), fh_aligned_alloc);
+ALIAS(int, posix_memalign, (void **, size_t, size_t), fh_posix_memalign);
+ALIAS(void, free_sized, (void *, size_t), fh_free_sized);
+ALIAS(void, free_aligned_sized, (void *, size_t, size_t), fh_free_aligned_sized);
+ALIAS(void, cfree, (void *), free);
+ALIAS(int, malloc_trim, (size_t), fh_malloc_trim);
+PUBLIC size_t malloc_usable_size(void *p) __attribute__((alias("fh_malloc_usable_size")));
+
+ALIAS(void *, __libc_malloc, (size_t), malloc);
+ALIAS(void *, __libc_calloc, (size_t, size_t), fh_calloc);
+ALIAS(void *, __libc_realloc, (void *, size_t), fh_realloc);
+ALIAS(void, __libc_free, (void *), free);
+ALIAS(void *, __libc_memalign, (size_t, size_t), memalign);
+ALIAS(void *, __libc_valloc, (size_t), valloc);
+ALIAS(void *, __libc_pvalloc, (size_t), pvalloc);
+
+#endif

@@ -1,0 +1,230 @@
+/* policy.h over hard/, and the levels. */
+#include <string.h>
+
+#include "face/face.h"
+#include "face/hardened/hardened.h"
+#include "face/oom.h"
+#include "face/plug.h"
+#include "hard/central.h"
+#include "hard/fault.h"
+#include "hard/large.h"
+#include "hard/report.h"
+#include "hard/reuse.h"
+#include "hard/sample.h"
+#include "hard/usage.h"
+#include "os/say.h"
+#include "span/purger.h"
+
+/* ---- levels ----------------------------------------------------------------------------------------- */
+
+static const struct measures levels[] = {
+    {.level = 0, .buckets = 1, .sample_slots = 1024, .kinds = true},
+    {.level = 1,
+     .canary = true,
+     .kinds = true,
+     .buckets = 3,
+     .zero_most = 32 << 10,
+     .check_most = 1024,
+     .quarantine = 256 << 10,
+     .sample = 5000,
+     .sample_slots = 1024},
+    {.level = 2,
+     .canary = true,
+     .kinds = true,
+     .reuse = true,
+     .buckets = 3,
+     .zero_most = 32 << 10,
+     .check_most = 32 << 10,
+     .quarantine = 256 << 10,
+     .sample = 5000,
+     .sample_slots = 1024},
+};
+
+static uint32_t chosen(int64_t option, uint32_t of_level)
+{
+    return option < 0 ? of_level : (uint32_t)option;
+}
+
+/* Canaries stand on memory that is clear: what is not cleared is not looked at either. */
+static struct measures measures_chosen(void)
+{
+    struct measures m = levels[options.harden];
+    m.canary = chosen(options.canary, m.canary);
+    m.zero_most = chosen(options.zero, m.zero_most);
+    m.check_most = (uint32_t)base_min(chosen(options.check, m.check_most), m.zero_most);
+    if (!m.canary) m.check_most = 0;
+    m.quarantine = chosen(options.quarantine, m.quarantine);
+    m.kinds = chosen(options.kinds, m.kinds);
+    m.buckets = chosen(options.buckets, m.buckets);
+    m.sample = chosen(options.sample, m.sample);
+    m.sample_slots = chosen(options.sample_slots, m.sample_slots);
+    m.reuse = chosen(options.sweep, m.reuse);
+    m.poison = options.poison;
+    return m;
+}
+
+/* ---- start ------------------------------------------------------------------------------------------ */
+
+static void attached(struct hard_thread *thread)
+{
+    face_thread_attached(thread);
+}
+
+static void say_missing(const char *option)
+{
+    char line[120];
+    struct text t = TEXT(line);
+    text_str(&t, "option ");
+    text_str(&t, option);
+    text_str(&t, " is not in the hardened library; ignored");
+    text_end(&t);
+    os_say("freehold", line);
+}
+
+bool policy_start(void)
+{
+    struct measures measures = measures_chosen();
+    if (!space_start(&measures, (size_t)1 << 44) || !central_start()) return false;
+    hard_attached = attached;
+    report_config.go_on = options.bad_free;
+    if (!report_start(options.report ? options.report_path : NULL))
+        os_say("freehold", "the file of option report cannot be opened for writing; reports go to standard error only");
+    stack_start();
+    sample_start((unsigned)options.uninit);
+    fault_start();
+    if (measures.reuse) reuse_start();
+    if (options.oom) say_missing("oom");
+    if (options.plug) say_missing("plug");
+    space_seal();
+    return true;
+}
+
+static void (*tick)(void);
+
+void policy_set_tick(void (*function)(void))
+{
+    tick = function;
+}
+
+void hardened_tick(void)
+{
+    if (UNLIKELY(tick != NULL)) tick();
+}
+
+void policy_thread_end(void *heap)
+{
+    hard_thread_end(heap);
+}
+
+bool policy_has_heap(void)
+{
+    return hard_self != &hard_none;
+}
+
+/* ---- fork: threads, regions, large blocks' among them, chunks ------------------------------------------ */
+
+void policy_fork_prepare(void)
+{
+    reuse_fork_prepare();
+    sample_fork_prepare();
+    hard_thread_fork_prepare();
+    central_fork_prepare();
+    space_fork_prepare();
+}
+
+void policy_fork_parent(void)
+{
+    space_fork_parent();
+    central_fork_parent();
+    hard_thread_fork_parent();
+    sample_fork_parent();
+    reuse_fork_parent();
+}
+
+void policy_fork_child(void)
+{
+    space_fork_child();
+    central_fork_child();
+    hard_thread_fork_child();
+    sample_fork_child();
+    reuse_fork_child();
+    report_fork_child();
+}
+
+bool policy_sweep(bool force)
+{
+    return central_sweep(force);
+}
+
+/* ---- facts ---------------------------------------------------------------------------------------------- */
+
+uint32_t policy_heaps(void)
+{
+    return hard_thread_count();
+}
+
+void policy_usage(struct fh_usage *usage)
+{
+    hard_usage(usage);
+}
+
+uint32_t policy_class_size(unsigned size_class)
+{
+    return hard.region[size_class * HARD_BUCKETS].size;
+}
+
+void policy_class_sizes(uint32_t sizes[FH_CLASSES])
+{
+    for (unsigned c = 0; c < FH_CLASSES; c++) sizes[c] = 0; /* those of slabs that this library has not */
+}
+
+void policy_allocated(uint64_t blocks[POLICY_CLASSES])
+{
+    for (unsigned c = 0; c < POLICY_CLASSES; c++) blocks[c] = 0;
+    for (struct hard_thread *t = hard_threads; t; t = t->next)
+        for (unsigned c = 0; c < POLICY_CLASSES; c++)
+            blocks[c] += __atomic_load_n(&t->allocated[c], __ATOMIC_RELAXED);
+}
+
+bool policy_describe(struct span *span, const char *p, struct fh_description *d)
+{
+    struct slot slot;
+    if (span) return false;
+    if (!hard_holds(p)) return false;
+    *d = (struct fh_description){.kind = FH_RESERVED};
+    if (!hard_slot_find(p, &slot)) return true;
+    unsigned state = hard_state(LOAD(slot.word));
+    d->start = (const void *)slot.start;
+    d->size = state == SLOT_LIVE || slot.region->size == 0 ? hard_slot_size(&slot) : slot.region->size;
+    d->offset = (uintptr_t)p - slot.start;
+    d->thread = LOAD(slot.word) >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    bool large = slot.region->kind == REGION_LARGE;
+    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
+    return true;
+}
+
+/* ---- not in this library ------------------------------------------------------------------------------------ */
+
+void oom_start(void)
+{
+}
+
+void oom_stop(void)
+{
+}
+
+void oom_fork_child(void)
+{
+}
+
+void plug_start(void)
+{
+}
+
+void plug_tick(void)
+{
+}
+
+void plug_fork_child(void)
+{
+}

@@ -1,0 +1,2 @@
+#include "hard/fault.h"
+void fault_start(void){}

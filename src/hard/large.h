@@ -1,0 +1,28 @@
+/*
+ * large: blocks above what slabs hold. Each lies at the end of a slot of 2^k bytes, at a random distance from
+ * its end, and all of the slot but the block's own pages faults. When it is freed, its pages go, and its
+ * addresses wait behind those of all others of that size.
+ */
+#ifndef HARD_LARGE_H
+#define HARD_LARGE_H
+
+#include "hard/slot.h"
+
+void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call);
+
+/* The same with room behind it; NULL: use the other. */
+void *large_allocate_growing(struct hard_thread *thread, size_t size, const struct hard_call *call);
+
+/* Takes place in the slot if it can. NULL: it cannot, and nothing happened. */
+void *large_resize(const struct slot *slot, size_t size);
+
+/* A large block whose word says freed: pages and address go. */
+void large_end(const struct slot *slot, bool for_good);
+
+/* Its slot may be handed out again. */
+void large_release(const struct slot *slot);
+
+/* Whether the bytes between its end and the page's are clear still. */
+bool large_is_intact(const struct large *large);
+
+#endif

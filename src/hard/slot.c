@@ -1,0 +1,410 @@
+/* See slot.h. */
+#include <string.h>
+
+#include "hard/central.h"
+#include "hard/large.h"
+#include "hard/report.h"
+#include "hard/reuse.h"
+#include "hard/sample.h"
+
+/* ---- take -------------------------------------------------------------------------------------------- */
+
+static unsigned site_bucket(const struct hard_call *call)
+{
+    if (call->bucket != HARD_BY_SITE) return call->bucket;
+    uint32_t mixed = (uint32_t)((call->site * hard.site_secret) >> 40);
+    return (uint32_t)((uint64_t)(mixed & 0xffffff) * hard.measures.buckets >> 24);
+}
+
+static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region, struct cache *cache)
+{
+    cache->count = central_take(region, &thread->random, cache->slot, region->window);
+    return cache->count != 0;
+}
+
+static FH_COLD void report_slot(enum hard_what what, const char *name, const void *p, const struct slot *slot)
+{
+    struct hard_fault fault = {.what = what, .call = name, .address = p, .slot = slot};
+    hard_report(&fault);
+}
+
+/* A free slot is clear, and so is what its neighbour may have run on into. */
+static FH_NOINLINE bool slot_is_clear(uintptr_t start, uint32_t size)
+{
+    return canary_is_clear(start, start + size - HARD_CANARY) && canary_holds(start + size);
+}
+
+static FH_COLD void report_written(uintptr_t start, uint32_t size)
+{
+    struct slot slot;
+    if (!hard_slot_find((void *)start, &slot)) return;
+    report_slot(HARD_WRITTEN_FREED, "malloc", (void *)start, &slot);
+    memset((void *)start, 0, size - HARD_CANARY);
+    canary_write(start + size);
+}
+
+FH_INLINE slot_word *slot_word_at(uintptr_t start, const struct region *region)
+{
+    uintptr_t offset = start - hard.base;
+    uint32_t slab = (uint32_t)(offset >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
+    uint32_t in_slab = (uint32_t)offset & ((1u << region->slab_shift) - 1);
+    return slab_words(slab, region) + (in_slab * region->reciprocal >> 40);
+}
+
+/* From a region, at random. What it held before is gone if zero_most says so. */
+static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size, unsigned kind)
+{
+    struct cache *cache = cache_of(thread, region);
+    if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
+    unsigned i = (unsigned)(random_byte(&thread->random) * cache->count >> 8);
+    uintptr_t start = cache->slot[i];
+    cache->slot[i] = cache->slot[--cache->count];
+    slot_word *word = slot_word_at(start, region);
+    if (region->size <= hard.measures.check_most && region->kind == REGION_SMALL &&
+        UNLIKELY(!slot_is_clear(start, region->size)))
+        report_written(start, region->size);
+    STORE(word, SLOT_LIVE | kind << WORD_KIND_SHIFT | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT |
+                    (uint32_t)(region->size - size) << WORD_SLACK_SHIFT);
+    thread->allocated[region->size_class]++;
+    thread->allocated_bytes += region->size;
+    return (void *)start;
+}
+
+/* The class for this many bytes. */
+FH_INLINE unsigned class_for(size_t size)
+{
+    return hard.class_of[(size + 15) / 16];
+}
+
+FH_INLINE size_t slot_tail(void)
+{
+    return hard.measures.canary ? HARD_CANARY : 0;
+}
+
+static const struct region *region_for(unsigned size_class, const struct hard_call *call)
+{
+    return &hard.region[size_class * HARD_BUCKETS + site_bucket(call)];
+}
+
+/* What slots of this region hold when they are handed out. */
+static bool region_is_clear(const struct region *region)
+{
+    return region->size <= hard.measures.zero_most && region->size <= hard.measures.check_most;
+}
+
+/* Only what is cleared when it is freed has nothing behind it; with canaries that must be so. */
+static void tail_clear(void *p, size_t size, const struct region *region)
+{
+    if (!hard.measures.canary || region->size <= hard.measures.zero_most) return;
+    memset((char *)p + size, 0, region->size - HARD_CANARY - size);
+}
+
+/* A bucket whose addresses are used up leaves to another what it cannot hold. */
+static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class, size_t size,
+                                         unsigned kind)
+{
+    void *p = NULL;
+    for (unsigned b = 0; b < HARD_BUCKETS && p == NULL; b++)
+        p = slot_take(thread, &hard.region[size_class * HARD_BUCKETS + b], size, kind);
+    return p;
+}
+
+static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size_t size,
+                            const struct hard_call *call, bool *zeroed)
+{
+    const struct region *region = region_for(size_class, call);
+    void *p = slot_take(thread, region, size, call->kind);
+    if (UNLIKELY(p == NULL)) p = slot_take_elsewhere(thread, size_class, size, call->kind);
+    if (UNLIKELY(p == NULL)) return NULL;
+    tail_clear(p, size, region);
+    *zeroed = region_is_clear(region);
+    return p;
+}
+
+static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment, unsigned kind)
+{
+    uint32_t rate = hard.measures.sample;
+    if (rate == 0) {
+        thread->sample_left = INT32_MAX;
+        return NULL;
+    }
+    thread->sample_left = (int32_t)(rate == 1 ? 1 : 1 + random_64(&thread->random) % (2 * rate - 1));
+    return sample_allocate(size, alignment, kind);
+}
+
+void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed)
+{
+    if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
+    if (UNLIKELY(--thread->sample_left <= 0)) {
+        void *p = sample_instead(thread, size, 16, call->kind);
+        *zeroed = false;
+        if (p) return p;
+    }
+    if (UNLIKELY(size == 0)) return slot_allocate(thread, 0, 0, call, zeroed);
+    if (LIKELY(size <= HARD_SMALL_MOST - HARD_CANARY))
+        return slot_allocate(thread, class_for(size + slot_tail()), size, call, zeroed);
+    *zeroed = true;
+    return large_allocate(thread, size, 16, call);
+}
+
+/* Slots lie at multiples of their size from the beginning of a slab. */
+static unsigned class_aligned(size_t need, size_t alignment)
+{
+    for (unsigned c = class_for(need); c < HARD_CLASSES; c++)
+        if (hard.region[c * HARD_BUCKETS].size % alignment == 0) return c;
+    return 0;
+}
+
+void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t size,
+                            const struct hard_call *call)
+{
+    enum { MOST_IN_SLABS = 4096 };
+    bool zeroed;
+    if (alignment <= 16) return hard_allocate(thread, size, call, &zeroed);
+    if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
+    if (size == 0) size = 1;
+    size_t need = size + slot_tail();
+    unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS ? class_aligned(need, alignment)
+                                                                                     : 0;
+    return c ? slot_allocate(thread, c, size, call, &zeroed) : large_allocate(thread, size, alignment, call);
+}
+
+/* ---- give -------------------------------------------------------------------------------------------- */
+
+/* "free", "operator delete", "fh_free_sized" ..., and not "realloc". */
+static bool is_free(const char *name)
+{
+    return strstr(name, "free") != NULL || strstr(name, "delete") != NULL;
+}
+
+/* p is no start of a live slot of ours. Returns after a report, if the options say so. */
+static FH_COLD void report_bad(const char *name, const void *p)
+{
+    struct slot slot;
+    struct hard_fault fault = {.call = name, .address = p, .what = HARD_NOT_A_BLOCK};
+    if (hard_slot_find(p, &slot)) {
+        unsigned state = hard_state(LOAD(slot.word));
+        bool freed = (uintptr_t)p == slot.start && state != SLOT_NEVER && state != SLOT_LIVE;
+        fault.slot = &slot;
+        if (freed) fault.what = is_free(name) ? HARD_DOUBLE_FREE : HARD_USE_FREED;
+    }
+    hard_report(&fault);
+}
+
+/* Bytes behind what was asked for, up to the canary. */
+static bool tail_holds(uintptr_t start, uint32_t slack, uint32_t size)
+{
+    uintptr_t end = start + size;
+    if (!canary_holds(end)) return false;
+    return slack == HARD_CANARY || canary_is_clear(end - slack, end - HARD_CANARY);
+}
+
+bool hard_check_slot(const struct slot *slot, uint32_t word, const char *name)
+{
+    uint32_t size = slot->region->size;
+    if (!hard.measures.canary || slot->region->kind != REGION_SMALL) return true;
+    if (UNLIKELY(!tail_holds(slot->start, hard_slack(word), size))) {
+        report_slot(HARD_OVERFLOWED, name, (void *)slot->start, slot);
+        return false;
+    }
+    if (slot->index && UNLIKELY(!canary_holds(slot->start))) {
+        report_slot(HARD_UNDERFLOWED, name, (void *)slot->start, slot);
+        return false;
+    }
+    return true;
+}
+
+extern char __libc_single_threaded __attribute__((weak));
+
+/* One of several threads that free the same block at the same time is told. */
+FH_INLINE bool word_change(slot_word *word, uint32_t from, uint32_t to)
+{
+    if (&__libc_single_threaded && LIKELY(__libc_single_threaded)) {
+        STORE(word, to);
+        return true;
+    }
+    return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+static FH_COLD bool kind_report(const struct slot *slot, const void *p, const struct hard_call *call)
+{
+    struct hard_fault fault = {.what = HARD_KIND, .call = call->name, .address = p, .slot = slot, .kind = call->kind};
+    hard_report(&fault);
+    return true;
+}
+
+static FH_COLD void size_report(const struct slot *slot, const void *p, size_t size, const char *name)
+{
+    struct hard_fault fault = {.what = HARD_SIZE, .call = name, .address = p, .slot = slot, .size = size,
+                               .right = hard_slot_size(slot)};
+    hard_report(&fault);
+}
+
+/* From live to `state`; false after a report if it is no live block, or not of that kind and size. */
+static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, size_t size, unsigned state,
+                     const struct hard_call *call)
+{
+    uint32_t word = LOAD(slot->word);
+    if (UNLIKELY(hard_state(word) != SLOT_LIVE) || UNLIKELY((uintptr_t)p != slot->start)) {
+        report_bad(call->name, p);
+        return false;
+    }
+    if (hard.measures.kinds && UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY)
+        kind_report(slot, p, call);
+    if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) && hard_slot_size(slot))
+        size_report(slot, p, size, call->name);
+    uint32_t to = (word & ~(WORD_STATE | (WORD_THREADS - 1) << WORD_THREAD_SHIFT)) | state |
+                  (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT;
+    if (LIKELY(word_change(slot->word, word, to))) return true;
+    report_bad(call->name, p);
+    return false;
+}
+
+/* Foreign: of another allocator, or nobody's. */
+static FH_COLD void free_other(void *p, size_t size, const struct hard_call *call)
+{
+    if (p == NULL) return;
+    if (sample_holds(p))
+        sample_free(p, call->kind, size, 0, call->name);
+    else
+        report_bad(call->name, p);
+}
+
+/* A small slot is cleared and waits; `word` is as it was when it was live. */
+static void small_end(struct hard_thread *thread, struct slot *slot, uint32_t word, const char *name)
+{
+    const struct region *region = slot->region;
+    thread->freed_bytes += region->size;
+    if (LIKELY(region->kind == REGION_SMALL)) {
+        bool intact = hard_check_slot(slot, word, name);
+        if (region->size <= hard.measures.zero_most)
+            memset((void *)slot->start, 0, region->size - slot_tail());
+        if (UNLIKELY(!intact)) canary_write(slot->start + region->size);
+    }
+    if (hard.measures.quarantine)
+        quarantine_put(thread, slot->start, region->size);
+    else
+        cache_put(thread, region, slot->start, slot->word);
+}
+
+void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
+{
+    struct slot slot;
+    if (UNLIKELY(!hard_holds(p))) {
+        free_other(p, size, call);
+        return;
+    }
+    if (UNLIKELY(!hard_slot_find(p, &slot))) {
+        report_bad(call->name, p);
+        return;
+    }
+    if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return;
+    uint32_t word = LOAD(slot.word);
+    if (!slot_end(thread, &slot, p, size, SLOT_QUARANTINED, call)) return;
+    if (UNLIKELY(slot.region->kind == REGION_LARGE))
+        large_end(&slot, false);
+    else
+        small_end(thread, &slot, word, call->name);
+}
+
+void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call)
+{
+    struct slot slot;
+    if (!hard_holds(p) || !hard_slot_find(p, &slot)) {
+        hard_free(thread, p, SIZE_MAX, call);
+        return;
+    }
+    if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
+    uint32_t word = LOAD(slot.word);
+    if (!slot_end(thread, &slot, p, SIZE_MAX, SLOT_GONE, call)) return;
+    if (slot.region->kind == REGION_LARGE) {
+        large_end(&slot, true);
+    } else if (slot.region->kind == REGION_SMALL) {
+        thread->freed_bytes += slot.region->size;
+        hard_check_slot(&slot, word, call->name);
+        memset((void *)slot.start, 0, slot.region->size - slot_tail());
+    }
+}
+
+void hard_release(uintptr_t start, slot_word *word)
+{
+    struct slot slot;
+    (void)word;
+    CHECK(hard_slot_find((void *)start, &slot));
+    if (slot.region->kind == REGION_LARGE)
+        large_release(&slot);
+    else
+        central_give(slot.region, &start, 1);
+}
+
+/* ---- realloc ------------------------------------------------------------------------------------------ */
+
+/* Another size in the same slot: what lies behind it is clear again. */
+static bool small_resize(struct slot *slot, uint32_t word, size_t size)
+{
+    const struct region *region = slot->region;
+    if (region->kind != REGION_SMALL || size > HARD_SMALL_MOST - HARD_CANARY) return false;
+    if (class_for(size + slot_tail()) != region->size_class) return false;
+    size_t old = region->size - hard_slack(word);
+    if (size < old && hard.measures.canary) memset((char *)slot->start + size, 0, old - size);
+    uint32_t slack = (uint32_t)(region->size - size);
+    STORE(slot->word, (word & 0xffff) | slack << WORD_SLACK_SHIFT);
+    return true;
+}
+
+static void *move(struct hard_thread *thread, void *p, size_t old, size_t size, const struct hard_call *call)
+{
+    bool zeroed;
+    void *new = NULL;
+    if (old > HARD_SMALL_MOST && size > old) new = large_allocate_growing(thread, size, call);
+    if (new == NULL) new = hard_allocate(thread, size, call, &zeroed);
+    if (new == NULL) return NULL;
+    memcpy(new, p, base_min(old, size));
+    hard_free(hard_self, p, SIZE_MAX, call);
+    return new;
+}
+
+static FH_COLD void *reallocate_other(struct hard_thread *thread, void *p, size_t size,
+                                      const struct hard_call *call)
+{
+    if (sample_holds(p)) {
+        sample_unwatch(p);
+        return move(thread, p, sample_usable(p, call->name), size, call);
+    }
+    report_bad(call->name, p);
+    return NULL;
+}
+
+void *hard_reallocate(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
+{
+    struct slot slot;
+    if (!hard_holds(p)) return reallocate_other(thread, p, size, call);
+    if (!hard_slot_find(p, &slot) || hard_state(LOAD(slot.word)) != SLOT_LIVE || (uintptr_t)p != slot.start) {
+        report_bad(call->name, p);
+        return NULL;
+    }
+    uint32_t word = LOAD(slot.word);
+    if (hard.measures.kinds && hard_kind(word) != call->kind) kind_report(&slot, p, call);
+    if (!hard_check_slot(&slot, word, call->name)) return NULL;
+    size_t old = hard_slot_size(&slot);
+    if (slot.region->kind == REGION_LARGE) {
+        void *resized = large_resize(&slot, size);
+        if (resized) return resized;
+    } else if (small_resize(&slot, word, size)) {
+        return p;
+    }
+    struct hard_call same = *call;
+    same.kind = (uint8_t)hard_kind(word);
+    if (slot.region->kind == REGION_SMALL) same.bucket = slot.region->bucket;
+    return move(thread, p, old, size, &same);
+}
+
+size_t hard_usable_size(const void *p, const char *name)
+{
+    struct slot slot;
+    if (sample_holds(p)) return sample_usable(p, name);
+    if (hard_slot_find(p, &slot) && hard_state(LOAD(slot.word)) == SLOT_LIVE && (uintptr_t)p == slot.start)
+        return hard_slot_size(&slot);
+    report_bad(name, p);
+    return 0;
+}

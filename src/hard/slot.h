@@ -1,0 +1,46 @@
+/*
+ * slot: one small block from the call of malloc to the call of free.
+ *
+ * take:  a class by the size, a bucket by the caller, one of the thread's few slots by chance; is it still
+ *        clear? its word says live, what was asked for, and of which kind.
+ * give:  the address leads to the region by one table, to the slot by a multiplication: is it one's start, and
+ *        live, and of that kind? Then the word says otherwise from now on, once and for all threads. Are the
+ *        bytes behind it as they were, and those in front? Clear it, and into the quarantine.
+ */
+#ifndef HARD_SLOT_H
+#define HARD_SLOT_H
+
+#include "hard/canary.h"
+#include "hard/thread.h"
+
+/* For all calls: where a call came from decides the bucket; KIND_* is what the caller calls it. */
+struct hard_call {
+    const char *name; /* "free", for messages */
+    uintptr_t site;
+    uint8_t kind;
+    uint8_t bucket; /* HARD_BUCKET_DATA, or HARD_BY_SITE */
+};
+
+#define HARD_BY_SITE 0xff
+
+/* Blocks of every size. NULL when memory is out. `zeroed`: of its first `size` bytes, all are zero. */
+void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed);
+void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t size,
+                            const struct hard_call *call);
+
+/* p may be anything, NULL too. `size` is what the caller says that it asked for, SIZE_MAX if it does not. */
+void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call);
+
+/* Not for NULL, and not for size 0. NULL when memory is out, and the block is then as it was. */
+void *hard_reallocate(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call);
+
+/* What was asked for; 0 after a report. */
+size_t hard_usable_size(const void *p, const char *call);
+
+/* Freed for good: its address is never handed out again. */
+void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call);
+
+/* Whether the bytes behind a live small block, and in front of it, are as they should be; a report if not. */
+bool hard_check_slot(const struct slot *slot, uint32_t word, const char *call);
+
+#endif

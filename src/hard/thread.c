@@ -1,0 +1,193 @@
+/* See thread.h. */
+#include <string.h>
+
+#include "hard/central.h"
+#include "hard/reuse.h"
+#include "hard/thread.h"
+#include "os/os.h"
+
+struct hard_thread hard_none;
+_Thread_local struct hard_thread *hard_self __attribute__((tls_model("initial-exec"))) = &hard_none;
+struct hard_thread *hard_threads;
+void (*hard_attached)(struct hard_thread *thread);
+
+static struct lock threads_lock;
+static struct hard_thread *threads_idle;
+static uint32_t threads_live, threads_made;
+
+/* ---- threads come and go ------------------------------------------------------------------------------ */
+
+static struct hard_thread *thread_make(void)
+{
+    struct hard_thread *thread = space_record(sizeof *thread);
+    if (thread == NULL) return NULL;
+    thread->number = ++threads_made;
+    thread->next = hard_threads;
+    __atomic_store_n(&hard_threads, thread, __ATOMIC_RELEASE);
+    return thread;
+}
+
+static struct hard_thread *thread_get(void)
+{
+    lock_take(&threads_lock);
+    struct hard_thread *thread = threads_idle;
+    if (thread)
+        threads_idle = thread->next_idle;
+    else
+        thread = thread_make();
+    if (thread) {
+        thread->live = true;
+        threads_live++;
+        if (threads_live > LOAD((_Atomic uint32_t *)&fh_registry.threads_peak))
+            __atomic_store_n(&fh_registry.threads_peak, threads_live, __ATOMIC_RELAXED);
+    }
+    lock_give(&threads_lock);
+    return thread;
+}
+
+struct hard_thread *hard_attach(void)
+{
+    if (hard_self != &hard_none) return hard_self;
+    struct hard_thread *thread = thread_get();
+    if (thread == NULL) return NULL;
+    thread->id = os_thread_id();
+    thread->random.left = 0;
+    hard_self = thread;
+    if (hard_attached) hard_attached(thread);
+    return thread;
+}
+
+static void thread_put(struct hard_thread *thread)
+{
+    lock_take(&threads_lock);
+    thread->live = false;
+    thread->next_idle = threads_idle;
+    threads_idle = thread;
+    threads_live--;
+    lock_give(&threads_lock);
+}
+
+void hard_thread_end(struct hard_thread *thread)
+{
+    hard_flush(thread, true);
+    reuse_thread_end();
+    if (hard_self == thread) hard_self = &hard_none;
+    thread_put(thread);
+}
+
+uint32_t hard_thread_count(void)
+{
+    return __atomic_load_n(&threads_made, __ATOMIC_RELAXED);
+}
+
+/* ---- its few slots ------------------------------------------------------------------------------------- */
+
+/* A thread of before a fork may have been in the middle of anything: only what the words say too. */
+static unsigned cache_true(struct cache *cache, unsigned most)
+{
+    struct slot slot;
+    unsigned n = 0;
+    for (unsigned i = 0; i < base_min(cache->count, most); i++)
+        if (hard_slot_find((void *)cache->slot[i], &slot) && hard_state(LOAD(slot.word)) == SLOT_CACHED)
+            cache->slot[n++] = cache->slot[i];
+    return n;
+}
+
+static void cache_flush(struct hard_thread *thread, const struct region *region)
+{
+    struct cache *cache = cache_of(thread, region);
+    if (cache->count == 0) return;
+    unsigned count = cache_true(cache, region->window);
+    cache->count = 0;
+    if (count) central_give(region, cache->slot, count);
+}
+
+void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start, slot_word *word)
+{
+    struct cache *cache = cache_of(thread, region);
+    if (cache->count == region->window) {
+        unsigned half = region->window / 2;
+        cache->count -= half;
+        central_give(region, cache->slot + cache->count, half);
+    }
+    STORE(word, (LOAD(word) & ~WORD_STATE) | SLOT_CACHED);
+    cache->slot[cache->count++] = start;
+}
+
+/* ---- quarantine ------------------------------------------------------------------------------------------ */
+
+static void quarantine_end(struct hard_thread *thread, uintptr_t start)
+{
+    struct slot slot;
+    CHECK(hard_slot_find((void *)start, &slot));
+    thread->quarantine.bytes -= slot.region->size;
+    CHECK(hard_state(LOAD(slot.word)) == SLOT_QUARANTINED);
+    if (hard.measures.reuse)
+        reuse_add(start, slot.word, slot.region->size);
+    else
+        cache_put(thread, slot.region, start, slot.word);
+}
+
+static void quarantine_end_first(struct hard_thread *thread)
+{
+    struct quarantine *q = &thread->quarantine;
+    quarantine_end(thread, q->queue[q->head]);
+    q->head = (q->head + 1) % QUARANTINE_QUEUE;
+}
+
+void quarantine_put(struct hard_thread *thread, uintptr_t start, uint32_t size)
+{
+    struct quarantine *q = &thread->quarantine;
+    q->bytes += size;
+    uintptr_t *place = &q->shuffle[random_byte(&thread->random) % QUARANTINE_SHUFFLE], out = *place;
+    *place = start;
+    if (out) {
+        if ((q->tail + 1) % QUARANTINE_QUEUE == q->head) quarantine_end_first(thread);
+        q->queue[q->tail] = out;
+        q->tail = (q->tail + 1) % QUARANTINE_QUEUE;
+    }
+    while (q->bytes > hard.measures.quarantine && q->head != q->tail) quarantine_end_first(thread);
+}
+
+static void quarantine_flush(struct hard_thread *thread)
+{
+    struct quarantine *q = &thread->quarantine;
+    for (unsigned i = 0; i < QUARANTINE_SHUFFLE; i++) {
+        uintptr_t start = q->shuffle[i];
+        q->shuffle[i] = 0;
+        if (start) quarantine_end(thread, start);
+    }
+    while (q->head != q->tail) quarantine_end_first(thread);
+}
+
+void hard_flush(struct hard_thread *thread, bool all)
+{
+    if (thread == &hard_none) return;
+    if (all) quarantine_flush(thread);
+    for (unsigned i = 0; i < HARD_LARGE_FIRST; i++) cache_flush(thread, &hard.region[i]);
+}
+
+/* ---- fork -------------------------------------------------------------------------------------------------- */
+
+void hard_thread_fork_prepare(void)
+{
+    lock_take(&threads_lock);
+}
+
+void hard_thread_fork_parent(void)
+{
+    lock_give(&threads_lock);
+}
+
+/* What threads that are not there had in quarantine stays there: they may have been in the middle of it. */
+void hard_thread_fork_child(void)
+{
+    lock_reset(&threads_lock);
+    hard_self->random.left = 0;
+    for (struct hard_thread *t = hard_threads; t; t = t->next) {
+        if (t == hard_self || !t->live) continue;
+        hard_flush(t, false);
+        memset(&t->quarantine, 0, sizeof t->quarantine);
+        thread_put(t);
+    }
+}

@@ -1,0 +1,75 @@
+/*
+ * thread: what each thread has: its random numbers, a few slots of each region to take from at random, and
+ * the quarantine of what it freed.
+ *
+ *     free -> a place by chance among 64 -> who was there -> first in, first out -> who was longest there
+ *          -> the few slots of its region, or level strict: reuse.c
+ */
+#ifndef HARD_THREAD_H
+#define HARD_THREAD_H
+
+#include "hard/space.h"
+
+#define QUARANTINE_SHUFFLE 64
+#define QUARANTINE_QUEUE 512
+
+struct quarantine {
+    uint32_t head, tail; /* of the queue: taken at head, added at tail */
+    uint64_t bytes;      /* in both */
+    uintptr_t shuffle[QUARANTINE_SHUFFLE];
+    uintptr_t queue[QUARANTINE_QUEUE];
+};
+
+struct cache {
+    uint64_t count;
+    uintptr_t slot[];
+};
+
+struct hard_thread {
+    struct random random;
+    uint32_t number; /* 1, 2, ... */
+    uint32_t id;     /* the kernel's */
+    bool live;
+    int32_t sample_left; /* allocations until one gets pages of its own */
+    struct hard_thread *next, *next_idle;
+    uint64_t allocated[HARD_CLASSES]; /* slots handed out */
+    uint64_t allocated_bytes, freed_bytes;
+    struct quarantine quarantine;
+    char caches[HARD_CACHE_BYTES];
+};
+
+/* A thread without a record of its own points here: all caches empty, nothing is freed into it. */
+extern struct hard_thread hard_none;
+extern _Thread_local struct hard_thread *hard_self __attribute__((tls_model("initial-exec")));
+extern struct hard_thread *hard_threads; /* all there ever were; grows in front */
+
+/* A thread got a record: arrange for hard_thread_end at its end. */
+extern void (*hard_attached)(struct hard_thread *thread);
+
+/* This thread's record; NULL when memory is out. */
+struct hard_thread *hard_attach(void);
+
+/* Its thread ends, or (in the child of a fork) has vanished. */
+void hard_thread_end(struct hard_thread *thread);
+
+/* What it keeps goes back to the regions; `all`: what is in quarantine as well. */
+void hard_flush(struct hard_thread *thread, bool all);
+
+uint32_t hard_thread_count(void);
+
+void hard_thread_fork_prepare(void);
+void hard_thread_fork_parent(void);
+void hard_thread_fork_child(void);
+
+FH_INLINE struct cache *cache_of(struct hard_thread *thread, const struct region *region)
+{
+    return (struct cache *)(thread->caches + region->cache_at);
+}
+
+/* A freed slot of at most `size` bytes waits; others, for which it is time, become free. */
+void quarantine_put(struct hard_thread *thread, uintptr_t start, uint32_t size);
+
+/* A slot is free: one of the thread's few, or its region's again. */
+void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start, slot_word *word);
+
+#endif
