@@ -171,18 +171,19 @@ unsigned central_take(const struct region *region, struct random *random, uintpt
 /* Holds: the region's lock. */
 static void give_locked(struct region_state *state, const struct region *region, uintptr_t start)
 {
-    struct slot slot;
-    CHECK(hard_slot_find((void *)start, &slot) && slot.region == region);
-    struct slab *slab = slab_at(slot.slab, region);
-    uint64_t *bits = slab_bits(slot.slab, region);
-    word_set_state(slot.word, SLOT_FREE);
-    bits[slot.index / 64] |= 1ull << slot.index % 64;
+    slot_word *word;
+    CHECK(slot_locate(start, region, &word));
+    uint32_t number = (uint32_t)((start - hard.base) >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
+    uint32_t index = (uint32_t)(word - slab_words(number, region));
+    struct slab *slab = slab_at(number, region);
+    word_set_state(word, SLOT_FREE);
+    slab_bits(number, region)[index / 64] |= 1ull << index % 64;
     if (++slab->free == slab->carved) {
-        if (slab->queued) queue_remove(state, region, slot.slab);
-        queue_back(state, region, slot.slab);
+        if (slab->queued) queue_remove(state, region, number);
+        queue_back(state, region, number);
         state->empties++;
     } else if (!slab->queued) {
-        queue_front(state, region, slot.slab);
+        queue_front(state, region, number);
     }
 }
 

@@ -13,7 +13,7 @@
  *     meta   | of chunk 0 | of chunk 1 | ...        another reservation, 16 MiB for each chunk:
  *                                                   | slabs | free bits | words of slots |
  *
- *     a chunk of a small region     | slab | slab | slab | ...     64 KiB (up to 512 KiB for large slots)
+ *     a chunk of a small region     | slab | slab | slab | ...     64 KiB (up to 1 MiB for large slots)
  *     a slab                        | slot 0 | slot 1 | ... | slot n-1 | rest | guard page |
  *     a slot                        | what was asked for | canary |
  *     a slot of a large region      | nothing ... | block, at its end | guard ... |   2^k bytes
@@ -21,7 +21,7 @@
  *     thread  takes a slot at random out of a few that it keeps per region     thread.c
  *     free    state, kind, canary, zero, then a quarantine, then the few       slot.c
  *     central a region's slabs, under the region's lock                        central.c
- *     large   above 32 KiB                                                     large.c
+ *     large   above 128 KiB                                                    large.c
  *
  * Why a policy of its own and not hooks in heap/: docs/decisions/0014.
  */
@@ -36,8 +36,8 @@
 /* ---- sizes ------------------------------------------------------------------------------------ */
 
 #define HARD_CANARY 8                /* bytes behind a block, at least */
-#define HARD_SMALL_MOST (32 * KIB)   /* bytes of the largest small slot */
-#define HARD_CLASSES 105             /* class 0 serves malloc(0) */
+#define HARD_SMALL_MOST (128 * KIB)  /* bytes of the largest small slot */
+#define HARD_CLASSES 121             /* class 0 serves malloc(0) */
 #define HARD_BUCKETS 4               /* the last one is for what holds no pointers */
 #define HARD_BUCKET_DATA (HARD_BUCKETS - 1)
 #define HARD_LARGE_FIRST (HARD_CLASSES * HARD_BUCKETS) /* regions from here on: slots of 2^(16 + i) */
@@ -45,7 +45,7 @@
 #define HARD_SAMPLE (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
 #define HARD_REGIONS (HARD_SAMPLE + 1)
 
-#define HARD_CACHE_BYTES (36 * KIB) /* of a thread's record: its few slots of each region */
+#define HARD_CACHE_BYTES (68 * KIB) /* of a thread's record: its few slots of each region */
 #define HARD_META_SHIFT 2 /* meta data of a chunk: its size >> this */
 
 /* ---- what a slot is ------------------------------------------------------------------------------ */
@@ -88,7 +88,7 @@ struct region {
     uint8_t kind;        /* enum region_kind */
     uint16_t size_class;
     uint8_t bucket;
-    uint8_t window; /* slots that a thread takes from, at most */
+    uint8_t window; /* slots that a thread gets at a time; it keeps twice as many at most */
     uint16_t words;    /* of free bits for a slab */
     uint16_t carve;    /* slots of a slab that are made at a time */
     uint32_t words_at; /* where words of slots begin in the meta data of a chunk */
@@ -103,6 +103,9 @@ struct large {
     uint64_t pages;       /* where the page of its last byte ends */
     uint32_t next;        /* freed slots of its region, the oldest first: number + 1 */
     uint32_t guarded;     /* what of the slot is not the block faults */
+    uint64_t open, open_end; /* freed: pages that are there still; level light */
+    uint64_t front;          /* live: where such pages begin, if that is before the block; 0 not */
+    uint32_t visits;         /* of the purger since it was freed */
 };
 
 struct slab {
@@ -116,7 +119,7 @@ struct slab {
 /* The measures in force; sealed after the start. See docs/hardened.md for what each stops. */
 struct measures {
     int level; /* 0 light, 1 standard, 2 strict */
-    bool canary, neighbour, kinds, reuse, poison;
+    bool canary, kinds, chance, reuse, poison;
     uint32_t buckets;      /* by call site, at most HARD_BUCKETS - 1 */
     uint32_t zero_most;    /* bytes that are cleared when a block of up to this size is freed */
     uint32_t check_most;   /* bytes that are checked to be clear still when it is handed out */

@@ -6,6 +6,9 @@
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "os/guard.h"
+#include "span/purger.h"
+
+static uint64_t kept; /* bytes of pages that freed blocks keep */
 
 enum {
     HOLD = 256,         /* freed slots of a size that wait at least; addresses cost nothing but page tables */
@@ -46,6 +49,40 @@ static void pages_close(const struct region *region, uintptr_t start, uintptr_t 
     __atomic_fetch_add(&fh_registry.purged_bytes, end - start, __ATOMIC_RELAXED);
 }
 
+/* ---- pages that are kept for the next block: level light ------------------------------------------------------- */
+
+static void pages_keep(struct large *large)
+{
+    large->open = large->front ? large->front : page_down(large->start);
+    large->open_end = large->pages;
+    large->front = 0;
+    large->visits = 0;
+    __atomic_fetch_add(&kept, large->open_end - large->open, __ATOMIC_RELAXED);
+    purger_note();
+}
+
+static void pages_drop(struct large *large, const struct region *region)
+{
+    if (large->open == large->open_end) return;
+    __atomic_fetch_sub(&kept, large->open_end - large->open, __ATOMIC_RELAXED);
+    pages_close(region, large->open, large->open_end);
+    large->open = large->open_end = 0;
+}
+
+/* Pages of a block from start to end, of which some may be there; more in front of it stay. */
+static bool pages_reuse(struct large *large, const struct region *region, uintptr_t start, uintptr_t end)
+{
+    if (large->open_end != end) {
+        pages_drop(large, region);
+        return pages_open(region, start, end);
+    }
+    __atomic_fetch_sub(&kept, large->open_end - large->open, __ATOMIC_RELAXED);
+    bool opened = start >= large->open || pages_open(region, start, large->open);
+    if (opened) large->front = base_min(start, large->open);
+    large->open = large->open_end = 0;
+    return opened;
+}
+
 /* ---- slots -------------------------------------------------------------------------------------------- */
 
 /* In a queue, slot i of the chunk c has the number c << 10 | i, plus 1. */
@@ -70,6 +107,15 @@ static uint32_t freed_take(struct region_state *state)
     state->waiting--;
     large_of(number)->next = 0;
     return number;
+}
+
+/* The last that was freed, whose pages are warm. */
+static void freed_push(struct region_state *state, uint32_t number)
+{
+    large_of(number)->next = state->first;
+    state->first = number;
+    if (state->last == 0) state->last = number;
+    state->waiting++;
 }
 
 static void freed_add(struct region_state *state, uint32_t number)
@@ -100,6 +146,7 @@ static uint32_t slot_number_take(const struct region *region)
     struct region_state *state = region_state_of(region);
     uint32_t hold = is_huge(region) ? HOLD_HUGE : HOLD, number = 0;
     lock_take(&state->lock);
+    if (!hard.measures.chance) hold = 0;
     if (state->waiting <= hold) number = fresh_take(state, region);
     if (number == 0 && state->waiting) number = freed_take(state);
     lock_give(&state->lock);
@@ -136,7 +183,7 @@ static void place(struct hard_thread *thread, struct large *large, uintptr_t slo
         return;
     }
     size_t need = page_up(size) + (alignment > os_page_size() ? alignment : 0);
-    end -= chance_pages(thread, end - slot - need) * os_page_size();
+    if (hard.measures.chance) end -= chance_pages(thread, end - slot - need) * os_page_size();
     large->start = base_round_down(end - base_round_up(size, 16), alignment);
     large->pages = page_up(large->start + size);
 }
@@ -168,7 +215,7 @@ static FH_COLD void *give_back(const struct region *region, uint32_t number)
 }
 
 static void *allocate_in(struct hard_thread *thread, const struct region *region, size_t size, size_t alignment,
-                         const struct hard_call *call)
+                         const struct hard_call *call, bool *zeroed)
 {
     uint32_t number = slot_number_take(region);
     if (number == 0) return NULL;
@@ -177,7 +224,8 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
     uintptr_t slot = large_slot(chunk, region, index);
     if (!slot_prepare(large, region, slot)) return give_back(region, number);
     place(thread, large, slot, (size_t)1 << region->slab_shift, size, alignment);
-    if (!pages_open(region, page_down(large->start), large->pages)) return give_back(region, number);
+    *zeroed = large->open == large->open_end;
+    if (!pages_reuse(large, region, page_down(large->start), large->pages)) return give_back(region, number);
     large->thread = thread->id;
     large_count(size, true);
     STORE_RELEASE(&large->word, SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT |
@@ -188,18 +236,20 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
 /* At the beginning of a slot with room to grow, which large_resize then takes. */
 void *large_allocate_growing(struct hard_thread *thread, size_t size, const struct hard_call *call)
 {
+    bool zeroed;
     enum { ROOM_SHIFT = 2 };
     if (size > hard.size >> (ROOM_SHIFT + 3)) return NULL;
     const struct region *region = region_of_bytes(size << ROOM_SHIFT);
-    return region ? allocate_in(thread, region, size, 0, call) : NULL;
+    return region ? allocate_in(thread, region, size, 0, call, &zeroed) : NULL;
 }
 
-void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call)
+void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call,
+                     bool *zeroed)
 {
     if (size > hard.size / 2 || alignment > hard.size / 4) return NULL;
     size_t over = alignment > os_page_size() ? alignment : 0;
     const struct region *region = region_of_bytes(page_up(size) + over + os_page_size());
-    return region ? allocate_in(thread, region, size, alignment, call) : NULL;
+    return region ? allocate_in(thread, region, size, alignment, call, zeroed) : NULL;
 }
 
 /* ---- resize --------------------------------------------------------------------------------------------- */
@@ -239,8 +289,14 @@ void large_end(const struct slot *slot, bool for_good)
             .what = HARD_OVERFLOWED, .call = "free", .address = (void *)large->start, .slot = slot};
         hard_report(&fault);
     }
-    pages_close(slot->region, page_down(large->start), large->pages);
     large_count(large->size, false);
+    if (!for_good && !hard.measures.chance) {
+        pages_keep(large);
+        large_release(slot);
+        return;
+    }
+    pages_close(slot->region, large->front ? large->front : page_down(large->start), large->pages);
+    large->front = 0;
     if (for_good) return;
     if (hard.measures.reuse)
         reuse_add(large->start, &large->word, (size_t)1 << 12);
@@ -254,6 +310,40 @@ void large_release(const struct slot *slot)
     struct large *large = large_at(slot->slab, slot->index);
     lock_take(&state->lock);
     STORE(&large->word, (LOAD(&large->word) & ~WORD_STATE) | SLOT_FREE);
-    freed_add(state, number_of(slot->slab, slot->index));
+    if (hard.measures.chance)
+        freed_add(state, number_of(slot->slab, slot->index));
+    else
+        freed_push(state, number_of(slot->slab, slot->index));
     lock_give(&state->lock);
+}
+
+/* ---- the purger's visit ------------------------------------------------------------------------------------------ */
+
+/* Holds: the region's lock. */
+static bool sweep_freed(struct region_state *state, const struct region *region, bool force)
+{
+    enum { VISITS = 2 };
+    bool left = false;
+    for (uint32_t number = state->first; number; number = large_of(number)->next) {
+        struct large *large = large_of(number);
+        if (large->open == large->open_end) continue;
+        if (force || ++large->visits >= VISITS)
+            pages_drop(large, region);
+        else
+            left = true;
+    }
+    return left;
+}
+
+bool large_sweep(bool force)
+{
+    bool left = false;
+    if (__atomic_load_n(&kept, __ATOMIC_RELAXED) == 0) return false;
+    for (unsigned i = HARD_LARGE_FIRST; i < HARD_LARGE_FIRST + HARD_LARGE_COUNT; i++) {
+        struct region_state *state = &region_states[i];
+        lock_take(&state->lock);
+        if (sweep_freed(state, &hard.region[i], force)) left = true;
+        lock_give(&state->lock);
+    }
+    return left;
 }

@@ -8,7 +8,8 @@
 
 #include "hard/slot.h"
 
-void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call);
+void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call,
+                     bool *zeroed);
 
 /* The same with room behind it; NULL: use the other. */
 void *large_allocate_growing(struct hard_thread *thread, size_t size, const struct hard_call *call);
@@ -21,6 +22,9 @@ void large_end(const struct slot *slot, bool for_good);
 
 /* Its slot may be handed out again. */
 void large_release(const struct slot *slot);
+
+/* The purger's visit: pages that freed blocks keep (level light) go. True: some are left for a later one. */
+bool large_sweep(bool force);
 
 /* Whether the bytes between its end and the page's are clear still. */
 bool large_is_intact(const struct large *large);

@@ -43,23 +43,17 @@ static FH_COLD void report_written(uintptr_t start, uint32_t size)
     canary_write(start + size);
 }
 
-FH_INLINE slot_word *slot_word_at(uintptr_t start, const struct region *region)
-{
-    uintptr_t offset = start - hard.base;
-    uint32_t slab = (uint32_t)(offset >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
-    uint32_t in_slab = (uint32_t)offset & ((1u << region->slab_shift) - 1);
-    return slab_words(slab, region) + (in_slab * region->reciprocal >> 40);
-}
-
 /* From a region, at random. What it held before is gone if zero_most says so. */
 static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size, unsigned kind)
 {
     struct cache *cache = cache_of(thread, region);
     if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
-    unsigned i = (unsigned)(random_byte(&thread->random) * cache->count >> 8);
+    uint64_t last = --cache->count, i = last;
+    if (hard.measures.chance) i = random_byte(&thread->random) * (last + 1) >> 8;
     uintptr_t start = cache->slot[i];
-    cache->slot[i] = cache->slot[--cache->count];
-    slot_word *word = slot_word_at(start, region);
+    cache->slot[i] = cache->slot[last];
+    slot_word *word;
+    slot_locate(start, region, &word);
     if (region->size <= hard.measures.check_most && region->kind == REGION_SMALL &&
         UNLIKELY(!slot_is_clear(start, region->size)))
         report_written(start, region->size);
@@ -143,8 +137,7 @@ void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_c
     if (UNLIKELY(size == 0)) return slot_allocate(thread, 0, 0, call, zeroed);
     if (LIKELY(size <= HARD_SMALL_MOST - HARD_CANARY))
         return slot_allocate(thread, class_for(size + slot_tail()), size, call, zeroed);
-    *zeroed = true;
-    return large_allocate(thread, size, 16, call);
+    return large_allocate(thread, size, 16, call, zeroed);
 }
 
 /* Slots lie at multiples of their size from the beginning of a slab. */
@@ -166,7 +159,7 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
     size_t need = size + slot_tail();
     unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS ? class_aligned(need, alignment)
                                                                                      : 0;
-    return c ? slot_allocate(thread, c, size, call, &zeroed) : large_allocate(thread, size, alignment, call);
+    return c ? slot_allocate(thread, c, size, call, &zeroed) : large_allocate(thread, size, alignment, call, &zeroed);
 }
 
 /* ---- give -------------------------------------------------------------------------------------------- */
@@ -192,26 +185,47 @@ static FH_COLD void report_bad(const char *name, const void *p)
 }
 
 /* Bytes behind what was asked for, up to the canary. */
-static bool tail_holds(uintptr_t start, uint32_t slack, uint32_t size)
+FH_INLINE bool tail_holds(uintptr_t start, uint32_t slack, uint32_t size)
 {
     uintptr_t end = start + size;
     if (!canary_holds(end)) return false;
     return slack == HARD_CANARY || canary_is_clear(end - slack, end - HARD_CANARY);
 }
 
+/* Its neighbour's canary lies in front of it; before a slab's first slot there is none. */
+FH_INLINE bool front_holds(const struct region *region, uintptr_t start)
+{
+    return ((start - hard.base) & ((1u << region->slab_shift) - 1)) == 0 || canary_holds(start);
+}
+
+FH_INLINE bool slot_is_whole(const struct region *region, uintptr_t start, uint32_t word)
+{
+    return tail_holds(start, hard_slack(word), region->size) && front_holds(region, start);
+}
+
+/* Reports, and then, if the program is to go on, leaves them as they should be. */
+static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *name)
+{
+    struct slot slot;
+    if (NEVER(!hard_slot_find((void *)start, &slot))) return;
+    uintptr_t end = start + slot.region->size;
+    if (!tail_holds(start, hard_slack(word), slot.region->size)) {
+        report_slot(HARD_OVERFLOWED, name, (void *)start, &slot);
+        memset((void *)(end - hard_slack(word)), 0, hard_slack(word));
+        canary_write(end);
+    }
+    if (!front_holds(slot.region, start)) {
+        report_slot(HARD_UNDERFLOWED, name, (void *)start, &slot);
+        canary_write(start);
+    }
+}
+
 bool hard_check_slot(const struct slot *slot, uint32_t word, const char *name)
 {
-    uint32_t size = slot->region->size;
     if (!hard.measures.canary || slot->region->kind != REGION_SMALL) return true;
-    if (UNLIKELY(!tail_holds(slot->start, hard_slack(word), size))) {
-        report_slot(HARD_OVERFLOWED, name, (void *)slot->start, slot);
-        return false;
-    }
-    if (slot->index && UNLIKELY(!canary_holds(slot->start))) {
-        report_slot(HARD_UNDERFLOWED, name, (void *)slot->start, slot);
-        return false;
-    }
-    return true;
+    if (LIKELY(slot_is_whole(slot->region, slot->start, word))) return true;
+    slot_is_damaged(slot->start, word, name);
+    return false;
 }
 
 extern char __libc_single_threaded __attribute__((weak));
@@ -224,6 +238,13 @@ FH_INLINE bool word_change(slot_word *word, uint32_t from, uint32_t to)
         return true;
     }
     return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* A freed slot's word: who freed it, and that it is. */
+FH_INLINE uint32_t word_freed(const struct hard_thread *thread, uint32_t word, unsigned state)
+{
+    uint32_t kept = word & ~(WORD_STATE | (WORD_THREADS - 1) << WORD_THREAD_SHIFT);
+    return kept | state | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT;
 }
 
 static FH_COLD bool kind_report(const struct slot *slot, const void *p, const struct hard_call *call)
@@ -253,9 +274,7 @@ static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, siz
         kind_report(slot, p, call);
     if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) && hard_slot_size(slot))
         size_report(slot, p, size, call->name);
-    uint32_t to = (word & ~(WORD_STATE | (WORD_THREADS - 1) << WORD_THREAD_SHIFT)) | state |
-                  (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT;
-    if (LIKELY(word_change(slot->word, word, to))) return true;
+    if (LIKELY(word_change(slot->word, word, word_freed(thread, word, state)))) return true;
     report_bad(call->name, p);
     return false;
 }
@@ -271,40 +290,69 @@ static FH_COLD void free_other(void *p, size_t size, const struct hard_call *cal
 }
 
 /* A small slot is cleared and waits; `word` is as it was when it was live. */
-static void small_end(struct hard_thread *thread, struct slot *slot, uint32_t word, const char *name)
+FH_INLINE void small_end(struct hard_thread *thread, const struct region *region, uintptr_t start, uint32_t word,
+                         const char *name)
 {
-    const struct region *region = slot->region;
     thread->freed_bytes += region->size;
-    if (LIKELY(region->kind == REGION_SMALL)) {
-        bool intact = hard_check_slot(slot, word, name);
-        if (region->size <= hard.measures.zero_most)
-            memset((void *)slot->start, 0, region->size - slot_tail());
-        if (UNLIKELY(!intact)) canary_write(slot->start + region->size);
-    }
+    if (hard.measures.canary && UNLIKELY(!slot_is_whole(region, start, word))) slot_is_damaged(start, word, name);
+    if (region->size <= hard.measures.zero_most) memset((void *)start, 0, region->size - slot_tail());
     if (hard.measures.quarantine)
-        quarantine_put(thread, slot->start, region->size);
+        quarantine_put(thread, region, start);
     else
-        cache_put(thread, region, slot->start, slot->word);
+        cache_put(thread, region, start);
+}
+
+/* What is not a live small block of the right kind, and all that is rare. */
+static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
+{
+    struct slot slot;
+    if (!hard_holds(p)) {
+        free_other(p, size, call);
+        return;
+    }
+    if (!hard_slot_find(p, &slot)) {
+        report_bad(call->name, p);
+        return;
+    }
+    if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
+    uint32_t word = LOAD(slot.word);
+    if (!slot_end(thread, &slot, p, size, SLOT_QUARANTINED, call)) return;
+    if (slot.region->kind == REGION_LARGE) {
+        large_end(&slot, false);
+    } else if (slot.region->kind == REGION_SMALL) {
+        small_end(thread, slot.region, slot.start, word, call->name);
+    } else {
+        thread->freed_bytes += slot.region->size;
+        quarantine_put(thread, slot.region, slot.start);
+    }
+}
+
+/* One comparison for what the word must say: a live block, of this kind. */
+FH_INLINE bool word_is_live(uint32_t word, const struct hard_call *call)
+{
+    enum { BOTH = WORD_STATE | 3u << WORD_KIND_SHIFT };
+    return (word & BOTH) == (SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT);
 }
 
 void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
 {
-    struct slot slot;
-    if (UNLIKELY(!hard_holds(p))) {
-        free_other(p, size, call);
+    uintptr_t start = (uintptr_t)p, offset = start - hard.base;
+    if (UNLIKELY(offset >= hard.size) || UNLIKELY(thread == &hard_none) || UNLIKELY(size != SIZE_MAX)) {
+        free_slow(thread, p, size, call);
         return;
     }
-    if (UNLIKELY(!hard_slot_find(p, &slot))) {
-        report_bad(call->name, p);
+    unsigned owner = __atomic_load_n(&hard.owner[offset >> hard.chunk_shift], __ATOMIC_RELAXED);
+    const struct region *region = &hard.region[owner - 1];
+    slot_word *at;
+    if (UNLIKELY(owner == 0) || UNLIKELY(region->kind != REGION_SMALL) || UNLIKELY(!slot_locate(start, region, &at))) {
+        free_slow(thread, p, size, call);
         return;
     }
-    if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return;
-    uint32_t word = LOAD(slot.word);
-    if (!slot_end(thread, &slot, p, size, SLOT_QUARANTINED, call)) return;
-    if (UNLIKELY(slot.region->kind == REGION_LARGE))
-        large_end(&slot, false);
+    uint32_t word = LOAD(at), to = word_freed(thread, word, SLOT_QUARANTINED);
+    if (UNLIKELY(!word_is_live(word, call)) || UNLIKELY(!word_change(at, word, to)))
+        free_slow(thread, p, size, call);
     else
-        small_end(thread, &slot, word, call->name);
+        small_end(thread, region, start, word, call->name);
 }
 
 void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call)
@@ -348,7 +396,7 @@ static bool small_resize(struct slot *slot, uint32_t word, size_t size)
     size_t old = region->size - hard_slack(word);
     if (size < old && hard.measures.canary) memset((char *)slot->start + size, 0, old - size);
     uint32_t slack = (uint32_t)(region->size - size);
-    STORE(slot->word, (word & 0xffff) | slack << WORD_SLACK_SHIFT);
+    STORE(slot->word, (word & ((1u << WORD_SLACK_SHIFT) - 1)) | slack << WORD_SLACK_SHIFT);
     return true;
 }
 

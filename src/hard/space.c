@@ -8,7 +8,7 @@
 
 enum {
     RESERVE_ALIGN = 64 << 10,
-    CHUNK_SHIFT_LEAST = 20,
+    CHUNK_SHIFT_LEAST = 21,
     CHUNK_SHIFT_MOST = 26,
     RECORDS_SIZE = 256 << 20,
     RECORDS_STEP = 64 << 10,
@@ -132,8 +132,8 @@ static uint32_t class_size(unsigned size_class)
 
 static unsigned slab_shift_for(uint32_t size)
 {
-    unsigned shift = size <= 2 * KIB ? 16 : size <= 8 * KIB ? 18 : 19;
-    return os_page_size() >= 64 * KIB ? 19 : shift;
+    unsigned shift = size <= 2 * KIB ? 16 : size <= 8 * KIB ? 18 : size <= 32 * KIB ? 19 : 20;
+    return os_page_size() >= 64 * KIB && shift < 19 ? 19 : shift;
 }
 
 static unsigned window_for(uint32_t size)
@@ -173,17 +173,17 @@ static void region_large(struct region *region, unsigned i)
 static void regions_make(void)
 {
     uint32_t at = 0;
-    for (unsigned c = 0; c < HARD_CLASSES; c++) {
-        for (unsigned b = 0; b < HARD_BUCKETS; b++) {
+    for (unsigned b = 0; b < HARD_BUCKETS; b++) {
+        for (unsigned c = 0; c < HARD_CLASSES; c++) {
             struct region *region = &hard.region[c * HARD_BUCKETS + b];
             region_small(region, c, b);
             region->cache_at = at;
-            at += (1u + region->window) * (uint32_t)sizeof(uintptr_t);
+            at += (1u + 2u * region->window) * (uint32_t)sizeof(uintptr_t);
         }
-        if (c) /* sizes above the class before, up to this one's */
-            for (uint32_t i = c == 1 ? 0 : class_size(c - 1) / 16 + 1; i <= class_size(c) / 16; i++)
-                hard.class_of[i] = (uint8_t)c;
     }
+    for (unsigned c = 1; c < HARD_CLASSES; c++) /* sizes above the class before, up to this one's */
+        for (uint32_t i = c == 1 ? 0 : class_size(c - 1) / 16 + 1; i <= class_size(c) / 16; i++)
+            hard.class_of[i] = (uint8_t)c;
     CHECK(at <= HARD_CACHE_BYTES);
     for (unsigned i = 0; i < HARD_LARGE_COUNT; i++)
         region_large(&hard.region[HARD_LARGE_FIRST + i], i);

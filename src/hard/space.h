@@ -104,6 +104,18 @@ FH_INLINE uintptr_t slot_start(uint32_t slab, const struct region *region, uint3
     return slab_start(slab) + (uintptr_t)index * region->size;
 }
 
+/* Of a small region: the slot that begins at p. False: none does. */
+FH_INLINE bool slot_locate(uintptr_t p, const struct region *region, slot_word **word)
+{
+    uintptr_t offset = p - hard.base;
+    uint32_t in_slab = (uint32_t)offset & ((1u << region->slab_shift) - 1);
+    uint32_t index = (uint32_t)(in_slab * region->reciprocal >> 40);
+    uint32_t slab = ((uint32_t)offset & ((1u << hard.chunk_shift) - 1)) >> region->slab_shift;
+    uintptr_t meta = chunk_meta((uint32_t)(offset >> hard.chunk_shift));
+    *word = (slot_word *)(meta + region->words_at) + slab * region->slots + index;
+    return index * region->size == in_slab && index < region->slots;
+}
+
 /* ---- large slots ----------------------------------------------------------------------------------- */
 
 /* Chunks that one slot takes, 1 at least. */

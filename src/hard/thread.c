@@ -87,9 +87,11 @@ static unsigned cache_true(struct cache *cache, unsigned most)
 {
     struct slot slot;
     unsigned n = 0;
-    for (unsigned i = 0; i < base_min(cache->count, most); i++)
-        if (hard_slot_find((void *)cache->slot[i], &slot) && hard_state(LOAD(slot.word)) == SLOT_CACHED)
-            cache->slot[n++] = cache->slot[i];
+    for (unsigned i = 0; i < base_min(cache->count, most); i++) {
+        bool found = hard_slot_find((void *)cache->slot[i], &slot);
+        unsigned state = found ? hard_state(LOAD(slot.word)) : SLOT_LIVE;
+        if (state == SLOT_CACHED || state == SLOT_QUARANTINED) cache->slot[n++] = cache->slot[i];
+    }
     return n;
 }
 
@@ -97,35 +99,36 @@ static void cache_flush(struct hard_thread *thread, const struct region *region)
 {
     struct cache *cache = cache_of(thread, region);
     if (cache->count == 0) return;
-    unsigned count = cache_true(cache, region->window);
+    unsigned count = cache_true(cache, 2u * region->window);
     cache->count = 0;
     if (count) central_give(region, cache->slot, count);
 }
 
-void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start, slot_word *word)
+/* Those that came first are the coldest. */
+void cache_overflow(const struct region *region, struct cache *cache)
 {
-    struct cache *cache = cache_of(thread, region);
-    if (cache->count == region->window) {
-        unsigned half = region->window / 2;
-        cache->count -= half;
-        central_give(region, cache->slot + cache->count, half);
-    }
-    STORE(word, (LOAD(word) & ~WORD_STATE) | SLOT_CACHED);
-    cache->slot[cache->count++] = start;
+    unsigned some = region->window;
+    central_give(region, cache->slot, some);
+    cache->count -= some;
+    memmove(cache->slot, cache->slot + some, cache->count * sizeof *cache->slot);
 }
 
 /* ---- quarantine ------------------------------------------------------------------------------------------ */
 
-static void quarantine_end(struct hard_thread *thread, uintptr_t start)
+enum { REGION_SHIFT = 48 };
+
+static void quarantine_end(struct hard_thread *thread, uintptr_t entry)
 {
-    struct slot slot;
-    CHECK(hard_slot_find((void *)start, &slot));
-    thread->quarantine.bytes -= slot.region->size;
-    CHECK(hard_state(LOAD(slot.word)) == SLOT_QUARANTINED);
-    if (hard.measures.reuse)
-        reuse_add(start, slot.word, slot.region->size);
-    else
-        cache_put(thread, slot.region, start, slot.word);
+    uintptr_t start = entry & (((uintptr_t)1 << REGION_SHIFT) - 1);
+    const struct region *region = &hard.region[entry >> REGION_SHIFT];
+    thread->quarantine.bytes -= region->size;
+    if (LIKELY(!hard.measures.reuse)) {
+        cache_put(thread, region, start);
+        return;
+    }
+    slot_word *word;
+    CHECK(slot_locate(start, region, &word));
+    reuse_add(start, word, region->size);
 }
 
 static void quarantine_end_first(struct hard_thread *thread)
@@ -135,12 +138,12 @@ static void quarantine_end_first(struct hard_thread *thread)
     q->head = (q->head + 1) % QUARANTINE_QUEUE;
 }
 
-void quarantine_put(struct hard_thread *thread, uintptr_t start, uint32_t size)
+void quarantine_put(struct hard_thread *thread, const struct region *region, uintptr_t start)
 {
     struct quarantine *q = &thread->quarantine;
-    q->bytes += size;
+    q->bytes += region->size;
     uintptr_t *place = &q->shuffle[random_byte(&thread->random) % QUARANTINE_SHUFFLE], out = *place;
-    *place = start;
+    *place = start | (uintptr_t)region_number(region) << REGION_SHIFT;
     if (out) {
         if ((q->tail + 1) % QUARANTINE_QUEUE == q->head) quarantine_end_first(thread);
         q->queue[q->tail] = out;
@@ -153,9 +156,9 @@ static void quarantine_flush(struct hard_thread *thread)
 {
     struct quarantine *q = &thread->quarantine;
     for (unsigned i = 0; i < QUARANTINE_SHUFFLE; i++) {
-        uintptr_t start = q->shuffle[i];
+        uintptr_t entry = q->shuffle[i];
         q->shuffle[i] = 0;
-        if (start) quarantine_end(thread, start);
+        if (entry) quarantine_end(thread, entry);
     }
     while (q->head != q->tail) quarantine_end_first(thread);
 }

@@ -16,6 +16,7 @@
 struct quarantine {
     uint32_t head, tail; /* of the queue: taken at head, added at tail */
     uint64_t bytes;      /* in both */
+    /* a slot's address, and above bit 48 its region */
     uintptr_t shuffle[QUARANTINE_SHUFFLE];
     uintptr_t queue[QUARANTINE_QUEUE];
 };
@@ -66,10 +67,17 @@ FH_INLINE struct cache *cache_of(struct hard_thread *thread, const struct region
     return (struct cache *)(thread->caches + region->cache_at);
 }
 
-/* A freed slot of at most `size` bytes waits; others, for which it is time, become free. */
-void quarantine_put(struct hard_thread *thread, uintptr_t start, uint32_t size);
+/* A freed slot waits; others, for which it is time, become free. */
+void quarantine_put(struct hard_thread *thread, const struct region *region, uintptr_t start);
 
-/* A slot is free: one of the thread's few, or its region's again. */
-void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start, slot_word *word);
+FH_COLD void cache_overflow(const struct region *region, struct cache *cache);
+
+/* A slot is free: one of the thread's few, or its region's again. Its word says freed already, and goes on to. */
+FH_INLINE void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start)
+{
+    struct cache *cache = cache_of(thread, region);
+    if (UNLIKELY(cache->count == 2u * region->window)) cache_overflow(region, cache);
+    cache->slot[cache->count++] = start;
+}
 
 #endif

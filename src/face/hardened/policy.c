@@ -22,8 +22,9 @@ static const struct measures levels[] = {
     {.level = 1,
      .canary = true,
      .kinds = true,
+     .chance = true,
      .buckets = 3,
-     .zero_most = 32 << 10,
+     .zero_most = HARD_SMALL_MOST,
      .check_most = 1024,
      .quarantine = 256 << 10,
      .sample = 5000,
@@ -31,10 +32,11 @@ static const struct measures levels[] = {
     {.level = 2,
      .canary = true,
      .kinds = true,
+     .chance = true,
      .reuse = true,
      .buckets = 3,
-     .zero_most = 32 << 10,
-     .check_most = 32 << 10,
+     .zero_most = HARD_SMALL_MOST,
+     .check_most = HARD_SMALL_MOST,
      .quarantine = 256 << 10,
      .sample = 5000,
      .sample_slots = 1024},
@@ -153,7 +155,8 @@ void policy_fork_child(void)
 
 bool policy_sweep(bool force)
 {
-    return central_sweep(force);
+    bool slabs = central_sweep(force);
+    return large_sweep(force) || slabs;
 }
 
 /* ---- facts ---------------------------------------------------------------------------------------------- */
