@@ -202,7 +202,7 @@ bool policy_describe(struct span *span, const char *p, struct fh_description *d)
     d->offset = (uintptr_t)p - slot.start;
     d->thread = LOAD(slot.word) >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     bool large = slot.region->kind == REGION_LARGE;
-    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
+    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
     return true;
 }
 
