@@ -12,6 +12,7 @@
 #include "hard/reuse.h"
 #include "hard/sample.h"
 #include "hard/usage.h"
+#include "os/os.h"
 #include "os/say.h"
 #include "span/purger.h"
 
@@ -99,6 +100,13 @@ bool policy_start(void)
     if (options.plug) say_missing("plug");
     space_seal();
     return true;
+}
+
+/* The arena is for the collector's heaps here; under RLIMIT_AS blocks need the rest. */
+size_t policy_reserve(size_t wanted)
+{
+    size_t left = os_vm_address_space_left();
+    return left == SIZE_MAX ? wanted : base_min(wanted, left / 8);
 }
 
 static void (*tick)(void);
