@@ -159,6 +159,7 @@ void policy_fork_child(void)
     sample_fork_child();
     reuse_fork_child();
     report_fork_child();
+    fault_fork_child();
 }
 
 bool policy_sweep(bool force)
