@@ -513,3 +513,10 @@ void A45(void)
     goal("nobody noticed a read of a block of no bytes");
     drop(nothing);
 }
+
+void A46(void)
+{
+    byte *mine = among(MIB, 8);
+    write_on(mine, (ptrdiff_t)usable(mine), 8, EVIL);
+    finish(mine, MIB);
+}

@@ -26,7 +26,7 @@ A02) kill -SEGV $$ ;;
 A03) echo 'GOAL got it'; echo 'DONE A03' ;;
 A04) echo 'GOAL got it'; echo 'too late' >&2; kill -ABRT $$ ;;
 B01) echo 'DONE B01' ;;
-B02) sleep 30 ;;
+B02) sleep 600 ;;
 L01) echo 'PASS L01' ;;
 esac
 """
