@@ -21,6 +21,9 @@
 /* At start-up, when the options are read and the arena stands. False: a line said why. */
 bool policy_start(void);
 
+/* How much address space the arena is to have, of what option reserve says. */
+size_t policy_reserve(size_t wanted);
+
 /* To be called now and then as memory is taken, outside of locks. */
 void policy_set_tick(void (*tick)(void));
 

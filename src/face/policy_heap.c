@@ -17,6 +17,11 @@ bool policy_start(void)
     return true;
 }
 
+size_t policy_reserve(size_t wanted)
+{
+    return wanted;
+}
+
 void policy_set_tick(void (*tick)(void))
 {
     heap_config.tick = tick;

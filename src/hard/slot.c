@@ -117,13 +117,8 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
 
 static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment, unsigned kind)
 {
-    uint32_t rate = hard.measures.sample;
-    if (rate == 0) {
-        thread->sample_left = INT32_MAX;
-        return NULL;
-    }
-    thread->sample_left = (int32_t)(rate == 1 ? 1 : 1 + random_64(&thread->random) % (2 * rate - 1));
-    return sample_allocate(size, alignment, kind);
+    hard_sample_next(thread);
+    return hard.measures.sample ? sample_allocate(size, alignment, kind) : NULL;
 }
 
 void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed)

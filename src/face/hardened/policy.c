@@ -13,6 +13,7 @@
 #include "hard/sample.h"
 #include "hard/sample_watch.h"
 #include "hard/usage.h"
+#include "os/os.h"
 #include "os/say.h"
 #include "span/purger.h"
 
@@ -100,6 +101,13 @@ bool policy_start(void)
     if (options.plug) say_missing("plug");
     space_seal();
     return true;
+}
+
+/* The arena is for the collector's heaps here; under RLIMIT_AS blocks need the rest. */
+size_t policy_reserve(size_t wanted)
+{
+    size_t left = os_vm_address_space_left();
+    return left == SIZE_MAX ? wanted : base_min(wanted, left / 8);
 }
 
 static void (*tick)(void);
@@ -210,7 +218,7 @@ bool policy_describe(struct span *span, const char *p, struct fh_description *d)
     d->offset = (uintptr_t)p - slot.start;
     d->thread = LOAD(slot.word) >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     bool large = slot.region->kind == REGION_LARGE;
-    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
+    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
     return true;
 }
 
