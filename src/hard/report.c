@@ -349,6 +349,11 @@ bool report_start(const char *path)
     return true;
 }
 
+char *report_program(void)
+{
+    return state.program;
+}
+
 /* The parent may have been reporting in another thread, which is not there. */
 void report_fork_child(void)
 {

@@ -79,6 +79,9 @@ extern struct report_config report_config;
 bool report_start(const char *path);
 void report_fork_child(void);
 
+/* The program's path, 256 bytes, for tests. */
+char *report_program(void);
+
 /* ---- between its files --------------------------------------------------------------------------- */
 
 #define REPORT_CHANGED 16 /* bytes of a change that are told */

@@ -86,7 +86,7 @@ static void print_stack(struct text *t, const struct report *r, const uintptr_t 
 static void print_first(struct text *t, const struct report *r, bool goes_on)
 {
     text_str(t, "freehold: ");
-    text_str(t, r->fault.call ? r->fault.call : "memory");
+    text_plain(t, r->fault.call ? r->fault.call : "memory");
     text_char(t, '(');
     text_hex(t, (uintptr_t)r->fault.address);
     text_str(t, "): ");
