@@ -45,6 +45,7 @@
 #include "hard/central.c"
 #include "hard/stack.c"
 #include "hard/report_place.c"
+#include "hard/report_symbol.c"
 #include "hard/report_say.c"
 #include "hard/report_text.c"
 #include "hard/report_json.c"

@@ -37,6 +37,9 @@ void policy_fork_prepare(void);
 void policy_fork_parent(void);
 void policy_fork_child(void);
 
+/* The process is about to lock itself in: from now on nothing is asked of the kernel that need not be. */
+void policy_confined(void);
+
 /* See purger.h. */
 bool policy_sweep(bool force);
 

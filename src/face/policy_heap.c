@@ -52,6 +52,10 @@ void policy_fork_child(void)
     heap_fork_child();
 }
 
+void policy_confined(void)
+{
+}
+
 bool policy_sweep(bool force)
 {
     return heap_sweep(force);

@@ -14,7 +14,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-enum { TEXT_MOST = 16 << 10, JSON_MOST = 96 << 10 };
+enum { TEXT_MOST = 16 << 10, JSON_MOST = 160 << 10 };
 
 struct report_config report_config = {.fd = -1};
 
@@ -322,6 +322,7 @@ void hard_report(const struct hard_fault *fault)
     facts_gather(&state.report, fault);
     report_text(&state.report, goes_on, &text);
     report_json(&state.report, &json);
+    report_symbols_close();
     state.text[text.length] = state.json[json.length] = 0;
     os_write(2, text.at, text.length);
     json_write(&json);
@@ -346,6 +347,11 @@ bool report_start(const char *path)
     state.device = status.st_dev;
     state.file = status.st_ino;
     return true;
+}
+
+char *report_program(void)
+{
+    return state.program;
 }
 
 /* The parent may have been reporting in another thread, which is not there. */

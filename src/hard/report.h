@@ -69,6 +69,8 @@ FH_COLD void hard_report(const struct hard_fault *fault);
 struct report_config {
     bool go_on; /* option bad_free=ignore; may change at any time */
     int fd;     /* of option report; -1 none */
+    bool
+        confined; /* the process has locked itself in (seccomp): no file is opened that need not be */
 };
 extern struct report_config report_config;
 
@@ -76,6 +78,9 @@ extern struct report_config report_config;
  * False, if it cannot. Remembers what the program is called. */
 bool report_start(const char *path);
 void report_fork_child(void);
+
+/* The program's path, 256 bytes, for tests. */
+char *report_program(void);
 
 /* ---- between its files --------------------------------------------------------------------------- */
 
@@ -114,7 +119,7 @@ extern const char *const report_words[HARD_WHATS];
 extern const char *const report_kinds[4]; /* of enum slot_kind */
 
 /* "live", "freed", ... */
-const char *report_state_word(unsigned state);
+const char *report_state_word(const struct report_block *block);
 
 /* Puts the sentence together. */
 void report_sentence(const struct report *report, struct text *t);
@@ -128,6 +133,11 @@ void report_place(uintptr_t p, struct text *t);
 /* The module of a return address, and the address in it as its file has it; NULL: none. `program` stands for
  * the main program. */
 const char *report_module(uintptr_t pc, const char *program, uintptr_t *offset);
+
+/* The function at an address of a module's file, cut to fit, and how far into it; "" if it cannot be told. */
+#define REPORT_NAME 100
+size_t report_symbol(const char *path, uintptr_t address, char *name, size_t capacity);
+void report_symbols_close(void);
 
 /* The instruction of a frame: the call in front of a return address, or where a signal interrupted. Debuggers find its
  * line, and not the next one's. */

@@ -96,6 +96,7 @@ static void told_hex(struct text *t, const char *key, const uint8_t *bytes, unsi
 
 static void told_frame(struct text *t, const struct report *r, uintptr_t pc)
 {
+    char name[REPORT_NAME];
     uintptr_t offset = 0;
     const char *module = report_module(report_call_site(r, pc), r->program, &offset);
     text_char(t, '{');
@@ -103,6 +104,8 @@ static void told_frame(struct text *t, const struct report *r, uintptr_t pc)
     if (module) {
         told_words(t, "module", module);
         told_address(t, "offset", offset);
+        report_symbol(module, offset, name, sizeof name);
+        if (name[0]) told_words(t, "function", name);
     }
     text_char(t, '}');
 }
@@ -126,7 +129,7 @@ static void told_block(struct text *t, const char *key, const struct report_bloc
     told_address(t, "start", block->start);
     told_number(t, "size", block->size);
     told_number(t, "room", block->room);
-    told_words(t, "state", report_state_word(block->state));
+    told_words(t, "state", report_state_word(block));
     told_words(t, "kind", report_kinds[block->kind & 3]);
     if (block->sample)
         told_number(t, "sample", block->sample->serial);

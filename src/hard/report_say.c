@@ -11,11 +11,12 @@ const char *const report_kinds[4] = {"malloc", "new", "new[]", "any call"};
 static const char *const makers[4] = {"malloc", "new", "new[]", "an allocation"};
 static const char *const enders[4] = {"free", "delete", "delete[]", "a call that frees"};
 
-const char *report_state_word(unsigned state)
+const char *report_state_word(const struct report_block *block)
 {
-    static const char *const words[] = {"never used", "live",  "freed, in quarantine",
-                                        "freed",      "freed", "freed for good"};
-    return state < sizeof words / sizeof *words ? words[state] : "damaged";
+    static const char *const words[] = {"never used", "live", "freed, in quarantine",
+                                        "free",       "free", "freed for good"};
+    if (block->sample && block->state == SLOT_FREE) return "freed";
+    return block->state < sizeof words / sizeof *words ? words[block->state] : "damaged";
 }
 
 static void say_bytes(struct text *t, size_t n)

@@ -3,7 +3,7 @@
  *
  *     freehold: free(0x7f..30): write of at least 3 bytes past the end of a block of 48 bytes; stopping (...)
  *       process  1234, thread 1234, /usr/bin/program
- *       here     0x55.. /usr/bin/program+0x1139
+ *       here     0x55.. /usr/bin/program+0x1139 main+0x20
  *                ...
  *       block    48 bytes at 0x7f..30, live, of malloc, by thread number 1
  *       changed  3 bytes, 0 behind the block: 41 41 41 "AAA"
@@ -46,6 +46,17 @@ static void print_characters(struct text *t, const uint8_t *bytes, unsigned n)
         text_char(t, bytes[i] >= ' ' && bytes[i] < 0x7f ? (char)bytes[i] : '.');
 }
 
+static void print_function(struct text *t, const char *module, uintptr_t offset)
+{
+    char name[REPORT_NAME];
+    size_t into = report_symbol(module, offset, name, sizeof name);
+    if (name[0] == 0) return;
+    text_char(t, ' ');
+    text_plain(t, name);
+    text_char(t, '+');
+    text_hex(t, into);
+}
+
 static void print_frame(struct text *t, const struct report *r, uintptr_t pc)
 {
     uintptr_t offset = 0;
@@ -56,6 +67,7 @@ static void print_frame(struct text *t, const struct report *r, uintptr_t pc)
         text_plain(t, module);
         text_char(t, '+');
         text_hex(t, offset);
+        print_function(t, module, offset);
     } else {
         text_str(t, "in no module");
     }
@@ -74,7 +86,7 @@ static void print_stack(struct text *t, const struct report *r, const uintptr_t 
 static void print_first(struct text *t, const struct report *r, bool goes_on)
 {
     text_str(t, "freehold: ");
-    text_str(t, r->fault.call ? r->fault.call : "memory");
+    text_plain(t, r->fault.call ? r->fault.call : "memory");
     text_char(t, '(');
     text_hex(t, (uintptr_t)r->fault.address);
     text_str(t, "): ");
@@ -110,8 +122,8 @@ static void print_block(struct text *t, const char *word, const struct report_bl
     text_str(t, block->size == 1 ? " byte at " : " bytes at ");
     text_hex(t, block->start);
     text_str(t, ", ");
-    text_str(t, report_state_word(block->state));
-    if (block->state != SLOT_NEVER) {
+    text_str(t, report_state_word(block));
+    if (block->state == SLOT_LIVE || block->state == SLOT_QUARANTINED || block->sample) {
         text_str(t, ", of ");
         text_str(t, report_kinds[block->kind & 3]);
     }
@@ -119,7 +131,8 @@ static void print_block(struct text *t, const char *word, const struct report_bl
         text_str(t, ", on pages of its own (sample ");
         text_dec(t, block->sample->serial);
         text_char(t, ')');
-    } else if (block->state != SLOT_NEVER) {
+    } else if (block->state != SLOT_NEVER && block->state != SLOT_FREE &&
+               block->state != SLOT_CACHED) {
         text_str(t, block->state == SLOT_LIVE ? ", made by thread number "
                                               : ", freed by thread number ");
         text_dec(t, block->thread);

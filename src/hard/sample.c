@@ -13,7 +13,8 @@ static struct {
     struct lock lock;
     struct sample_block *block; /* one a slot */
     uint32_t *queue;            /* free slots, a ring: the one freed first at `head` */
-    uint32_t most, open;        /* slots; a power of two */
+    uint32_t most;              /* slots, a power of two */
+    _Atomic uint32_t open;      /* of them, so far */
     uint32_t head, free;
     uint32_t watched; /* how many of `most` lie in front, and are watched */
     uint32_t serial;

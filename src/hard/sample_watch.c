@@ -148,10 +148,22 @@ static void serve(void)
 static bool may_end(void)
 {
     if (!lock_try(&watcher.lock)) return false;
+    uint32_t serves = WATCHER_SERVES;
     bool end = LOAD(&watcher.live) == 0;
-    if (end) STORE(&watcher.state, WATCHER_NONE);
+    if (end) atomic_compare_exchange_strong(&watcher.state, &serves, WATCHER_NONE);
     lock_give(&watcher.lock);
     return end;
+}
+
+/* Whether the helper has to go at once: another user's process now, in which the next block starts another, or told
+ * to by sample_watch_stop. */
+static bool must_end(void)
+{
+    uint32_t serves = WATCHER_SERVES;
+    if (LOAD(&watcher.state) == WATCHER_REFUSED) return true;
+    if (os_helper_is_current()) return false;
+    atomic_compare_exchange_strong(&watcher.state, &serves, WATCHER_NONE);
+    return true;
 }
 
 static void serve_until_quiet(void)
@@ -162,10 +174,7 @@ static void serve_until_quiet(void)
         long n = SYS5(SYS_ppoll, &ready, 1, &nap, NULL, 8);
         if (n > 0) serve();
         quiet = n == 0 && LOAD(&watcher.live) == 0 ? quiet + 1 : 0;
-        if (!os_helper_is_current()) { /* another user's process now: the next block starts another helper */
-            STORE(&watcher.state, WATCHER_NONE);
-            return;
-        }
+        if (must_end()) return;
     }
 }
 
@@ -182,8 +191,11 @@ static bool watcher_prepare(void)
 __attribute__((no_sanitize("address"))) static void watcher_main(void *unused)
 {
     (void)unused;
+    uint32_t starting = WATCHER_STARTING;
     bool prepared = watcher_prepare();
-    STORE_RELEASE(&watcher.state, prepared ? WATCHER_SERVES : WATCHER_REFUSED);
+    if (!atomic_compare_exchange_strong(&watcher.state, &starting,
+                                        prepared ? WATCHER_SERVES : WATCHER_REFUSED))
+        prepared = false; /* sample_watch_stop came in between */
     os_wake(&watcher.state);
     if (prepared) serve_until_quiet();
     os_helper_exit();
@@ -234,6 +246,14 @@ bool sample_watch_start(enum sample_uninit wish, uintptr_t start, uintptr_t end)
     watcher.end = end;
     watcher.page = os_page_size();
     return true;
+}
+
+/* It looks every half second; as long as one thread may wait here once in a process's life. */
+void sample_watch_stop(void)
+{
+    static _Atomic uint32_t never;
+    STORE(&watcher.state, WATCHER_REFUSED);
+    while (atomic_load_explicit(&watcher.alive, memory_order_acquire)) os_wait(&never, 0, 1);
 }
 
 void sample_watch_fork_child(void)

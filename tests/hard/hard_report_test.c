@@ -139,6 +139,7 @@ static void test_hard_report__tells_what_was_changed_and_what_lies_around(void *
     assert_non_null(strstr(end.said, " 41 42 43 00 00"));
     assert_non_null(strstr(end.said, "\n  try      "));
     assert_non_null(strstr(end.said, "report_test+0x")); /* stacks name their module */
+    assert_non_null(strstr(end.said, " main+0x"));       /* and functions, static ones too */
     assert_true(strlen(end.said) < 3500);
 }
 

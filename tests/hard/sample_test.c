@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -583,12 +584,26 @@ static void after_a_pause(void *unused)
     give(p);
 }
 
+static void locks_itself_in(void *unused)
+{
+    char *p = take_watched(9000);
+    struct stat status;
+    (void)unused;
+    p[0] = 1;
+    sample_watch_stop();
+    if (stat("/proc/self/task", &status) != 0 || status.st_nlink != 3)
+        _exit(1); /* this thread only */
+    if (p[8999] != 0) _exit(2);
+    give(p);
+    if (take_watched(100)) _exit(3);
+}
+
 static void test_watch__leaves_correct_programs_alone(void **state)
 {
     (void)state;
-    static void (*const bodies[])(void *) = {writes_then_reads, system_calls, signals_blocked,
-                                             all_closed,        forks,        threads,
-                                             after_a_pause};
+    static void (*const bodies[])(void *) = {writes_then_reads, system_calls,   signals_blocked,
+                                             all_closed,        forks,          threads,
+                                             after_a_pause,     locks_itself_in};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct child_end end = run(bodies[i], NULL);
         if (end.signal || end.status || end.said[0])

@@ -11,6 +11,7 @@
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
+#include "hard/sample_watch.h"
 #include "hard/usage.h"
 #include "os/os.h"
 #include "os/say.h"
@@ -160,6 +161,12 @@ void policy_fork_child(void)
     reuse_fork_child();
     report_fork_child();
     fault_fork_child();
+}
+
+void policy_confined(void)
+{
+    report_config.confined = true;
+    sample_watch_stop();
 }
 
 bool policy_sweep(bool force)
