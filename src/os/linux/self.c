@@ -105,9 +105,12 @@ size_t os_self_resident(const struct os_self *self, uintptr_t *from, uintptr_t e
         uintptr_t start = *from;
         long count = resident_scan(self, from, end, shared, region, base_min(most, 64));
         for (long i = 0; i < count; i++)
-            ranges[i] = (struct os_range){region[i].start, region[i].end};
+            ranges[i] = (struct os_range){base_max(region[i].start, start),
+                                          base_min(region[i].end, end)};
         if (count > 0) return (size_t)count;
-        if (count < 0 || *from == start) break;
+        if (count >= 0 && *from > start) continue;
+        *from = start;
+        break;
     }
     if (*from >= end || !else_all) return 0;
     ranges[0] = (struct os_range){*from, end};
