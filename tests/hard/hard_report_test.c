@@ -341,14 +341,21 @@ static void test_hard_report__one_at_a_time(void **state)
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     char line[8192];
-    int lines = 0;
+    int lines = 0, of_first = 0;
+    unsigned long first = 0;
     for (; fgets(line, sizeof line, file); lines++) {
         assert_memory_equal(line, "{\"report\":1,\"what\":\"double-free\"", 30);
         assert_memory_equal(line + strlen(line) - 2, "}\n", 2);
+        const char *thread = strstr(line, "\"thread\":");
+        assert_non_null(thread);
+        unsigned long id = strtoul(thread + 9, NULL, 10);
+        if (first == 0) first = id;
+        of_first += id == first;
     }
     fclose(file);
     unlink(path);
     assert_int_equal(lines, 200);
+    assert_int_equal(of_first, 50);
 }
 
 static void handler(int signal)

@@ -455,6 +455,23 @@ static void read_unwritten_and_go_on(void *unused)
     give(take_watched(300));
 }
 
+static void fork_and_read_unwritten(void *unused)
+{
+    int status;
+    give(take_watched(10)); /* there is a helper */
+    sample_fork_prepare();
+    pid_t pid = fork();
+    if (pid == 0) {
+        sample_fork_child();
+        fault_fork_child();
+        read_unwritten(unused);
+        _exit(0);
+    }
+    sample_fork_parent();
+    waitpid(pid, &status, 0);
+    if (WIFSIGNALED(status)) abort();
+}
+
 static void test_watch__tells_a_read_before_any_write(void **state)
 {
     (void)state;
@@ -462,6 +479,9 @@ static void test_watch__tells_a_read_before_any_write(void **state)
     assert_int_equal(end.signal, SIGABRT);
     assert_non_null(strstr(
         end.said, "read of memory that nothing was written to yet, 100 bytes into a block of 500"));
+    end = run(fork_and_read_unwritten, NULL);
+    assert_int_equal(end.signal, SIGABRT);
+    assert_non_null(strstr(end.said, "100 bytes into a block of 500"));
     end = run(read_unwritten_and_go_on, NULL);
     assert_int_equal(end.signal, 0);
     assert_int_equal(end.status, 0);
