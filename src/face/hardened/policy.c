@@ -27,7 +27,7 @@ static const struct measures levels[] = {
      .chance = true,
      .buckets = 3,
      .zero_most = HARD_SMALL_MOST,
-     .check_most = 1024,
+     .check_most = 256,
      .quarantine = 256 << 10,
      .sample = 5000,
      .sample_slots = 1024},
@@ -205,10 +205,25 @@ void policy_allocated(uint64_t blocks[POLICY_CLASSES])
             blocks[c] += __atomic_load_n(&t->allocated[c], __ATOMIC_RELAXED);
 }
 
+static bool describe_sampled(const char *p, struct fh_description *d)
+{
+    const struct sample_block *block = sample_find(p);
+    *d = (struct fh_description){.kind = FH_RESERVED};
+    if (block == NULL) return true;
+    d->start = (const void *)block->start;
+    d->size = block->size;
+    d->offset = (uintptr_t)p - block->start;
+    d->thread = block->made.thread;
+    bool live = hard_state(LOAD((slot_word *)&block->word)) == SLOT_LIVE;
+    d->kind = !live ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : FH_BLOCK;
+    return true;
+}
+
 bool policy_describe(struct span *span, const char *p, struct fh_description *d)
 {
     struct slot slot;
     if (span) return false;
+    if (sample_holds(p)) return describe_sampled(p, d);
     if (!hard_holds(p)) return false;
     *d = (struct fh_description){.kind = FH_RESERVED};
     if (!hard_slot_find(p, &slot)) return true;
