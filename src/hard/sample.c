@@ -88,30 +88,40 @@ static bool pages_show(uintptr_t start, uintptr_t end)
 
 /* ---- the pattern ----------------------------------------------------------------------------------------- */
 
-static uint8_t edge_pattern_at(const struct sample_block *block, uintptr_t p)
+static uint8_t edge_pattern_at(uintptr_t p)
 {
-    return block->watched ? 0 : (uint8_t)((p * 37) ^ sample.key) | 0x80;
+    return (uint8_t)((p * 37) ^ sample.key) | 0x80;
 }
 
-static void edge_pattern_write(const struct sample_block *block)
+/* Into the page at `to`, which is or will be the one at `page`, what of it is beside the block. */
+void sample_edges(const struct sample_block *block, uintptr_t page, uint8_t *to)
 {
-    if (block->watched) return;
-    for (uintptr_t p = first_page(block); p < block->start; p++)
-        *(uint8_t *)p = edge_pattern_at(block, p);
-    for (uintptr_t p = block->start + block->size; p < end_page(block); p++)
-        *(uint8_t *)p = edge_pattern_at(block, p);
+    uintptr_t end = page + sample.page, block_end = block->start + block->size;
+    for (uintptr_t p = page; p < end && p < block->start; p++) to[p - page] = edge_pattern_at(p);
+    for (uintptr_t p = base_max(page, block_end); p < end; p++) to[p - page] = edge_pattern_at(p);
 }
 
+static void edges_write(const struct sample_block *block)
+{
+    uintptr_t last = end_page(block) - sample.page;
+    if (block->watched) return; /* the helper does it */
+    sample_edges(block, first_page(block), (uint8_t *)first_page(block));
+    if (last != first_page(block)) sample_edges(block, last, (uint8_t *)last);
+}
+
+/* A page of a watched block that came when there was no helper (in the child of a fork) is all zeros. */
 struct sample_damage sample_damage(const struct sample_block *block, bool front)
 {
     struct sample_damage damage = {0};
+    bool clear = block->watched;
     uintptr_t from = front ? first_page(block) : block->start + block->size;
     uintptr_t to = front ? block->start : end_page(block);
     for (uintptr_t p = from; p < to; p++) {
-        if (*(const uint8_t *)p == edge_pattern_at(block, p)) continue;
-        if (damage.count++ == 0) damage.first = p;
+        uint8_t found = *(const uint8_t *)p;
+        clear &= found == 0;
+        if (found != edge_pattern_at(p) && damage.count++ == 0) damage.first = p;
     }
-    return damage;
+    return clear ? (struct sample_damage){0} : damage;
 }
 
 /* ---- free slots; all of it under the lock ------------------------------------------------------------------ */
@@ -201,6 +211,7 @@ static void block_record(struct sample_block *block, size_t size, size_t alignme
     block->size = size;
     block->alignment = (uint32_t)alignment;
     block->was_read = 0;
+    STORE(&block->may_be_read, 0);
     block->serial = __atomic_add_fetch(&sample.serial, 1, __ATOMIC_RELAXED);
     block->freed.thread = block->freed.count = 0;
     history_take(&block->made);
@@ -214,7 +225,7 @@ static bool block_show(struct sample_block *block)
         if (block->watched) sample_watch_end();
         return false;
     }
-    edge_pattern_write(block);
+    edges_write(block);
     return true;
 }
 
@@ -234,22 +245,26 @@ void *sample_allocate(size_t size, size_t alignment, unsigned kind)
     return NULL;
 }
 
+/* The record of the slot at a place in the region; NULL: none there yet. */
+static const struct sample_block *block_at_place(uintptr_t place)
+{
+    if (place >= sample.most) return NULL;
+    uint32_t i = slot_at_place((uint32_t)place);
+    return i < LOAD(&sample.open) && sample.block[i].start ? &sample.block[i] : NULL;
+}
+
+/* In the guard between two slots: whose is nearer? */
 const struct sample_block *sample_find(const void *p)
 {
-    uintptr_t offset = (uintptr_t)p - sample_region.base;
+    uintptr_t at = (uintptr_t)p, offset = at - sample_region.base;
     if (offset >= sample_region.size) return NULL;
-    uint32_t place = (uint32_t)((offset < sample.page ? 0 : offset - sample.page) / sample.stride);
-    if (place >= sample.most) place = sample.most - 1;
-    uint32_t i = slot_at_place(place), next;
-    if (i >= LOAD(&sample.open)) return NULL;
-    const struct sample_block *block = &sample.block[i];
-    /* In the guard between two slots: whose is nearer? */
-    if ((uintptr_t)p < slot_data(i) + data_size() || place + 1 == sample.most) return block;
-    next = slot_at_place(place + 1);
-    if (next >= sample.open || sample.block[next].start == 0) return block;
-    size_t behind = (uintptr_t)p - (block->start + block->size),
-           front = sample.block[next].start - (uintptr_t)p;
-    return block->start == 0 || front < behind ? &sample.block[next] : block;
+    if (offset < sample.page) return block_at_place(0);
+    uintptr_t place = (offset - sample.page) / sample.stride;
+    const struct sample_block *block = block_at_place(place);
+    if ((offset - sample.page) % sample.stride < data_size()) return block;
+    const struct sample_block *next = block_at_place(place + 1);
+    if (block == NULL || next == NULL) return block ? block : next;
+    return next->start - at < at - (block->start + block->size) ? next : block;
 }
 
 /* ---- what is wrong with a call ---------------------------------------------------------------------------- */
@@ -325,11 +340,19 @@ size_t sample_usable(const void *p, const char *call)
     return block ? block->size : 0;
 }
 
+/* What is missing of them comes by being read, now that this is not told any more. */
+static void pages_settle(struct sample_block *block, uintptr_t start, uintptr_t end)
+{
+    STORE(&block->may_be_read, 1); /* before the reads, and so before the helper learns of them */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (; start < end; start += sample.page) (void)*(volatile char *)start;
+}
+
 void sample_unwatch(const void *p)
 {
-    const struct sample_block *block = sample_find(p);
-    if (block && block->watched)
-        sample_watch_fill(first_page(block), end_page(block) - first_page(block));
+    struct sample_block *block = (struct sample_block *)sample_find(p);
+    if (block && block->watched && hard_state(LOAD(&block->word)) == SLOT_LIVE)
+        pages_settle(block, first_page(block), end_page(block));
 }
 
 /* ---- faults -------------------------------------------------------------------------------------------------- */
@@ -353,9 +376,9 @@ void sample_explain(const void *p, struct hard_fault *fault)
 void sample_open(const void *p)
 {
     uintptr_t page = base_round_down((uintptr_t)p, sample.page);
-    const struct sample_block *block = sample_find(p);
+    struct sample_block *block = (struct sample_block *)sample_find(p);
     pages_show(page, page + sample.page);
-    if (block && block->watched) sample_watch_fill(page, sample.page);
+    if (block && block->watched) pages_settle(block, page, page + sample.page);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */

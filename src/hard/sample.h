@@ -42,8 +42,9 @@ struct sample_block {
     uintptr_t start;
     size_t size;
     uint32_t alignment;
-    uint8_t watched;          /* for reads of what was never written: sample_watch.h */
-    _Atomic uint8_t was_read; /* before it was written: a page of it, which faults since */
+    uint8_t watched;             /* for reads of what was never written: sample_watch.h */
+    _Atomic uint8_t may_be_read; /* watched, but reads are not told any more */
+    _Atomic uint8_t was_read;    /* before it was written: a page of it, which faults since */
     struct sample_history made, freed;
 };
 
@@ -74,7 +75,8 @@ void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const ch
 /* The size of the live block at p; what is none is reported for `call`, and is 0 under bad_free=ignore. */
 size_t sample_usable(const void *p, const char *call);
 
-/* Before the allocator itself reads the block (realloc): reads of it are no longer watched. */
+/* Before the allocator itself reads the block (realloc): reads of it are no longer watched. Of a block that is not live:
+ * nothing. */
 void sample_unwatch(const void *p);
 
 /* The record of the slot that holds p, or that p overflows or underflows out of; NULL: never used. */
@@ -99,6 +101,9 @@ void sample_explain(const void *p, struct hard_fault *fault);
 
 /* The program goes on after a fault at p (bad_free=ignore): the page there no longer faults. */
 void sample_open(const void *p);
+
+/* What a page of a block's holds beside the block, into another page of memory. */
+void sample_edges(const struct sample_block *block, uintptr_t page, uint8_t *to);
 
 /* Bytes beside the block, on its pages, that are not the pattern any more. */
 struct sample_damage {

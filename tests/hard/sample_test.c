@@ -455,6 +455,15 @@ static void read_unwritten_and_go_on(void *unused)
     give(take_watched(300));
 }
 
+static void zero_behind(void *unused)
+{
+    char *p = take_watched(50);
+    (void)unused;
+    memset(p, 'x', 50);
+    p[50] = 0;
+    give(p);
+}
+
 static void fork_and_read_unwritten(void *unused)
 {
     int status;
@@ -479,6 +488,10 @@ static void test_watch__tells_a_read_before_any_write(void **state)
     assert_int_equal(end.signal, SIGABRT);
     assert_non_null(strstr(
         end.said, "read of memory that nothing was written to yet, 100 bytes into a block of 500"));
+    end = run(zero_behind, NULL);
+    assert_int_equal(end.signal, SIGABRT);
+    assert_non_null(
+        strstr(end.said, "write of at least 1 byte past the end of a block of 50 bytes"));
     end = run(fork_and_read_unwritten, NULL);
     assert_int_equal(end.signal, SIGABRT);
     assert_non_null(strstr(end.said, "100 bytes into a block of 500"));
