@@ -174,12 +174,13 @@ static void sample_slots_open(void)
 }
 
 /* A quarter of the slots stays freed, to be touched by mistake. */
-static bool free_find(uint32_t *i)
+static bool free_find(uint32_t *i, bool *right)
 {
     lock_take(&sample.lock);
     if (sample.free <= sample.open / KEEP_ONE_OF) sample_slots_open();
     bool found = sample.free > sample.open / KEEP_ONE_OF;
     if (found) *i = free_take();
+    *right = sample.random >> 20 & 1;
     lock_give(&sample.lock);
     return found;
 }
@@ -232,11 +233,11 @@ static bool block_show(struct sample_block *block)
 void *sample_allocate(size_t size, size_t alignment, unsigned kind)
 {
     uint32_t i;
+    bool right;
     if (sample_region.size == 0 || size == 0 || size > SAMPLE_MOST || alignment > sample.page)
         return NULL;
-    if (!free_find(&i)) return NULL;
+    if (!free_find(&i, &right)) return NULL;
     struct sample_block *block = &sample.block[i];
-    bool right = __atomic_load_n(&sample.random, __ATOMIC_RELAXED) >> 20 & 1;
     block->start = block_place(i, size, base_max(alignment, 1), right);
     block_record(block, size, base_max(alignment, 1), kind);
     if (block_show(block)) return (void *)block->start;
