@@ -18,6 +18,7 @@
 #include "os/linux/pressure.c"
 #include "os/linux/thread.c"
 #include "os/linux/watch.c"
+#include "os/linux/self.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -53,6 +54,8 @@
 #include "hard/sample_watch.c"
 #include "hard/sample.c"
 #include "hard/fault.c"
+#include "hard/reuse_scan.c"
+#include "hard/reuse_stop.c"
 #include "hard/reuse.c"
 #include "hard/thread.c"
 #include "hard/large.c"

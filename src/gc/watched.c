@@ -41,6 +41,8 @@
 
 /* ---- pages that were written to -------------------------------------------------------------- */
 
+static struct os_watch watch = OS_WATCH_CLOSED;
+
 struct rescan {
     struct marker *marker;
     /* An object of which all is scanned for each part that was written to: once is enough as long as no page has counted
@@ -110,7 +112,7 @@ static size_t written_rescan(struct gc_heap *heap)
     struct os_range range[OS_WATCH_RANGES];
     uintptr_t from = side_base(), end = heap_end();
     size_t bytes = 0;
-    for (size_t count; (count = os_watch_take(&from, end, range, OS_WATCH_RANGES));) {
+    for (size_t count; (count = os_watch_take(&watch, &from, end, range, OS_WATCH_RANGES));) {
         struct rescan rescan = {.marker = &heap->marking_state->marker[0]};
         for (size_t i = 0; i < count; i++) {
             rescan_range(&rescan, range[i].start, range[i].end);
@@ -124,8 +126,9 @@ static size_t written_rescan(struct gc_heap *heap)
 
 bool watch_open(void)
 {
-    os_watch_close(); /* in the child of a fork it is the parent's */
-    return os_watch_open() && os_watch_add((void *)arena.base, arena.size);
+    os_watch_close(&watch); /* in the child of a fork it is the parent's */
+    return os_watch_open(&watch, OS_WATCH_ANY) &&
+           os_watch_add(&watch, (void *)arena.base, arena.size);
 }
 
 void watch_when_due(struct gc_heap *heap)
@@ -279,7 +282,7 @@ void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why)
     marking_prepare(heap);
     collection_begins(heap, why);
     /* Refused: then all that is there counts as written, which takes longer. */
-    (void)os_watch_begin(side_base(), heap_end());
+    (void)os_watch_begin(&watch, side_base(), heap_end());
     meeting_await(heap, 0);
     modules_hold(begin_holding, heap);
     meeting_end(heap);

@@ -14,6 +14,9 @@
 #endif
 #define WP_ASYNC (1 << 15) /* UFFD_FEATURE_WP_ASYNC */
 #define PAGE_WRITTEN (1 << 1)
+#define PAGE_PRESENT (1 << 3)
+#define PAGE_SWAPPED (1 << 4)
+#define PAGE_ZERO (1 << 5)
 #define SCAN_PROTECTS (1 << 0 | 1 << 1) /* PM_SCAN_WP_MATCHING, and fails where it cannot */
 #define SOFT_DIRTY (1ull << 55)
 
@@ -26,13 +29,6 @@ struct scan {
     uint64_t category_inverted, category_mask, category_any, return_mask;
 };
 #define SCAN _IOWR('f', 16, struct scan)
-
-enum way { WAY_NONE, WAY_PROTECT, WAY_SOFT_DIRTY };
-
-static struct {
-    enum way way;
-    int faults, pagemap, clear; /* file descriptors */
-} watch = {.faults = -1, .pagemap = -1, .clear = -1};
 
 static int file_open(const char *path, int flags)
 {
@@ -47,60 +43,90 @@ static void file_close(int *fd)
 
 /* ---- write protection ------------------------------------------------------------------------ */
 
-static bool protect_open(void)
+static bool protect_open(struct os_watch *watch)
 {
     struct uffdio_api api = {.api = UFFD_API, .features = WP_ASYNC};
-    watch.faults = (int)SYS1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-    if (watch.faults < 0) return false;
-    return SYS3(SYS_ioctl, watch.faults, UFFDIO_API, &api) == 0;
+    watch->faults = (int)SYS1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    if (watch->faults < 0) return false;
+    return SYS3(SYS_ioctl, watch->faults, UFFDIO_API, &api) == 0;
 }
 
-static bool protect_add(uintptr_t start, size_t size)
+static bool protect_add(const struct os_watch *watch, uintptr_t start, size_t size)
 {
     struct uffdio_register memory = {.range = {start, size}, .mode = UFFDIO_REGISTER_MODE_WP};
-    return SYS3(SYS_ioctl, watch.faults, UFFDIO_REGISTER, &memory) == 0;
+    return SYS3(SYS_ioctl, watch->faults, UFFDIO_REGISTER, &memory) == 0;
 }
 
 /* Pages of start..end that were written to become unwritten, and are told, as far as there is room; the kernel
  * interrupts the other processors once for each page table of these (2 MiB), and for each call. */
-static long protect_scan(uintptr_t *start, uintptr_t end, struct page_region *region, size_t most)
+static long protect_scan(const struct os_watch *watch, uintptr_t *start, uintptr_t end,
+                         struct page_region *region, size_t most, struct scan scan)
 {
-    struct scan scan = {.size = sizeof scan,
-                        .flags = SCAN_PROTECTS,
-                        .start = *start,
-                        .end = end,
-                        .vec = (uintptr_t)region,
-                        .vec_count = most,
-                        .category_mask = PAGE_WRITTEN,
-                        .return_mask = most ? PAGE_WRITTEN : 0};
-    long count = SYS3(SYS_ioctl, watch.pagemap, SCAN, &scan);
+    scan.size = sizeof scan;
+    scan.flags = SCAN_PROTECTS;
+    scan.start = *start;
+    scan.end = end;
+    scan.vec = (uintptr_t)region;
+    scan.vec_count = most;
+    long count = SYS3(SYS_ioctl, watch->pagemap, SCAN, &scan);
     if (base_syscall_failed(count)) return -1;
     *start = scan.walk_end;
     return count;
 }
 
-static long protect_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+static long protect_tell(const struct os_watch *watch, uintptr_t *from, uintptr_t end,
+                         struct os_range *ranges, size_t most, struct scan scan)
 {
     struct page_region region[OS_WATCH_RANGES];
-    long count = protect_scan(from, end, region, base_min(most, OS_WATCH_RANGES));
+    long count = protect_scan(watch, from, end, region, base_min(most, OS_WATCH_RANGES), scan);
     for (long i = 0; i < count; i++) ranges[i] = (struct os_range){region[i].start, region[i].end};
     return count;
 }
 
-static bool protect_begin(uintptr_t start, uintptr_t end)
+static long protect_take(const struct os_watch *watch, uintptr_t *from, uintptr_t end,
+                         struct os_range *ranges, size_t most)
 {
-    return start == end || (protect_scan(&start, end, NULL, 0) == 0 && start == end);
+    struct scan written = {.category_mask = PAGE_WRITTEN, .return_mask = PAGE_WRITTEN};
+    return protect_tell(watch, from, end, ranges, most, written);
+}
+
+static bool protect_begin(const struct os_watch *watch, uintptr_t start, uintptr_t end)
+{
+    struct scan written = {.category_mask = PAGE_WRITTEN};
+    return start == end ||
+           (protect_scan(watch, &start, end, NULL, 0, written) == 0 && start == end);
+}
+
+/* The page of zeros that was read for want of another is none. Little of the stack: it may be a program's. */
+long os_watch_take_resident(struct os_watch *watch, uintptr_t *from, uintptr_t end, bool all,
+                            struct os_range *ranges, size_t most)
+{
+    struct page_region region[64];
+    struct scan scan = {.category_inverted = PAGE_ZERO,
+                        .category_mask = PAGE_ZERO | (all ? 0 : PAGE_WRITTEN),
+                        .category_any = PAGE_PRESENT | PAGE_SWAPPED,
+                        .return_mask = PAGE_PRESENT | PAGE_SWAPPED};
+    while (*from < end) {
+        uintptr_t start = *from;
+        long count = protect_scan(watch, from, end, region, base_min(most, 64), scan);
+        for (long i = 0; i < count; i++)
+            ranges[i] = (struct os_range){region[i].start, region[i].end};
+        if (count != 0) return count;
+        if (*from == start) return -1;
+    }
+    return 0;
 }
 
 /* ---- soft-dirty bits ------------------------------------------------------------------------- */
 
-static bool soft_clear(void)
+static bool soft_clear(const struct os_watch *watch)
 {
-    return SYS3(SYS_write, watch.clear, "4", 1) == 1;
+    return SYS3(SYS_write, watch->clear, "4", 1) == 1;
 }
 
 /* Pages that follow each other are one range. */
-static long soft_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+static long soft_take(const struct os_watch *watch, uintptr_t *from, uintptr_t end,
+                      struct os_range *ranges, size_t most)
 {
     enum { PAGES = 256 };
     uint64_t entry[PAGES];
@@ -108,7 +134,7 @@ static long soft_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, s
     while (*from < end) {
         size_t pages = base_min((end - *from) / page, PAGES);
         size_t size = pages * sizeof *entry;
-        if (SYS4(SYS_pread64, watch.pagemap, entry, size, *from / page * sizeof *entry) !=
+        if (SYS4(SYS_pread64, watch->pagemap, entry, size, *from / page * sizeof *entry) !=
             (long)size)
             return -1;
         for (size_t i = 0; i < pages; i++, *from += page) {
@@ -126,83 +152,88 @@ static long soft_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, s
 
 /* ---- either ---------------------------------------------------------------------------------- */
 
-bool os_watch_add(void *p, size_t size)
+bool os_watch_add(struct os_watch *watch, void *p, size_t size)
 {
-    return watch.way == WAY_PROTECT ? protect_add((uintptr_t)p, size) : watch.way != WAY_NONE;
+    if (watch->way != OS_WATCH_PROTECT) return watch->way != OS_WATCH_NONE;
+    return protect_add(watch, (uintptr_t)p, size);
 }
 
 /* The same as os_watch_take, but -1 when the kernel fails. */
-static long take_some(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+static long take_some(struct os_watch *watch, uintptr_t *from, uintptr_t end,
+                      struct os_range *ranges, size_t most)
 {
     while (*from < end) {
         uintptr_t start = *from;
-        long count = watch.way == WAY_PROTECT ? protect_take(from, end, ranges, most)
-                                              : soft_take(from, end, ranges, most);
+        long count = watch->way == OS_WATCH_PROTECT ? protect_take(watch, from, end, ranges, most)
+                                                    : soft_take(watch, from, end, ranges, most);
         if (count != 0) return count;
         if (*from == start) return -1;
     }
     return 0;
 }
 
-size_t os_watch_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
+size_t os_watch_take(struct os_watch *watch, uintptr_t *from, uintptr_t end,
+                     struct os_range *ranges, size_t most)
 {
-    long count = take_some(from, end, ranges, most);
+    long count = take_some(watch, from, end, ranges, most);
     if (count >= 0) return (size_t)count;
     ranges[0] = (struct os_range){*from, end};
     *from = end;
     return 1;
 }
 
-bool os_watch_begin(uintptr_t start, uintptr_t end)
+bool os_watch_begin(struct os_watch *watch, uintptr_t start, uintptr_t end)
 {
-    if (watch.way != WAY_PROTECT) return soft_clear();
-    if (protect_begin(start, end)) return true;
+    if (watch->way != OS_WATCH_PROTECT) return soft_clear(watch);
+    if (protect_begin(watch, start, end)) return true;
     /* Memory that was moved to where it is (os_vm_move) is not watched any more. */
-    return os_watch_add((void *)start, end - start) && protect_begin(start, end);
+    return protect_add(watch, start, end - start) && protect_begin(watch, start, end);
 }
 
 /* The kernel writes to the third page of four, and we to the first: nothing else may be told. */
-static bool watch_works(char *p, size_t page)
+static bool watch_works(struct os_watch *watch, char *p, size_t page)
 {
     uintptr_t from = (uintptr_t)p, end = from + 4 * page;
     struct os_range range[4];
     for (unsigned i = 0; i < 4; i++) p[i * page] = 1;
-    if (!os_watch_add(p, 4 * page) || !os_watch_begin(from, end)) return false;
+    if (!os_watch_add(watch, p, 4 * page) || !os_watch_begin(watch, from, end)) return false;
     p[0] = 2;
-    if (SYS4(SYS_pread64, watch.pagemap, p + 2 * page, 8, 0) != 8) return false;
-    return os_watch_take(&from, end, range, 4) == 2 && range[0].start == (uintptr_t)p &&
+    if (SYS4(SYS_pread64, watch->pagemap, p + 2 * page, 8, 0) != 8) return false;
+    return os_watch_take(watch, &from, end, range, 4) == 2 && range[0].start == (uintptr_t)p &&
            range[0].end == (uintptr_t)p + page && range[1].start == (uintptr_t)p + 2 * page &&
            range[1].end == (uintptr_t)p + 3 * page;
 }
 
-static bool way_try(enum way way)
+static bool way_try(struct os_watch *watch, enum os_watch_way way)
 {
     size_t page = os_page_size();
-    watch.way = way;
-    watch.pagemap = file_open("/proc/self/pagemap", O_RDONLY);
-    if (watch.pagemap < 0) return false;
-    if (way == WAY_SOFT_DIRTY) watch.clear = file_open("/proc/self/clear_refs", O_WRONLY);
-    if (way == WAY_SOFT_DIRTY ? watch.clear < 0 : !protect_open()) return false;
+    watch->way = way;
+    watch->pagemap = file_open("/proc/thread-self/pagemap", O_RDONLY);
+    if (watch->pagemap < 0) return false;
+    if (way == OS_WATCH_SOFT_DIRTY)
+        watch->clear = file_open("/proc/thread-self/clear_refs", O_WRONLY);
+    if (way == OS_WATCH_SOFT_DIRTY ? watch->clear < 0 : !protect_open(watch)) return false;
     char *p = os_vm_reserve(4 * page, page);
     if (p == NULL) return false;
-    bool works = os_vm_commit(p, 4 * page) && watch_works(p, page);
+    bool works = os_vm_commit(p, 4 * page) && watch_works(watch, p, page);
     os_vm_release(p, 4 * page);
     return works;
 }
 
-bool os_watch_open(void)
+bool os_watch_open(struct os_watch *watch, enum os_watch_wish wish)
 {
-    for (enum way way = WAY_PROTECT; way <= WAY_SOFT_DIRTY; way++) {
-        if (way_try(way)) return true;
-        os_watch_close();
-    }
+    *watch = (struct os_watch)OS_WATCH_CLOSED;
+    if (way_try(watch, OS_WATCH_PROTECT)) return true;
+    os_watch_close(watch);
+    if (wish == OS_WATCH_ANY && way_try(watch, OS_WATCH_SOFT_DIRTY)) return true;
+    os_watch_close(watch);
     return false;
 }
 
-void os_watch_close(void)
+void os_watch_close(struct os_watch *watch)
 {
-    file_close(&watch.faults);
-    file_close(&watch.pagemap);
-    file_close(&watch.clear);
-    watch.way = WAY_NONE;
+    file_close(&watch->faults);
+    file_close(&watch->pagemap);
+    file_close(&watch->clear);
+    watch->way = OS_WATCH_NONE;
 }
