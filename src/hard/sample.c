@@ -1,6 +1,8 @@
 /* See sample.h. */
 #include "hard/sample.h"
 
+#include <string.h>
+
 #include "hard/report.h"
 #include "hard/sample_watch.h"
 #include "os/guard.h"
@@ -19,7 +21,7 @@ static struct {
     uint32_t watched; /* how many of `most` lie in front, and are watched */
     uint32_t serial;
     uint64_t random;
-    uint8_t key; /* of the pattern */
+    uint8_t key; /* what the edges are filled with; not zero, with which strings end */
     bool guards; /* of the kernel's that cost no mapping */
     size_t page, stride;
 } sample;
@@ -88,17 +90,14 @@ static bool pages_show(uintptr_t start, uintptr_t end)
 
 /* ---- the pattern ----------------------------------------------------------------------------------------- */
 
-static uint8_t edge_pattern_at(uintptr_t p)
-{
-    return (uint8_t)((p * 37) ^ sample.key) | 0x80;
-}
-
 /* Into the page at `to`, which is or will be the one at `page`, what of it is beside the block. */
 void sample_edges(const struct sample_block *block, uintptr_t page, uint8_t *to)
 {
     uintptr_t end = page + sample.page, block_end = block->start + block->size;
-    for (uintptr_t p = page; p < end && p < block->start; p++) to[p - page] = edge_pattern_at(p);
-    for (uintptr_t p = base_max(page, block_end); p < end; p++) to[p - page] = edge_pattern_at(p);
+    if (block->start > page) memset(to, sample.key, base_min(block->start, end) - page);
+    if (block_end < end)
+        memset(to + (base_max(page, block_end) - page), sample.key,
+               end - base_max(page, block_end));
 }
 
 static void edges_write(const struct sample_block *block)
@@ -109,19 +108,26 @@ static void edges_write(const struct sample_block *block)
     if (last != first_page(block)) sample_edges(block, last, (uint8_t *)last);
 }
 
+/* Where bytes are not all this one; `to`: they are. */
+static uintptr_t edge_find_other(uintptr_t from, uintptr_t to, uint8_t byte)
+{
+    uint64_t word = byte * 0x0101010101010101ull;
+    while (from < to && from % sizeof word && *(const uint8_t *)from == byte) from++;
+    if (from % sizeof word == 0)
+        while (from + sizeof word <= to && *(const uint64_t *)from == word) from += sizeof word;
+    while (from < to && *(const uint8_t *)from == byte) from++;
+    return from;
+}
+
 /* A page of a watched block that came when there was no helper (in the child of a fork) is all zeros. */
 struct sample_damage sample_damage(const struct sample_block *block, bool front)
 {
-    struct sample_damage damage = {0};
-    bool clear = block->watched;
     uintptr_t from = front ? first_page(block) : block->start + block->size;
     uintptr_t to = front ? block->start : end_page(block);
-    for (uintptr_t p = from; p < to; p++) {
-        uint8_t found = *(const uint8_t *)p;
-        clear &= found == 0;
-        if (found != edge_pattern_at(p) && damage.count++ == 0) damage.first = p;
-    }
-    return clear ? (struct sample_damage){0} : damage;
+    struct sample_damage damage = {.first = edge_find_other(from, to, sample.key)};
+    if (damage.first == to || (block->watched && edge_find_other(from, to, 0) == to)) return damage;
+    for (uintptr_t p = damage.first; p < to; p++) damage.count += *(const uint8_t *)p != sample.key;
+    return damage;
 }
 
 /* ---- free slots; all of it under the lock ------------------------------------------------------------------ */
@@ -418,7 +424,7 @@ static bool sample_reserve(uint32_t slots)
         return false;
     os_vm_name(region, size, "freehold:sample");
     sample_region.base = (uintptr_t)region;
-    sample.guards = sample_guards_work();
+    sample.guards = sample_guards_work() && !sample_region.no_guards;
     if (!pages_hide(sample_region.base, sample_region.base + sample.page)) return false;
     sample.most = slots;
     sample_region.size = size;
@@ -432,7 +438,7 @@ bool sample_start(unsigned uninit)
     slots = (uint32_t)base_min(base_max(slots, FIRST_SLOTS), SAMPLE_SLOTS_MOST);
     if (!base_is_pow2(slots)) slots = 1u << (base_log2(slots) + 1);
     sample.random = os_random() | 1;
-    sample.key = (uint8_t)(sample.random >> 32);
+    sample.key = (uint8_t)(sample.random >> 32) | 0x80;
     if (!sample_reserve(slots)) return false;
     if (uninit == UNINIT_NO || !sample.guards) return true;
     sample.watched = slots / WATCH_ONE_OF;

@@ -4,11 +4,11 @@
  * freed it. (The idea is GWP-ASan's, and Electric Fence's before it.)
  *
  *     region   | guard | data, 32 KiB | guard | data, 32 KiB | guard | ...       a slot is data and a guard
- *     a slot   | ......... | 0xa5 | block | | guard |   to the right: its end is the end of the data, as far as
- *              | block | 0xa5 | ......... | guard |     its alignment allows; to the left: at its start
+ *     a slot   | ......... | edge | block | | guard |   to the right: its end is the end of the data, as far as
+ *              | block | edge | ......... | guard |     its alignment allows; to the left: at its start
  *
  * Only the pages that hold the block are there; the rest of the slot faults too. What the block does not fill
- * of its first and last page holds a pattern that is looked at when it is freed. A freed slot faults, and
+ * of its first and last page holds a byte that is looked for when it is freed. A freed slot faults, and
  * is used again last: at random among the half that was freed first.
  *
  * Records lie apart, one a slot. They are written under `sample_lock`, read by the handler of faults and by
@@ -50,7 +50,8 @@ struct sample_block {
 
 struct sample_region {
     uintptr_t base;
-    size_t size; /* 0: no samples are taken */
+    size_t size;    /* 0: no samples are taken */
+    bool no_guards; /* set before the start: do without the kernel's guards (tests) */
 };
 extern struct sample_region sample_region;
 
