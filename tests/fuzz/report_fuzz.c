@@ -200,7 +200,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes(&in, &fault.right, sizeof fault.right);
     if (number(&in, 2) && hard_slot_find(address(&in, sample), &slot)) fault.slot = &slot;
     if (number(&in, 3) == 0) fault.sample = sample;
-    report_config.confined = number(&in, 16) != 0; /* names of functions are slow: the program is large */
+    report_config.confined =
+        number(&in, 16) != 0; /* names of functions are slow: the program is large */
     unsigned before = told;
     hard_report(&fault);
     EXPECT(told == before + 1, "no report");

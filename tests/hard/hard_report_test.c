@@ -81,6 +81,9 @@ static const struct expected cases[] = {
 
 static void arrange(void)
 {
+    static bool arranged;
+    if (arranged) return;
+    arranged = true;
     fake_live(8, 64, KIND_MALLOC);
     char *front = fake_live(9, 56, KIND_MALLOC), *block = fake_live(10, 48, KIND_NEW_ARRAY);
     char *freed = fake_live(11, 20, KIND_MALLOC);
@@ -327,6 +330,7 @@ static void many_at_once(void *unused)
     (void)unused;
     if (!report_start(path)) _exit(1);
     report_config.go_on = true;
+    arrange();
     int null = open("/dev/null", O_WRONLY);
     dup2(null, 2);
     for (int i = 0; i < 4; i++) pthread_create(&thread[i], NULL, report_often, NULL);
@@ -341,14 +345,21 @@ static void test_hard_report__one_at_a_time(void **state)
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     char line[8192];
-    int lines = 0;
+    int lines = 0, of_first = 0;
+    unsigned long first = 0;
     for (; fgets(line, sizeof line, file); lines++) {
         assert_memory_equal(line, "{\"report\":1,\"what\":\"double-free\"", 30);
         assert_memory_equal(line + strlen(line) - 2, "}\n", 2);
+        const char *thread = strstr(line, "\"thread\":");
+        assert_non_null(thread);
+        unsigned long id = strtoul(thread + 9, NULL, 10);
+        if (first == 0) first = id;
+        of_first += id == first;
     }
     fclose(file);
     unlink(path);
     assert_int_equal(lines, 200);
+    assert_int_equal(of_first, 50);
 }
 
 static void handler(int signal)

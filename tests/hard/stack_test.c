@@ -118,7 +118,28 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     _exit(100 + signal); /* a fault elsewhere */
 }
 
-static void fill_with_rubbish(void *unused)
+/* A frame whose table says that its caller is found where there is no memory. */
+void wrong_frame(void);
+#if defined(__x86_64__)
+__asm__(".text\n.type wrong_frame, @function\nwrong_frame:\n.cfi_startproc\n"
+        "push %rbx\n.cfi_adjust_cfa_offset 8\nmov $0x10, %ebx\n.cfi_def_cfa rbx, 16\n"
+        "call in_wrong_frame\n.cfi_def_cfa rsp, 16\npop %rbx\n.cfi_adjust_cfa_offset -8\nret\n"
+        ".cfi_endproc\n.size wrong_frame, . - wrong_frame\n");
+#elif defined(__aarch64__)
+__asm__(".text\n.type wrong_frame, %function\nwrong_frame:\n.cfi_startproc\n"
+        "stp x19, x30, [sp, -16]!\nmov x19, 0x10\n.cfi_def_cfa x19, 16\n.cfi_offset x30, -8\n"
+        "bl in_wrong_frame\n.cfi_def_cfa sp, 16\nldp x19, x30, [sp], 16\nret\n"
+        ".cfi_endproc\n.size wrong_frame, . - wrong_frame\n");
+#endif
+
+void in_wrong_frame(void);
+void in_wrong_frame(void)
+{
+    count = stack_take(pcs, STACK_MOST, 0);
+    __asm__ volatile("");
+}
+
+static void take_in_wrong_frame(void *unused)
 {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigset_t all, now;
@@ -127,22 +148,20 @@ static void fill_with_rubbish(void *unused)
     sigaction(SIGBUS, &action, NULL);
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL); /* as many threads have it */
-    uintptr_t *frame = __builtin_frame_address(0), saved = frame[0], back = frame[1];
-    frame[0] = 0x10; /* where the caller keeps its frame pointer, and its return address */
-    frame[1] = (uintptr_t)fill_with_rubbish + 1;
-    count = stack_take(pcs, STACK_MOST, 0);
-    frame[0] = saved;
-    frame[1] = back;
+    for (int i = 0; i < 3; i++) {
+        wrong_frame();
+        if (count != 2 || pcs[1] < (uintptr_t)wrong_frame || pcs[1] > (uintptr_t)wrong_frame + 50)
+            _exit(1);
+    }
     sigprocmask(SIG_BLOCK, NULL, &now);
-    if (count < 1 || !sigismember(&now, SIGSEGV)) _exit(1);
-    count = stack_take(pcs, STACK_MOST, 0);
-    _exit(count < 2);
+    if (!sigismember(&now, SIGSEGV)) _exit(2);
+    _exit(stack_take(pcs, STACK_MOST, 0) < 3);
 }
 
 static void test_stack__survives_one_that_leads_nowhere(void **state)
 {
     (void)state;
-    struct child_end end = child_run(fill_with_rubbish, NULL);
+    struct child_end end = child_run(take_in_wrong_frame, NULL);
     assert_int_equal(end.signal, 0);
     assert_int_equal(end.status, 0);
 }
