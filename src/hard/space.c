@@ -10,6 +10,7 @@ enum {
     RESERVE_ALIGN = 64 << 10,
     CHUNK_SHIFT_LEAST = 21,
     CHUNK_SHIFT_MOST = 26,
+    META_ENDS = 1 << 20, /* nothing of anybody lies next to what we keep */
     RECORDS_SIZE = 256 << 20,
     RECORDS_STEP = 64 << 10,
     MAPPINGS_MOST = 12000, /* of 65530 that a process has by default */
@@ -71,8 +72,7 @@ static unsigned chunk_shift_for(size_t size)
 
 static bool space_reserve(size_t size)
 {
-    enum { ENDS = 1 << 20 }; /* nothing of anybody lies next to what we keep */
-    size_t meta = (size >> HARD_META_SHIFT) + 2 * (size_t)ENDS;
+    size_t meta = (size >> HARD_META_SHIFT) + 2 * (size_t)META_ENDS;
     hard.base = reserve(size);
     if (hard.base == 0) return false;
     hard.meta = reserve(meta + RECORDS_SIZE);
@@ -83,11 +83,17 @@ static bool space_reserve(size_t size)
     os_vm_name((void *)hard.base, size, "freehold:heap");
     os_vm_name((void *)hard.meta, meta + RECORDS_SIZE, "freehold:meta");
     space.records = space.records_next = space.records_committed = hard.meta + meta;
-    hard.meta += ENDS;
+    hard.meta += META_ENDS;
     hard.size = size;
     hard.chunk_shift = chunk_shift_for(size);
     space.chunks = (uint32_t)(size >> hard.chunk_shift);
     return true;
+}
+
+void space_meta_extent(uintptr_t *start, size_t *size)
+{
+    *start = hard.meta - META_ENDS;
+    *size = space.records + RECORDS_SIZE - *start;
 }
 
 static bool space_reserve_some(size_t size)
