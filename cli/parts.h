@@ -14,6 +14,7 @@
 
 #include <freehold/registry.h>
 
+#include "hard_heap.h"
 #include "image.h"
 #include "span/reach.h"
 
@@ -111,6 +112,8 @@ struct own_heap {
     struct fh_registry *registry;
     struct fh_span *spans; /* of slices first to high */
     uint32_t first, high;
+    struct hard_heap *hard; /* malloc's blocks are there; NULL: in the spans */
+    struct memory memory;   /* the image's */
 };
 
 bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,

@@ -202,9 +202,9 @@ extern struct fh_registry fh_registry;
 enum fh_hard_state {
     FH_HARD_NEVER = 0, /* not handed out yet */
     FH_HARD_LIVE = 1,
-    FH_HARD_QUARANTINED = 2, /* freed, and kept back */
+    FH_HARD_QUARANTINED = 2, /* freed: kept back, or by now in the cache of a thread */
     FH_HARD_FREE = 3,
-    FH_HARD_CACHED = 4, /* free, among the few that a thread takes from */
+    FH_HARD_CACHED = 4, /* not freed lately, and in the cache of a thread */
     FH_HARD_GONE = 5    /* freed, and never handed out again */
 };
 
