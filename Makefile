@@ -5,6 +5,7 @@
 #   make bench     against the other allocators; QUICK=1, PEERS="name=path.so ..."
 #   make bench-gc  against other collectors; QUICK=1, BOEHM_NEW= MPS= WHIPPET= folders
 #   make bench-libgc  Debian's programs on libgc, over the original and over ours
+#   make bench-hardened  the attack corpus over every allocator found; QUICK=1, PEERS="name=path.so ..."
 #   make soak      the long tests, and the collector for SOAK_SECONDS;  make fuzz  FUZZ_SECONDS each
 #   make install   DESTDIR and PREFIX as usual;  make format;  make clean
 
@@ -12,7 +13,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
 SOAK_SECONDS ?= 3600
 
-.PHONY: all demo check bench bench-gc bench-libgc soak fuzz install format clean
+.PHONY: all demo check bench bench-gc bench-libgc bench-hardened soak fuzz install format clean
 .NOTPARALLEL:
 
 all:
@@ -39,6 +40,10 @@ bench-gc: all
 bench-libgc: all
 	@scripts/setup check
 	@bench/libgc/run
+
+bench-hardened: all
+	@scripts/setup bench
+	@QUICK='$(QUICK)' PEERS='$(PEERS)' bench/hardened/run
 
 soak: all
 	@tests/style/tidy.sh whole

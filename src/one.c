@@ -38,12 +38,19 @@
 
 #if defined(FH_HARDENED)
 /* hard: the policy of malloc, hardened */
+#include "os/linux/fault.c"
 #include "os/linux/guard.c"
 #include "hard/random.c"
 #include "hard/space.c"
 #include "hard/central.c"
 #include "hard/stack.c"
+#include "hard/report_place.c"
+#include "hard/report_symbol.c"
+#include "hard/report_say.c"
+#include "hard/report_text.c"
+#include "hard/report_json.c"
 #include "hard/report.c"
+#include "hard/sample_watch.c"
 #include "hard/sample.c"
 #include "hard/fault.c"
 #include "hard/reuse.c"

@@ -23,6 +23,9 @@
 /* At start-up, when the options are read and the arena stands. False: a line said why. */
 bool policy_start(void);
 
+/* How much address space the arena is to have, of what option reserve says. */
+size_t policy_reserve(size_t wanted);
+
 /* To be called now and then as memory is taken, outside of locks. */
 void policy_set_tick(void (*tick)(void));
 
@@ -35,6 +38,9 @@ bool policy_has_heap(void);
 void policy_fork_prepare(void);
 void policy_fork_parent(void);
 void policy_fork_child(void);
+
+/* The process is about to lock itself in: from now on nothing is asked of the kernel that need not be. */
+void policy_confined(void);
 
 /* See purger.h. */
 bool policy_sweep(bool force);

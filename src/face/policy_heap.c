@@ -17,6 +17,11 @@ bool policy_start(void)
     return true;
 }
 
+size_t policy_reserve(size_t wanted)
+{
+    return wanted;
+}
+
 void policy_set_tick(void (*tick)(void))
 {
     heap_config.tick = tick;
@@ -45,6 +50,10 @@ void policy_fork_parent(void)
 void policy_fork_child(void)
 {
     heap_fork_child();
+}
+
+void policy_confined(void)
+{
 }
 
 bool policy_sweep(bool force)

@@ -27,6 +27,7 @@ static void helper_off(void)
 {
     fh_free(fh_malloc(1));
     locked_in = true;
+    policy_confined();
     __atomic_store_n(&options.purge, 0, __ATOMIC_RELAXED);
     if (fh_registry.pid == os_process_id()) {
         purger_stop();

@@ -80,7 +80,7 @@ static bool start_once(void)
     thread_end_known = pthread_key_create(&thread_end_key, thread_end) == 0;
     run_slot_claim();
     options_stop_if_strict();
-    if (!arena_init((size_t)options.reserve) || !policy_start()) return false;
+    if (!arena_init(policy_reserve((size_t)options.reserve)) || !policy_start()) return false;
     run_slot_stands();
     if (options.stats) stats_keep_stderr();
     if (options.limit) span_bound.limit = (uint32_t)((uint64_t)options.limit >> SLICE_SHIFT);

@@ -17,14 +17,19 @@
 #ifndef HARD_FAULT_H
 #define HARD_FAULT_H
 
+#include <signal.h>
+
 #include "base/base.h"
 
 /* At start-up, before the program runs: takes note of what is there, and installs the handler. */
 void fault_start(void);
 
-/* Ours no longer: whatever the program installed is. For option fault=0. */
+/* Ours no longer: whatever the program installed is. */
 void fault_stop(void);
 
 void fault_fork_child(void);
+
+/* What sigaction() is to the program. Other signals than the two go to the C library. */
+int fault_action(int signal, const struct sigaction *action, struct sigaction *before);
 
 #endif

@@ -132,9 +132,9 @@ static void freed_add(struct region_state *state, uint32_t number)
 static uint32_t fresh_take(struct region_state *state, const struct region *region)
 {
     if (state->chunk == UINT32_MAX || state->made == region->slots) {
-        uint32_t chunk = space_chunk_take(region_number(region), region_run(region));
+        uint32_t run = region_run(region), chunk = space_chunk_take(region_number(region), run);
         if (chunk == UINT32_MAX) return 0;
-        if (!is_huge(region) && !os_vm_commit((void *)chunk_start(chunk), chunk_size())) return 0;
+        if (!is_huge(region) && !os_vm_commit((void *)chunk_start(chunk), run * chunk_size())) return 0;
         state->chunk = chunk;
         state->made = 0;
     }

@@ -1,8 +1,437 @@
+/* See sample.h. */
 #include "hard/sample.h"
+
+#include "hard/registry.h"
+#include "hard/report.h"
+#include "hard/sample_watch.h"
+#include "os/guard.h"
+
+enum { FIRST_SLOTS = 16, LIVE_PER_SLOT = 1 << 20, KEEP_ONE_OF = 4 };
+
 struct sample_region sample_region;
-bool sample_start(unsigned u){(void)u;return false;}
-void *sample_allocate(size_t s,size_t a,unsigned k){(void)s;(void)a;(void)k;return NULL;}
-void sample_free(void*p,unsigned k,size_t s,size_t a,const char*c){(void)p;(void)k;(void)s;(void)a;(void)c;}
-size_t sample_usable(const void*p,const char*c){(void)p;(void)c;return 0;}
-void sample_unwatch(const void*p){(void)p;}
-void sample_fork_prepare(void){} void sample_fork_parent(void){} void sample_fork_child(void){}
+
+static struct {
+    struct lock lock;
+    struct sample_block *block; /* one a slot */
+    uint32_t *queue;            /* free slots, a ring: the one freed first at `head` */
+    uint32_t most;              /* slots, a power of two */
+    _Atomic uint32_t open;      /* of them, so far */
+    uint32_t head, free;
+    uint32_t watched; /* how many of `most` lie in front, and are watched */
+    uint32_t serial;
+    uint64_t random;
+    uint8_t key; /* of the pattern */
+    bool guards; /* of the kernel's that cost no mapping */
+    size_t page, stride;
+} sample;
+
+/* ---- where a slot is --------------------------------------------------------------------------------- */
+
+/* Slots that are watched lie in front, so that they are one range: every eighth as they are opened. */
+static uint32_t slot_place(uint32_t i)
+{
+    if (sample.watched == 0) return i;
+    uint32_t before = (i + WATCH_ONE_OF - 1) / WATCH_ONE_OF; /* watched ones with smaller numbers */
+    return i % WATCH_ONE_OF == 0 ? before : sample.watched + i - before;
+}
+
+static uint32_t slot_at_place(uint32_t place)
+{
+    if (sample.watched == 0) return place;
+    if (place < sample.watched) return place * WATCH_ONE_OF;
+    uint32_t other = place - sample.watched;
+    return other + other / (WATCH_ONE_OF - 1) + 1;
+}
+
+static uintptr_t slot_data(uint32_t i)
+{
+    return sample_region.base + sample.page + slot_place(i) * sample.stride;
+}
+
+static size_t data_size(void)
+{
+    return sample.stride - sample.page;
+}
+
+static uint32_t slot_of(const struct sample_block *block)
+{
+    return (uint32_t)(block - sample.block);
+}
+
+static bool slot_is_watched(uint32_t i)
+{
+    return sample.watched && i % WATCH_ONE_OF == 0;
+}
+
+static uintptr_t first_page(const struct sample_block *block)
+{
+    return base_round_down(block->start, sample.page);
+}
+
+static uintptr_t end_page(const struct sample_block *block)
+{
+    return base_round_up(block->start + block->size, sample.page);
+}
+
+/* ---- pages that fault ---------------------------------------------------------------------------------- */
+
+static bool pages_hide(uintptr_t start, uintptr_t end)
+{
+    if (sample.guards && os_vm_guard((void *)start, end - start)) return true;
+    return os_vm_decommit((void *)start, end - start);
+}
+
+static bool pages_show(uintptr_t start, uintptr_t end)
+{
+    if (sample.guards && !os_vm_unguard((void *)start, end - start)) return false;
+    return os_vm_commit((void *)start, end - start);
+}
+
+/* ---- the pattern ----------------------------------------------------------------------------------------- */
+
+static uint8_t edge_pattern_at(const struct sample_block *block, uintptr_t p)
+{
+    return block->watched ? 0 : (uint8_t)((p * 37) ^ sample.key) | 0x80;
+}
+
+static void edge_pattern_write(const struct sample_block *block)
+{
+    if (block->watched) return;
+    for (uintptr_t p = first_page(block); p < block->start; p++)
+        *(uint8_t *)p = edge_pattern_at(block, p);
+    for (uintptr_t p = block->start + block->size; p < end_page(block); p++)
+        *(uint8_t *)p = edge_pattern_at(block, p);
+}
+
+struct sample_damage sample_damage(const struct sample_block *block, bool front)
+{
+    struct sample_damage damage = {0};
+    uintptr_t from = front ? first_page(block) : block->start + block->size;
+    uintptr_t to = front ? block->start : end_page(block);
+    for (uintptr_t p = from; p < to; p++) {
+        if (*(const uint8_t *)p == edge_pattern_at(block, p)) continue;
+        if (damage.count++ == 0) damage.first = p;
+    }
+    return damage;
+}
+
+/* ---- free slots; all of it under the lock ------------------------------------------------------------------ */
+
+static uint64_t sample_random(void)
+{
+    sample.random ^= sample.random << 13;
+    sample.random ^= sample.random >> 7;
+    return sample.random ^= sample.random << 17;
+}
+
+static uint32_t *free_at(uint32_t n)
+{
+    return &sample.queue[(sample.head + n) & (sample.most - 1)];
+}
+
+static void free_give(uint32_t i)
+{
+    *free_at(sample.free++) = i;
+}
+
+/* One of the half that was freed first. */
+static uint32_t free_take(void)
+{
+    uint32_t n = (uint32_t)(sample_random() % (sample.free / 2 + 1));
+    uint32_t chosen = *free_at(n);
+    *free_at(n) = *free_at(0);
+    sample.head++;
+    sample.free--;
+    return chosen;
+}
+
+static bool sample_slot_open(uint32_t i)
+{
+    uintptr_t data = slot_data(i);
+    if (!os_vm_commit((void *)data, sample.stride)) return false;
+    return pages_hide(data, data + sample.stride);
+}
+
+/* Twice as many slots as before, within what the heap allows. */
+static void sample_slots_open(void)
+{
+    uint64_t allowed = base_max(hard_live_bytes() / LIVE_PER_SLOT, FIRST_SLOTS);
+    uint32_t want = sample.open ? 2 * sample.open : FIRST_SLOTS;
+    want = (uint32_t)base_min(base_min(want, allowed), sample.most);
+    if (want <= sample.open) return;
+    size_t records = base_round_up(want * sizeof *sample.block, sample.page);
+    if (!os_vm_commit(sample.block, records)) return;
+    while (sample.open < want && sample_slot_open(sample.open)) free_give(sample.open++);
+}
+
+/* A quarter of the slots stays freed, to be touched by mistake. */
+static bool free_find(uint32_t *i)
+{
+    lock_take(&sample.lock);
+    if (sample.free <= sample.open / KEEP_ONE_OF) sample_slots_open();
+    bool found = sample.free > sample.open / KEEP_ONE_OF;
+    if (found) *i = free_take();
+    lock_give(&sample.lock);
+    return found;
+}
+
+static void free_put_back(uint32_t i)
+{
+    lock_take(&sample.lock);
+    free_give(i);
+    lock_give(&sample.lock);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------------ */
+
+/* The histories are written for every sampled block and read for hardly any: a stack is some microseconds. */
+static FH_NOINLINE void history_take(struct sample_history *history)
+{
+    history->thread = os_thread_id();
+    history->count = stack_take(history->stack, STACK_MOST, 1);
+}
+
+static uintptr_t block_place(uint32_t i, size_t size, size_t alignment, bool right)
+{
+    uintptr_t data = slot_data(i);
+    return right ? base_round_down(data + data_size() - size, alignment) : data;
+}
+
+static void block_record(struct sample_block *block, size_t size, size_t alignment, unsigned kind)
+{
+    block->size = size;
+    block->alignment = (uint32_t)alignment;
+    block->was_read = 0;
+    block->serial = __atomic_add_fetch(&sample.serial, 1, __ATOMIC_RELAXED);
+    block->freed.thread = block->freed.count = 0;
+    history_take(&block->made);
+    STORE(&block->word, SLOT_LIVE | kind << WORD_KIND_SHIFT);
+}
+
+static bool block_show(struct sample_block *block)
+{
+    block->watched = slot_is_watched(slot_of(block)) && sample_watch_begin();
+    if (!pages_show(first_page(block), end_page(block))) {
+        if (block->watched) sample_watch_end();
+        return false;
+    }
+    edge_pattern_write(block);
+    return true;
+}
+
+void *sample_allocate(size_t size, size_t alignment, unsigned kind)
+{
+    uint32_t i;
+    if (sample_region.size == 0 || size == 0 || size > SAMPLE_MOST || alignment > sample.page)
+        return NULL;
+    if (!free_find(&i)) return NULL;
+    struct sample_block *block = &sample.block[i];
+    bool right = __atomic_load_n(&sample.random, __ATOMIC_RELAXED) >> 20 & 1;
+    block->start = block_place(i, size, base_max(alignment, 1), right);
+    block_record(block, size, base_max(alignment, 1), kind);
+    if (block_show(block)) return (void *)block->start;
+    STORE(&block->word, SLOT_FREE);
+    free_put_back(i);
+    return NULL;
+}
+
+const struct sample_block *sample_find(const void *p)
+{
+    uintptr_t offset = (uintptr_t)p - sample_region.base;
+    if (offset >= sample_region.size) return NULL;
+    uint32_t place = (uint32_t)((offset < sample.page ? 0 : offset - sample.page) / sample.stride);
+    if (place >= sample.most) place = sample.most - 1;
+    uint32_t i = slot_at_place(place), next;
+    if (i >= LOAD(&sample.open)) return NULL;
+    const struct sample_block *block = &sample.block[i];
+    /* In the guard between two slots: whose is nearer? */
+    if ((uintptr_t)p < slot_data(i) + data_size() || place + 1 == sample.most) return block;
+    next = slot_at_place(place + 1);
+    if (next >= sample.open || sample.block[next].start == 0) return block;
+    size_t behind = (uintptr_t)p - (block->start + block->size),
+           front = sample.block[next].start - (uintptr_t)p;
+    return block->start == 0 || front < behind ? &sample.block[next] : block;
+}
+
+/* ---- what is wrong with a call ---------------------------------------------------------------------------- */
+
+static void sample_wrong(enum hard_what what, const struct sample_block *block, const void *p,
+                         const char *call, size_t size, size_t right, unsigned kind)
+{
+    hard_report(&(struct hard_fault){.what = what,
+                                     .call = call,
+                                     .address = p,
+                                     .size = size,
+                                     .right = right,
+                                     .kind = kind,
+                                     .sample = block});
+}
+
+/* The live block at p, or NULL after a report. */
+static struct sample_block *block_live(const void *p, const char *call, enum hard_what when_freed)
+{
+    struct sample_block *block = (struct sample_block *)sample_find(p);
+    bool at_start = block && block->start == (uintptr_t)p;
+    unsigned state = block ? hard_state(LOAD(&block->word)) : SLOT_NEVER;
+    if (at_start && state == SLOT_LIVE) return block;
+    sample_wrong(at_start && state == SLOT_FREE ? when_freed : HARD_NOT_A_BLOCK, block, p, call, 0,
+                 0, 0);
+    return NULL;
+}
+
+static void check_call(const struct sample_block *block, unsigned kind, size_t size,
+                       size_t alignment, const char *call)
+{
+    void *p = (void *)block->start;
+    unsigned made = hard_kind(LOAD(&block->word));
+    if (hard.measures.kinds && kind != made && kind != KIND_ANY && made != KIND_ANY)
+        sample_wrong(HARD_KIND, block, p, call, 0, 0, kind);
+    if (size != SIZE_MAX && size != block->size)
+        sample_wrong(HARD_SIZE, block, p, call, size, block->size, kind);
+    if (alignment && alignment != block->alignment && block->start % alignment)
+        sample_wrong(HARD_ALIGNMENT, block, p, call, alignment, block->alignment, kind);
+}
+
+static void check_surroundings(struct sample_block *block, const char *call)
+{
+    void *p = (void *)block->start;
+    sample_unwatch(p); /* we are about to read it */
+    if (sample_damage(block, false).count) sample_wrong(HARD_OVERFLOWED, block, p, call, 0, 0, 0);
+    if (sample_damage(block, true).count) sample_wrong(HARD_UNDERFLOWED, block, p, call, 0, 0, 0);
+}
+
+void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const char *call)
+{
+    struct sample_block *block = block_live(p, call, HARD_DOUBLE_FREE);
+    if (block == NULL) return;
+    check_call(block, kind, size, alignment, call);
+    check_surroundings(block, call);
+    uint32_t word = LOAD(&block->word);
+    if (hard_state(word) != SLOT_LIVE ||
+        !atomic_compare_exchange_strong(&block->word, &word, (word & ~WORD_STATE) | SLOT_FREE)) {
+        sample_wrong(HARD_DOUBLE_FREE, block, p, call, 0, 0,
+                     kind); /* another thread at the same moment */
+        return;
+    }
+    if (block->watched) sample_watch_end();
+    history_take(&block->freed);
+    /* Also what sample_open has opened. Memory that can be hidden by no means stays out of use for good. */
+    uintptr_t data = slot_data(slot_of(block));
+    if (pages_hide(data, data + sample.stride)) free_put_back(slot_of(block));
+}
+
+size_t sample_usable(const void *p, const char *call)
+{
+    const struct sample_block *block = block_live(p, call, HARD_USE_FREED);
+    return block ? block->size : 0;
+}
+
+void sample_unwatch(const void *p)
+{
+    const struct sample_block *block = sample_find(p);
+    if (block && block->watched)
+        sample_watch_fill(first_page(block), end_page(block) - first_page(block));
+}
+
+/* ---- faults -------------------------------------------------------------------------------------------------- */
+
+void sample_explain(const void *p, struct hard_fault *fault)
+{
+    const struct sample_block *block = sample_find(p);
+    uintptr_t at = (uintptr_t)p;
+    unsigned state = block ? hard_state(LOAD(&block->word)) : SLOT_NEVER;
+    fault->sample = state == SLOT_NEVER ? NULL : block;
+    if (state == SLOT_NEVER)
+        fault->what = HARD_TOUCHED_NONE;
+    else if (state == SLOT_FREE)
+        fault->what = HARD_TOUCHED_FREED;
+    else if (at >= first_page(block) && at < end_page(block) && LOAD(&block->was_read))
+        fault->what = HARD_UNINITIALISED;
+    else
+        fault->what = at >= block->start + block->size ? HARD_TOUCHED_BEHIND : HARD_TOUCHED_FRONT;
+}
+
+void sample_open(const void *p)
+{
+    uintptr_t page = base_round_down((uintptr_t)p, sample.page);
+    const struct sample_block *block = sample_find(p);
+    pages_show(page, page + sample.page);
+    if (block && block->watched) sample_watch_fill(page, sample.page);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------- */
+
+void sample_each(void (*visit)(const struct sample_block *block, void *context), void *context)
+{
+    uint32_t open = sample_region.size ? LOAD(&sample.open) : 0;
+    for (uint32_t i = 0; i < open; i++)
+        if (hard_state(LOAD(&sample.block[i].word)) != SLOT_NEVER) visit(&sample.block[i], context);
+}
+
+void sample_count(size_t *live, size_t *open)
+{
+    *open = sample.open;
+    *live = sample.open - sample.free;
+}
+
+static bool sample_guards_work(void)
+{
+    void *page = (void *)sample_region.base;
+    return os_vm_commit(page, sample.page) && os_vm_guard_try(page);
+}
+
+static bool sample_reserve(uint32_t slots)
+{
+    sample.page = os_page_size();
+    sample.stride = base_round_up(SAMPLE_MOST, sample.page) + sample.page;
+    size_t size = sample.page + slots * sample.stride;
+    size_t records = base_round_up(slots * sizeof *sample.block, sample.page);
+    size_t queue = base_round_up(slots * sizeof *sample.queue, sample.page);
+    char *region = os_vm_reserve(size, sample.page);
+    /* A page that faults behind each. */
+    sample.block = os_vm_reserve(records + sample.page, sample.page);
+    sample.queue = os_vm_reserve(queue + sample.page, sample.page);
+    if (!region || !sample.block || !sample.queue || !os_vm_commit(sample.queue, queue))
+        return false;
+    os_vm_name(region, size, "freehold:sample");
+    sample_region.base = (uintptr_t)region;
+    sample.guards = sample_guards_work();
+    if (!pages_hide(sample_region.base, sample_region.base + sample.page)) return false;
+    sample.most = slots;
+    sample_region.size = size;
+    return true;
+}
+
+bool sample_start(unsigned uninit)
+{
+    uint32_t slots = hard.measures.sample_slots;
+    if (hard.measures.sample == 0 || slots == 0) return true;
+    slots = (uint32_t)base_min(base_max(slots, FIRST_SLOTS), SAMPLE_SLOTS_MOST);
+    if (!base_is_pow2(slots)) slots = 1u << (base_log2(slots) + 1);
+    sample.random = os_random() | 1;
+    sample.key = (uint8_t)(sample.random >> 32);
+    if (!sample_reserve(slots)) return false;
+    hard_registry_samples(sample.block, sample.most);
+    if (uninit == UNINIT_NO || !sample.guards) return true;
+    sample.watched = slots / WATCH_ONE_OF;
+    uintptr_t start = slot_data(0);
+    if (!sample_watch_start(uninit, start, start + sample.watched * sample.stride))
+        sample.watched = 0;
+    return true;
+}
+
+void sample_fork_prepare(void)
+{
+    lock_take(&sample.lock);
+}
+
+void sample_fork_parent(void)
+{
+    lock_give(&sample.lock);
+}
+
+void sample_fork_child(void)
+{
+    lock_reset(&sample.lock);
+    sample_watch_fork_child();
+}

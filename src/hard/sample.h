@@ -25,7 +25,8 @@
 #include "hard/hard.h"
 #include "hard/stack.h"
 
-#define SAMPLE_MOST HARD_SMALL_MOST /* bytes of a sampled block; larger ones end at a guard anyway */
+#define SAMPLE_MOST                                                                                \
+    HARD_SMALL_MOST /* bytes of a sampled block; larger ones end at a guard anyway */
 #define SAMPLE_SLOTS_MOST 65536
 
 struct sample_history {
@@ -41,7 +42,7 @@ struct sample_block {
     uintptr_t start;
     size_t size;
     uint32_t alignment;
-    uint8_t watched;         /* for reads of what was never written: sample_watch.h */
+    uint8_t watched;          /* for reads of what was never written: sample_watch.h */
     _Atomic uint8_t was_read; /* before it was written: a page of it, which faults since */
     struct sample_history made, freed;
 };

@@ -41,6 +41,9 @@ void sample_watch_end(void);
 /* These pages, which the program may use, are there from now on: as zeros if they were missing. */
 void sample_watch_fill(uintptr_t start, size_t size);
 
+/* The process locks itself in: nothing is watched any more, and the helper is gone when this returns. */
+void sample_watch_stop(void);
+
 /* Nothing is watched in the child: what is missing reads as zeros. */
 void sample_watch_fork_child(void);
 

@@ -31,7 +31,7 @@ static FH_COLD void report_slot(enum hard_what what, const char *name, const voi
 /* A free slot is clear, and so is what its neighbour may have run on into. */
 static FH_NOINLINE bool slot_is_clear(uintptr_t start, uint32_t size)
 {
-    return canary_is_clear(start, start + size - HARD_CANARY) && canary_holds(start + size);
+    return canary_is_clear_aligned(start, start + size - HARD_CANARY) && canary_holds(start + size);
 }
 
 static FH_COLD void report_written(uintptr_t start, uint32_t size)
@@ -43,19 +43,25 @@ static FH_COLD void report_written(uintptr_t start, uint32_t size)
     canary_write(start + size);
 }
 
+/* Up to check_most all of them, and of larger ones one in sixteen. */
+FH_INLINE bool slot_is_to_check(const struct region *region, uint64_t chance)
+{
+    if (region->size > hard.measures.check_most && chance % 16 != 7) return false;
+    return region->kind == REGION_SMALL && hard.measures.check_most && region->size <= hard.measures.zero_most;
+}
+
 /* From a region, at random. What it held before is gone if zero_most says so. */
 static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size, unsigned kind)
 {
     struct cache *cache = cache_of(thread, region);
     if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
-    uint64_t last = --cache->count, i = last;
-    if (hard.measures.chance) i = random_byte(&thread->random) * (last + 1) >> 8;
+    uint64_t last = --cache->count, i = last, chance = 0;
+    if (hard.measures.chance) i = (chance = random_byte(&thread->random)) * (last + 1) >> 8;
     uintptr_t start = cache->slot[i];
     cache->slot[i] = cache->slot[last];
     slot_word *word;
     slot_locate(start, region, &word);
-    if (region->size <= hard.measures.check_most && region->kind == REGION_SMALL &&
-        UNLIKELY(!slot_is_clear(start, region->size)))
+    if (slot_is_to_check(region, chance) && UNLIKELY(!slot_is_clear(start, region->size)))
         report_written(start, region->size);
     STORE(word, SLOT_LIVE | kind << WORD_KIND_SHIFT | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT |
                     (uint32_t)(region->size - size) << WORD_SLACK_SHIFT);
@@ -117,13 +123,8 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
 
 static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment, unsigned kind)
 {
-    uint32_t rate = hard.measures.sample;
-    if (rate == 0) {
-        thread->sample_left = INT32_MAX;
-        return NULL;
-    }
-    thread->sample_left = (int32_t)(rate == 1 ? 1 : 1 + random_64(&thread->random) % (2 * rate - 1));
-    return sample_allocate(size, alignment, kind);
+    hard_sample_next(thread);
+    return hard.measures.sample ? sample_allocate(size, alignment, kind) : NULL;
 }
 
 void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed)

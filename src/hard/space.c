@@ -8,11 +8,12 @@
 
 enum {
     RESERVE_ALIGN = 64 << 10,
-    CHUNK_SHIFT_LEAST = 21,
+    CHUNK_SHIFT_LEAST = 20, /* a slab of the largest slots */
     CHUNK_SHIFT_MOST = 26,
     META_ENDS = 1 << 20, /* nothing of anybody lies next to what we keep */
-    RECORDS_SIZE = 256 << 20,
+    RECORDS_MOST = 256 << 20,
     RECORDS_STEP = 64 << 10,
+    NARROW_SHIFT = 35,
     MAPPINGS_MOST = 12000, /* of 65530 that a process has by default */
     ADDRESS_BITS = 47,
 };
@@ -24,7 +25,7 @@ static struct {
     struct random random;
     uint32_t chunks;
     uint32_t mappings; /* spent on guards */
-    uintptr_t records, records_next, records_committed;
+    uintptr_t records, records_next, records_committed, records_end;
 } space;
 
 bool space_has_guards;
@@ -66,26 +67,29 @@ static bool counts_commitments(void)
 static unsigned chunk_shift_for(size_t size)
 {
     enum { OF_COUNTED = 22 }; /* each chunk counts a quarter of its size, whether it is used or not */
-    unsigned shift = base_log2(size) - 12, most = counts_commitments() ? OF_COUNTED : CHUNK_SHIFT_MOST;
+    unsigned shift = (unsigned)base_max(base_log2(size), 12) - 12, most = counts_commitments() ? OF_COUNTED : CHUNK_SHIFT_MOST;
     return shift < CHUNK_SHIFT_LEAST ? CHUNK_SHIFT_LEAST : shift > most ? most : shift;
 }
 
 static bool space_reserve(size_t size)
 {
+    size = base_round_down(size, RESERVE_ALIGN);
     size_t meta = (size >> HARD_META_SHIFT) + 2 * (size_t)META_ENDS;
+    size_t records = base_min(RECORDS_MOST, base_round_up(size / 16, RECORDS_STEP));
     hard.base = reserve(size);
     if (hard.base == 0) return false;
-    hard.meta = reserve(meta + RECORDS_SIZE);
+    hard.meta = reserve(meta + records);
     if (hard.meta == 0) {
         os_vm_release((void *)hard.base, size);
         return false;
     }
     os_vm_name((void *)hard.base, size, "freehold:heap");
-    os_vm_name((void *)hard.meta, meta + RECORDS_SIZE, "freehold:meta");
+    os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
     space.records = space.records_next = space.records_committed = hard.meta + meta;
+    space.records_end = space.records + records;
     hard.meta += META_ENDS;
-    hard.size = size;
     hard.chunk_shift = chunk_shift_for(size);
+    hard.size = size = base_round_down(size, (size_t)1 << hard.chunk_shift);
     space.chunks = (uint32_t)(size >> hard.chunk_shift);
     return true;
 }
@@ -93,14 +97,14 @@ static bool space_reserve(size_t size)
 void space_meta_extent(uintptr_t *start, size_t *size)
 {
     *start = hard.meta - META_ENDS;
-    *size = space.records + RECORDS_SIZE - *start;
+    *size = space.records_end - *start;
 }
 
 static bool space_reserve_some(size_t size)
 {
     enum { LEAST = 64 << 20 };
     size_t left = os_vm_address_space_left();
-    if (left != SIZE_MAX) size = base_min(size, (size_t)1 << base_log2(left / 2 + 1));
+    if (left != SIZE_MAX) size = base_min(size, left / 8 * 5);
     for (; size >= LEAST; size /= 2)
         if (space_reserve(size)) return true;
     os_say("freehold", "cannot reserve address space for a hardened heap (even 64 MiB was refused); raise "
@@ -113,9 +117,10 @@ void *space_record(size_t size)
     size = base_round_up(size, 64);
     lock_take(&space.lock);
     uintptr_t record = space.records_next, end = record + size;
-    if (end > space.records + RECORDS_SIZE) record = 0;
+    if (end > space.records_end) record = 0;
     if (record && end > space.records_committed) {
         size_t step = base_round_up(end - space.records_committed, RECORDS_STEP);
+        step = base_min(step, space.records_end - space.records_committed);
         if (os_vm_commit((void *)space.records_committed, step))
             space.records_committed += step;
         else
@@ -212,6 +217,7 @@ bool space_start(const struct measures *measures, size_t size)
     if (hard.owner == NULL || !os_vm_commit(hard.owner, owners)) return false;
     space_has_guards = guards_work();
     hard.measures = *measures;
+    if (hard.size >> NARROW_SHIFT == 0) hard.measures.buckets = 1; /* each region takes a chunk at least */
     hard.secret = random_64(&space.random) | 1;
     hard.site_secret = random_64(&space.random) | 1;
     regions_make();

@@ -20,7 +20,7 @@ struct stack_walk {
     bool found;
 };
 
-static bool walk_add(struct stack_walk *walk, uintptr_t pc)
+static bool stack_walk_add(struct stack_walk *walk, uintptr_t pc)
 {
     walk->found |= pc == walk->from;
     if (!walk->found) return true;
@@ -32,17 +32,18 @@ static bool walk_add(struct stack_walk *walk, uintptr_t pc)
     return walk->count < walk->most;
 }
 
-static _Unwind_Reason_Code walk_frame(struct _Unwind_Context *context, void *argument)
+static _Unwind_Reason_Code stack_walk_frame(struct _Unwind_Context *context, void *argument)
 {
     uintptr_t pc = _Unwind_GetIP(context);
-    return pc != 0 && walk_add(argument, pc) ? _URC_NO_REASON : _URC_END_OF_STACK;
+    return pc != 0 && stack_walk_add(argument, pc) ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
 /* Both machines keep the caller's frame pointer and the return address next to each other. */
-__attribute__((no_sanitize("address"))) static void walk_frame_pointers(struct stack_walk *walk)
+__attribute__((no_sanitize("address"))) static void stack_walk_frame_pointers(
+    struct stack_walk *walk)
 {
     uintptr_t *frame = __builtin_frame_address(0);
-    while (frame[1] != 0 && walk_add(walk, frame[1])) {
+    while (frame[1] != 0 && stack_walk_add(walk, frame[1])) {
         uintptr_t *next = (uintptr_t *)frame[0];
         if (next <= frame || (uintptr_t)next % sizeof *next) return;
         if ((uintptr_t)next - (uintptr_t)frame > FRAME_MOST) return;
@@ -52,17 +53,18 @@ __attribute__((no_sanitize("address"))) static void walk_frame_pointers(struct s
 
 /* While it runs, a fault leads back here; also in a thread that has blocked the signals of one, which would
  * otherwise end the process. */
-static FH_NOINLINE void walk_guarded(struct stack_walk *walk)
+static FH_NOINLINE void stack_walk_guarded(struct stack_walk *walk)
 {
     uint64_t faults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1), before = 0;
     SYS4(SYS_rt_sigprocmask, SIG_UNBLOCK, &faults, &before, sizeof before);
     stack_local.busy = true;
     atomic_signal_fence(memory_order_seq_cst);
     if (_setjmp(stack_local.back) == 0) {
-        _Unwind_Backtrace(walk_frame, walk);
+        _Unwind_Backtrace(stack_walk_frame, walk);
         if (walk->count < base_min(2, walk->most)) {
-            *walk = (struct stack_walk){.pcs = walk->pcs, .from = walk->from, .most = walk->most, .skip = walk->skip};
-            walk_frame_pointers(walk);
+            *walk = (struct stack_walk){
+                .pcs = walk->pcs, .from = walk->from, .most = walk->most, .skip = walk->skip};
+            stack_walk_frame_pointers(walk);
         }
     }
     atomic_signal_fence(memory_order_seq_cst);
@@ -74,7 +76,7 @@ unsigned stack_take_from(uintptr_t pc, uintptr_t *pcs, unsigned most)
 {
     struct stack_walk walk = {.pcs = pcs, .from = pc, .most = most};
     if (stack_local.busy || most == 0) return 0;
-    walk_guarded(&walk);
+    stack_walk_guarded(&walk);
     return walk.count;
 }
 
@@ -83,7 +85,7 @@ unsigned stack_take(uintptr_t *pcs, unsigned most, unsigned skip)
     struct stack_walk walk = {.pcs = pcs, .most = most, .skip = skip};
     if (stack_local.busy || most == 0) return 0;
     walk.from = (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0));
-    walk_guarded(&walk);
+    stack_walk_guarded(&walk);
     return walk.count;
 }
 

@@ -54,9 +54,17 @@ struct hard_thread *hard_attach(void)
     if (thread == NULL) return NULL;
     thread->id = os_thread_id();
     thread->random.left = 0;
+    hard_sample_next(thread);
     hard_self = thread;
     if (hard_attached) hard_attached(thread);
     return thread;
+}
+
+void hard_sample_next(struct hard_thread *thread)
+{
+    uint32_t rate = hard.measures.sample;
+    thread->sample_left = INT32_MAX;
+    if (rate) thread->sample_left = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
 }
 
 static void thread_put(struct hard_thread *thread)

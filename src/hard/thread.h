@@ -50,6 +50,9 @@ extern void (*hard_attached)(struct hard_thread *thread);
 /* This thread's record; NULL when memory is out. */
 struct hard_thread *hard_attach(void);
 
+/* Draws when the thread is to have the next allocation on pages of its own. */
+void hard_sample_next(struct hard_thread *thread);
+
 /* Its thread ends, or (in the child of a fork) has vanished. */
 void hard_thread_end(struct hard_thread *thread);
 

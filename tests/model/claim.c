@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include <freehold/freehold.h>
 #include <freehold/registry.h>
 
 #include "kit/expect.h"
@@ -14,8 +15,13 @@ static uintptr_t base;
 
 void claim_init(void)
 {
-    size_t granules = (fh_registry.limit - fh_registry.base) / 16;
-    base = fh_registry.base;
+    /* The hardened library's blocks may be anywhere. */
+    enum { ADDRESS_BITS = 47 };
+    void *block = fh_malloc(1);
+    bool within = (uintptr_t)block - fh_registry.base < fh_registry.limit - fh_registry.base;
+    base = within ? fh_registry.base : 0;
+    size_t granules = (within ? fh_registry.limit - base : (uintptr_t)1 << ADDRESS_BITS) / 16;
+    fh_free(block);
     bits = mmap(NULL, granules / 8, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     EXPECT(bits != MAP_FAILED, "no room for the bits of %zu granules", granules);

@@ -12,7 +12,9 @@
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
+#include "hard/sample_watch.h"
 #include "hard/usage.h"
+#include "os/os.h"
 #include "os/say.h"
 #include "span/purger.h"
 
@@ -26,7 +28,7 @@ static const struct measures levels[] = {
      .chance = true,
      .buckets = 3,
      .zero_most = HARD_SMALL_MOST,
-     .check_most = 1024,
+     .check_most = 256,
      .quarantine = 256 << 10,
      .sample = 5000,
      .sample_slots = 1024},
@@ -103,6 +105,13 @@ bool policy_start(void)
     return true;
 }
 
+/* The arena is for the collector's heaps here; under RLIMIT_AS blocks need the rest. */
+size_t policy_reserve(size_t wanted)
+{
+    size_t left = os_vm_address_space_left();
+    return left == SIZE_MAX ? wanted : base_min(wanted, left / 8);
+}
+
 static void (*tick)(void);
 
 void policy_set_tick(void (*function)(void))
@@ -153,6 +162,13 @@ void policy_fork_child(void)
     sample_fork_child();
     reuse_fork_child();
     report_fork_child();
+    fault_fork_child();
+}
+
+void policy_confined(void)
+{
+    report_config.confined = true;
+    sample_watch_stop();
 }
 
 bool policy_sweep(bool force)
@@ -191,10 +207,25 @@ void policy_allocated(uint64_t blocks[POLICY_CLASSES])
             blocks[c] += __atomic_load_n(&t->allocated[c], __ATOMIC_RELAXED);
 }
 
+static bool describe_sampled(const char *p, struct fh_description *d)
+{
+    const struct sample_block *block = sample_find(p);
+    *d = (struct fh_description){.kind = FH_RESERVED};
+    if (block == NULL) return true;
+    d->start = (const void *)block->start;
+    d->size = block->size;
+    d->offset = (uintptr_t)p - block->start;
+    d->thread = block->made.thread;
+    bool live = hard_state(LOAD((slot_word *)&block->word)) == SLOT_LIVE;
+    d->kind = !live ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : FH_BLOCK;
+    return true;
+}
+
 bool policy_describe(struct span *span, const char *p, struct fh_description *d)
 {
     struct slot slot;
     if (span) return false;
+    if (sample_holds(p)) return describe_sampled(p, d);
     if (!hard_holds(p)) return false;
     *d = (struct fh_description){.kind = FH_RESERVED};
     if (!hard_slot_find(p, &slot)) return true;
@@ -204,7 +235,7 @@ bool policy_describe(struct span *span, const char *p, struct fh_description *d)
     d->offset = (uintptr_t)p - slot.start;
     d->thread = LOAD(slot.word) >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     bool large = slot.region->kind == REGION_LARGE;
-    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
+    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
     return true;
 }
 
