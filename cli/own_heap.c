@@ -37,7 +37,7 @@ static bool spans_read(struct own_heap *h, const struct image *image)
         image_at(image, r->base + (uint64_t)h->first * sizeof *h->spans, size);
     h->spans = malloc(size + 1);
     if (h->spans && at) memcpy(h->spans, at, size);
-    return h->spans && at;
+    return h->spans && (at || size == 0); /* a core lacks what was never written */
 }
 
 static uint64_t slice_at(const struct own_heap *h, uint32_t index)
@@ -99,9 +99,22 @@ static bool exclude_arena(const struct own_heap *h, struct parts *parts, bool th
 /* ---- hardened ------------------------------------------------------------------------------- */
 
 struct hard_parts {
+    struct own_heap *heap;
     const struct image *image;
     struct parts *parts;
 };
+
+static void note_blank(struct hard_parts *p, const struct hard_slab *slab, uint64_t end)
+{
+    const unsigned char *bytes = image_at(p->image, slab->start, end - slab->start);
+    bool live = false;
+    for (uint32_t i = 0; i < slab->carved && !live; i++)
+        live = FH_HARD_STATE(slab->words[i]) == FH_HARD_LIVE;
+    if (!live) return;
+    p->heap->used++;
+    bool zeros = !bytes || (*bytes == 0 && memcmp(bytes, bytes + 1, end - slab->start - 1) == 0);
+    p->heap->blank += zeros;
+}
 
 /* Up to the last slot that exists; behind it there may be a guard. */
 static bool add_hard_slab(void *context, const struct hard_slab *slab)
@@ -109,6 +122,7 @@ static bool add_hard_slab(void *context, const struct hard_slab *slab)
     struct hard_parts *p = context;
     uint64_t end = slab->start + (uint64_t)slab->carved * slab->region->size;
     if (slab->region->kind == FH_HARD_ZERO) return true;
+    if (slab->words) note_blank(p, slab, end);
     return parts_region(p->parts, p->image, slab->start, end, 0, false);
 }
 
@@ -139,10 +153,11 @@ static bool exclude(void *context, uint64_t start, uint64_t end)
 
 static bool add_hard(struct own_heap *h, const struct image *image, struct parts *parts)
 {
-    struct hard_parts p = {image, parts};
+    struct hard_parts p = {h, image, parts};
     const struct hard_visitor visitor = {.slab = add_hard_slab,
                                          .large = add_hard_large,
                                          .sample = add_hard_sample,
+                                         .words = image->of_core,
                                          .context = &p};
     h->memory = image_memory(image);
     h->hard = calloc(1, sizeof *h->hard);

@@ -114,7 +114,18 @@ struct own_heap {
     uint32_t first, high;
     struct hard_heap *hard; /* malloc's blocks are there; NULL: in the spans */
     struct memory memory;   /* the image's */
+    uint64_t used, blank;   /* of a core file: slabs with live blocks, and those of them that hold only zeros */
 };
+
+/* Whoever wrote the core could not read the heap: gdb gives up at guards that are no mappings. */
+#define OWN_BLANK                                                                                  \
+    "holds no bytes of the heap: gcore cannot read what has guards in it; a core file of the "     \
+    "kernel's has them (ulimit -c unlimited; kill -ABRT)"
+
+static inline bool own_is_blank(const struct own_heap *h)
+{
+    return h->blank > h->used / 2;
+}
 
 bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
                struct parts *parts);

@@ -149,6 +149,7 @@ static bool sample_slot_open(uint32_t i)
 {
     uintptr_t data = slot_data(i);
     if (!os_vm_commit((void *)data, sample.stride)) return false;
+    os_vm_dump((void *)data, sample.stride, true);
     return pages_hide(data, data + sample.stride);
 }
 
@@ -393,6 +394,7 @@ static bool sample_reserve(uint32_t slots)
     sample.queue = os_vm_reserve(queue + sample.page, sample.page);
     if (!region || !sample.block || !sample.queue || !os_vm_commit(sample.queue, queue))
         return false;
+    os_vm_dump(region, size, false); /* gcore writes what is not marked */
     os_vm_name(region, size, "freehold:sample");
     sample_region.base = (uintptr_t)region;
     sample.guards = sample_guards_work();

@@ -83,6 +83,8 @@ static bool space_reserve(size_t size)
         os_vm_release((void *)hard.base, size);
         return false;
     }
+    os_vm_dump((void *)hard.base, size, false);
+    os_vm_dump((void *)hard.meta, meta + records, false);
     os_vm_name((void *)hard.base, size, "freehold:heap");
     os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
     space.records = space.records_next = space.records_committed = hard.meta + meta;
@@ -91,6 +93,21 @@ static bool space_reserve(size_t size)
     hard.chunk_shift = chunk_shift_for(size);
     hard.size = size = base_round_down(size, (size_t)1 << hard.chunk_shift);
     space.chunks = (uint32_t)(size >> hard.chunk_shift);
+    return true;
+}
+
+/* What is not marked gcore writes, read or not: terabytes. */
+bool space_commit(void *p, size_t size)
+{
+    if (!os_vm_commit(p, size)) return false;
+    os_vm_dump(p, size, true);
+    return true;
+}
+
+bool space_decommit(void *p, size_t size)
+{
+    if (!os_vm_decommit(p, size)) return false;
+    os_vm_dump(p, size, false);
     return true;
 }
 
@@ -121,7 +138,7 @@ void *space_record(size_t size)
     if (record && end > space.records_committed) {
         size_t step = base_round_up(end - space.records_committed, RECORDS_STEP);
         step = base_min(step, space.records_end - space.records_committed);
-        if (os_vm_commit((void *)space.records_committed, step))
+        if (space_commit((void *)space.records_committed, step))
             space.records_committed += step;
         else
             record = 0;
@@ -256,7 +273,7 @@ uint32_t space_chunk_take(unsigned region, uint32_t count)
 {
     lock_take(&space.lock);
     uint32_t first = run_find(count);
-    if (first != UINT32_MAX && os_vm_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
+    if (first != UINT32_MAX && space_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
         /* whoever finds an owner finds the meta data */
         for (uint32_t i = 0; i < count; i++)
             __atomic_store_n(&hard.owner[first + i], (uint16_t)(region + 1), __ATOMIC_RELEASE);
