@@ -3,11 +3,11 @@
  * waits for all that is queued.
  */
 #include "gc/kit.h"
-#include "kit/options.h"
 
 #include <unistd.h>
 
 #include "kit/child.h"
+#include "kit/options.h"
 
 enum { MANY = 200, FEW = 40 }; /* the rest, buffers on the stack may keep: they are not cleared */
 
