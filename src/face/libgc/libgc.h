@@ -205,7 +205,8 @@ void collect_sync(struct gc_heap *heap);
 void settings_from_environment(struct fh_gc_options *options);
 extern bool environment_ignores_gcj; /* GC_IGNORE_GCJ_INFO */
 extern bool environment_aborts_on_leak;
-extern unsigned environment_watch; /* for tests: the ways of os/watch.h that may be tried; 0: as usual */
+extern unsigned
+    environment_watch; /* for tests: the ways of os/watch.h that may be tried; 0: as usual */
 
 /* ---- log.c ---------------------------------------------------------------------------------------------------------- */
 
