@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/syscall.h"
+#include "os/linux/watch_faults.h"
 #include "os/os.h"
 #include "os/watch.h"
 
@@ -27,12 +28,15 @@ struct scan {
 };
 #define SCAN _IOWR('f', 16, struct scan)
 
-enum way { WAY_NONE, WAY_PROTECT, WAY_SOFT_DIRTY };
+enum way { WAY_NONE, WAY_PROTECT, WAY_SOFT_DIRTY, WAY_FAULTS };
 
 static struct {
     enum way way;
     int faults, pagemap, clear; /* file descriptors */
-} watch = {.faults = -1, .pagemap = -1, .clear = -1};
+    _Atomic unsigned allowed;   /* bit for each way */
+} watch = {
+    .faults = -1, .pagemap = -1, .clear = -1, .allowed = OS_WATCH_PROTECT | OS_WATCH_SOFT_DIRTY};
+static_assert(OS_WATCH_FAULTS == 1 << (WAY_FAULTS - 1), "in the order of preference");
 
 static int file_open(const char *path, int flags)
 {
@@ -124,11 +128,27 @@ static long soft_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, s
     return (long)count;
 }
 
-/* ---- either ---------------------------------------------------------------------------------- */
+/* ---- any of them ----------------------------------------------------------------------------- */
+
+void os_watch_allow(unsigned ways)
+{
+    STORE(&watch.allowed, ways);
+}
+
+bool os_watch_by_faults(void)
+{
+    return watch.way == WAY_FAULTS;
+}
 
 bool os_watch_add(void *p, size_t size)
 {
-    return watch.way == WAY_PROTECT ? protect_add((uintptr_t)p, size) : watch.way != WAY_NONE;
+    switch (watch.way) {
+    case WAY_NONE: return false;
+    case WAY_PROTECT: return protect_add((uintptr_t)p, size);
+    case WAY_SOFT_DIRTY: return true;
+    case WAY_FAULTS: return faults_add((uintptr_t)p, size);
+    }
+    return false;
 }
 
 /* The same as os_watch_take, but -1 when the kernel fails. */
@@ -146,6 +166,7 @@ static long take_some(uintptr_t *from, uintptr_t end, struct os_range *ranges, s
 
 size_t os_watch_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, size_t most)
 {
+    if (watch.way == WAY_FAULTS) return faults_take(from, end, ranges, most);
     long count = take_some(from, end, ranges, most);
     if (count >= 0) return (size_t)count;
     ranges[0] = (struct os_range){*from, end};
@@ -155,10 +176,26 @@ size_t os_watch_take(uintptr_t *from, uintptr_t end, struct os_range *ranges, si
 
 bool os_watch_begin(uintptr_t start, uintptr_t end)
 {
+    if (watch.way == WAY_FAULTS) return faults_begin(start, end);
     if (watch.way != WAY_PROTECT) return soft_clear();
     if (protect_begin(start, end)) return true;
     /* Memory that was moved to where it is (os_vm_move) is not watched any more. */
     return os_watch_add((void *)start, end - start) && protect_begin(start, end);
+}
+
+void os_watch_again(uintptr_t start, uintptr_t end)
+{
+    if (watch.way == WAY_FAULTS) faults_again(start, end);
+}
+
+void os_watch_end(void)
+{
+    if (watch.way == WAY_FAULTS) faults_end();
+}
+
+bool os_watch_fault(const siginfo_t *info)
+{
+    return info->si_code == SEGV_ACCERR && faults_serve((uintptr_t)info->si_addr);
 }
 
 /* The kernel writes to the third page of four, and we to the first: nothing else may be told. */
@@ -175,24 +212,50 @@ static bool watch_works(char *p, size_t page)
            range[1].end == (uintptr_t)p + 3 * page;
 }
 
-static bool way_try(enum way way)
+/* The second grain of four is written to; the first and the last are not watched. */
+static bool faults_work(char *p)
 {
-    size_t page = os_page_size();
-    watch.way = way;
+    uintptr_t from = (uintptr_t)p, end = from + 4 * OS_WATCH_GRAIN;
+    struct os_range range[3];
+    for (unsigned i = 0; i < 4; i++) p[i * OS_WATCH_GRAIN] = 1;
+    if (!os_watch_add(p, 4 * OS_WATCH_GRAIN) || !os_watch_begin(from, end)) return false;
+    os_watch_again(from, end);
+    *(volatile char *)(p + OS_WATCH_GRAIN) = 2;
+    bool works = os_watch_take(&from, end, range, 3) == 2 &&
+                 range[0].end == (uintptr_t)p + 2 * OS_WATCH_GRAIN &&
+                 range[1].start == (uintptr_t)p + 3 * OS_WATCH_GRAIN;
+    os_watch_end();
+    return works;
+}
+
+static bool way_open(enum way way)
+{
+    if (way == WAY_FAULTS) return faults_open();
     watch.pagemap = file_open("/proc/self/pagemap", O_RDONLY);
     if (watch.pagemap < 0) return false;
-    if (way == WAY_SOFT_DIRTY) watch.clear = file_open("/proc/self/clear_refs", O_WRONLY);
-    if (way == WAY_SOFT_DIRTY ? watch.clear < 0 : !protect_open()) return false;
-    char *p = os_vm_reserve(4 * page, page);
+    if (way == WAY_PROTECT) return protect_open();
+    watch.clear = file_open("/proc/self/clear_refs", O_WRONLY);
+    return watch.clear >= 0;
+}
+
+static bool way_try(enum way way)
+{
+    size_t page = os_page_size(), size = base_max(4 * page, 4 * OS_WATCH_GRAIN);
+    watch.way = way;
+    if (!way_open(way)) return false;
+    char *p = os_vm_reserve(size, OS_WATCH_GRAIN);
     if (p == NULL) return false;
-    bool works = os_vm_commit(p, 4 * page) && watch_works(p, page);
-    os_vm_release(p, 4 * page);
+    bool works =
+        os_vm_commit(p, size) && (way == WAY_FAULTS ? faults_work(p) : watch_works(p, page));
+    os_vm_release(p, size);
     return works;
 }
 
 bool os_watch_open(void)
 {
-    for (enum way way = WAY_PROTECT; way <= WAY_SOFT_DIRTY; way++) {
+    unsigned allowed = LOAD(&watch.allowed);
+    for (enum way way = WAY_PROTECT; way <= WAY_FAULTS; way++) {
+        if (!(allowed >> (way - 1) & 1)) continue;
         if (way_try(way)) return true;
         os_watch_close();
     }
@@ -201,6 +264,7 @@ bool os_watch_open(void)
 
 void os_watch_close(void)
 {
+    if (watch.way == WAY_FAULTS) faults_close();
     file_close(&watch.faults);
     file_close(&watch.pagemap);
     file_close(&watch.clear);
