@@ -17,6 +17,7 @@
 #include "os/linux/cgroup.c"
 #include "os/linux/pressure.c"
 #include "os/linux/thread.c"
+#include "os/linux/watch_faults.c"
 #include "os/linux/watch.c"
 #include "os/linux/self.c"
 #ifdef FH_OS_FAKE

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/syscall.h"
+#include "os/linux/watch_faults.h"
 #include "os/os.h"
 #include "os/watch.h"
 
@@ -29,6 +30,9 @@ struct scan {
     uint64_t category_inverted, category_mask, category_any, return_mask;
 };
 #define SCAN _IOWR('f', 16, struct scan)
+
+static _Atomic unsigned allowed = OS_WATCH_PROTECT | OS_WATCH_SOFT_DIRTY;
+static _Atomic bool by_faults; /* a watch is, of which there is one at a time */
 
 static int file_open(const char *path, int flags)
 {
@@ -150,12 +154,27 @@ static long soft_take(const struct os_watch *watch, uintptr_t *from, uintptr_t e
     return (long)count;
 }
 
-/* ---- either ---------------------------------------------------------------------------------- */
+/* ---- any of them ----------------------------------------------------------------------------- */
+
+void os_watch_allow(unsigned ways)
+{
+    STORE(&allowed, ways);
+}
+
+bool os_watch_by_faults(void)
+{
+    return LOAD(&by_faults);
+}
 
 bool os_watch_add(struct os_watch *watch, void *p, size_t size)
 {
-    if (watch->way != OS_WATCH_PROTECT) return watch->way != OS_WATCH_NONE;
-    return protect_add(watch, (uintptr_t)p, size);
+    switch (watch->way) {
+    case OS_WATCH_NONE: return false;
+    case OS_WATCH_PROTECT: return protect_add(watch, (uintptr_t)p, size);
+    case OS_WATCH_SOFT_DIRTY: return true;
+    case OS_WATCH_FAULTS: return faults_add((uintptr_t)p, size);
+    }
+    return false;
 }
 
 /* The same as os_watch_take, but -1 when the kernel fails. */
@@ -175,6 +194,7 @@ static long take_some(struct os_watch *watch, uintptr_t *from, uintptr_t end,
 size_t os_watch_take(struct os_watch *watch, uintptr_t *from, uintptr_t end,
                      struct os_range *ranges, size_t most)
 {
+    if (watch->way == OS_WATCH_FAULTS) return faults_take(from, end, ranges, most);
     long count = take_some(watch, from, end, ranges, most);
     if (count >= 0) return (size_t)count;
     ranges[0] = (struct os_range){*from, end};
@@ -184,10 +204,26 @@ size_t os_watch_take(struct os_watch *watch, uintptr_t *from, uintptr_t end,
 
 bool os_watch_begin(struct os_watch *watch, uintptr_t start, uintptr_t end)
 {
+    if (watch->way == OS_WATCH_FAULTS) return faults_begin(start, end);
     if (watch->way != OS_WATCH_PROTECT) return soft_clear(watch);
     if (protect_begin(watch, start, end)) return true;
     /* Memory that was moved to where it is (os_vm_move) is not watched any more. */
     return protect_add(watch, start, end - start) && protect_begin(watch, start, end);
+}
+
+void os_watch_again(uintptr_t start, uintptr_t end)
+{
+    if (os_watch_by_faults()) faults_again(start, end);
+}
+
+void os_watch_end(void)
+{
+    if (os_watch_by_faults()) faults_end();
+}
+
+bool os_watch_fault(const siginfo_t *info)
+{
+    return info->si_code == SEGV_ACCERR && faults_serve((uintptr_t)info->si_addr);
 }
 
 /* The kernel writes to the third page of four, and we to the first: nothing else may be told. */
@@ -204,34 +240,67 @@ static bool watch_works(struct os_watch *watch, char *p, size_t page)
            range[1].end == (uintptr_t)p + 3 * page;
 }
 
-static bool way_try(struct os_watch *watch, enum os_watch_way way)
+/* The second grain of four is written to; the first and the last are not watched. */
+static bool faults_work(struct os_watch *watch, char *p)
 {
-    size_t page = os_page_size();
-    watch->way = way;
+    uintptr_t from = (uintptr_t)p, end = from + 4 * OS_WATCH_GRAIN;
+    struct os_range range[3];
+    for (unsigned i = 0; i < 4; i++) p[i * OS_WATCH_GRAIN] = 1;
+    if (!os_watch_add(watch, p, 4 * OS_WATCH_GRAIN) || !os_watch_begin(watch, from, end)) return false;
+    os_watch_again(from, end);
+    *(volatile char *)(p + OS_WATCH_GRAIN) = 2;
+    bool works = os_watch_take(watch, &from, end, range, 3) == 2 &&
+                 range[0].end == (uintptr_t)p + 2 * OS_WATCH_GRAIN &&
+                 range[1].start == (uintptr_t)p + 3 * OS_WATCH_GRAIN;
+    os_watch_end();
+    return works;
+}
+
+static bool way_open(struct os_watch *watch, enum os_watch_way way)
+{
+    if (way == OS_WATCH_FAULTS) {
+        if (!faults_open()) return false;
+        STORE(&by_faults, true);
+        return true;
+    }
     watch->pagemap = file_open("/proc/thread-self/pagemap", O_RDONLY);
     if (watch->pagemap < 0) return false;
-    if (way == OS_WATCH_SOFT_DIRTY)
-        watch->clear = file_open("/proc/thread-self/clear_refs", O_WRONLY);
-    if (way == OS_WATCH_SOFT_DIRTY ? watch->clear < 0 : !protect_open(watch)) return false;
-    char *p = os_vm_reserve(4 * page, page);
+    if (way == OS_WATCH_PROTECT) return protect_open(watch);
+    watch->clear = file_open("/proc/thread-self/clear_refs", O_WRONLY);
+    return watch->clear >= 0;
+}
+
+static bool way_try(struct os_watch *watch, enum os_watch_way way)
+{
+    size_t page = os_page_size(), size = base_max(4 * page, 4 * OS_WATCH_GRAIN);
+    watch->way = way;
+    if (!way_open(watch, way)) return false;
+    char *p = os_vm_reserve(size, OS_WATCH_GRAIN);
     if (p == NULL) return false;
-    bool works = os_vm_commit(p, 4 * page) && watch_works(watch, p, page);
-    os_vm_release(p, 4 * page);
+    bool works = os_vm_commit(p, size) &&
+                 (way == OS_WATCH_FAULTS ? faults_work(watch, p) : watch_works(watch, p, page));
+    os_vm_release(p, size);
     return works;
 }
 
 bool os_watch_open(struct os_watch *watch, enum os_watch_wish wish)
 {
+    unsigned ways = wish == OS_WATCH_ANY ? LOAD(&allowed) : OS_WATCH_PROTECT;
     *watch = (struct os_watch)OS_WATCH_CLOSED;
-    if (way_try(watch, OS_WATCH_PROTECT)) return true;
-    os_watch_close(watch);
-    if (wish == OS_WATCH_ANY && way_try(watch, OS_WATCH_SOFT_DIRTY)) return true;
-    os_watch_close(watch);
+    for (unsigned way = OS_WATCH_PROTECT; way <= OS_WATCH_FAULTS; way <<= 1) {
+        if (!(ways & way)) continue;
+        if (way_try(watch, (enum os_watch_way)way)) return true;
+        os_watch_close(watch);
+    }
     return false;
 }
 
 void os_watch_close(struct os_watch *watch)
 {
+    if (watch->way == OS_WATCH_FAULTS) {
+        faults_close();
+        STORE(&by_faults, false);
+    }
     file_close(&watch->faults);
     file_close(&watch->pagemap);
     file_close(&watch->clear);
