@@ -88,7 +88,7 @@ static int prepare(struct compare *compare, const struct request *request)
     compare->argv = request->argv;
     compare->program = base_name(request->argv[0]);
     compare->rounds = request->rounds;
-    if (!library_locate(compare->library, sizeof compare->library, why, sizeof why))
+    if (!library_locate(false, compare->library, sizeof compare->library, why, sizeof why))
         return refuse(STATUS_OWN_FAILURE, "%s", why);
     int status = program_find(request->argv[0], compare->path, sizeof compare->path);
     if (!status) status = program_examine(request->argv[0], compare->path, compare->library);

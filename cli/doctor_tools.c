@@ -101,7 +101,7 @@ static void check_malloc(struct doctor *d)
 static void check_library(struct doctor *d)
 {
     char path[PATH_MAX], why[PATH_MAX + 256];
-    bool found = library_locate(path, sizeof path, why, sizeof why);
+    bool found = library_locate(false, path, sizeof path, why, sizeof why);
     doctor_find(d, found ? LEVEL_OK : LEVEL_BAD, "library of freehold run",
                 "freehold run refuses to run anything", "install it, or set FREEHOLD_LIBRARY", "%s",
                 found ? path : why);

@@ -1,6 +1,7 @@
 /* From the address to its slice, from the slice to the head of its span, from there to the block. */
 #include <stdio.h>
 
+#include "hard_heap.h"
 #include "heap_describe.h"
 #include "human.h"
 
@@ -109,10 +110,23 @@ static void describe_span(const struct place *p, char *text, size_t capacity)
     }
 }
 
+/* Malloc's blocks in the hardened library. */
+static bool describe_hard(const struct fh_registry *r, const struct memory *memory,
+                          uint64_t address, char *text, size_t capacity)
+{
+    struct hard_heap h;
+    if (r->hard == 0) return false;
+    bool told = hard_heap_read(&h, memory, r->hard) &&
+                hard_heap_describe(&h, address, text, capacity);
+    hard_heap_finish(&h);
+    return told;
+}
+
 bool heap_describe(const struct fh_registry *r, const struct memory *memory, uint64_t address,
                    char *text, size_t capacity)
 {
-    if (address < r->base || address >= r->limit) return false;
+    if (address < r->base || address >= r->limit)
+        return describe_hard(r, memory, address, text, capacity);
     struct place p = {.r = r, .memory = memory, .address = address};
     uint64_t slice = (address - r->base) >> FH_SLICE_SHIFT;
     if (slice < r->first_slice)

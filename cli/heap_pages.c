@@ -32,7 +32,8 @@ struct walk {
 
 uint64_t heap_pages_sum(const struct heap_pages *h)
 {
-    return h->live + h->lists + h->remote + h->partly + h->spans + h->metadata + h->gc + h->unknown;
+    return h->live + h->lists + h->remote + h->quarantine + h->partly + h->spans + h->metadata +
+           h->gc + h->unknown;
 }
 
 void heap_pages_add(struct heap_pages *sum, const struct heap_pages *h)
@@ -44,6 +45,7 @@ void heap_pages_add(struct heap_pages *sum, const struct heap_pages *h)
     sum->live += h->live;
     sum->lists += h->lists;
     sum->remote += h->remote;
+    sum->quarantine += h->quarantine;
     sum->partly += h->partly;
     sum->spans += h->spans;
     sum->metadata += h->metadata;
@@ -329,6 +331,7 @@ static bool walk_all(struct walk *w, const struct pages *pages)
     w->h->metadata = take_slices(w, 0, r->first_slice);
     if (!walk_spans(w)) return false;
     walk_lists(w);
+    if (r->hard && !hard_pages_add(w->h, w->memory, pages)) return false;
     w->h->unknown += take_slices(w, r->first_slice, r->high - r->first_slice);
     return true;
 }

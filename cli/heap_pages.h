@@ -17,6 +17,10 @@
 #include "heap_view.h"
 #include "pages.h"
 
+struct heap_range {
+    uint64_t base, limit;
+};
+
 struct heap_pages {
     struct fh_registry registry;
     char library[17];
@@ -24,6 +28,7 @@ struct heap_pages {
     uint64_t lists; /* free, in lists from which a thread allocates next */
     uint64_t
         remote; /* waiting for the owner: freed by another thread, or set aside by the purger */
+    uint64_t quarantine; /* hardened: freed, kept back or in a thread's cache by now */
     uint64_t partly;   /* free, in slabs and slices that also hold live blocks */
     uint64_t spans;    /* whole free spans, kept until the purge */
     uint64_t metadata; /* Freehold's own */
@@ -33,6 +38,8 @@ struct heap_pages {
     uint64_t slabs, runs, large_count, gc_slices; /* how many of each */
     bool has_plug;                                /* option plug is on, and so far gave back: */
     uint64_t plug_blocks, plug_bytes;
+    struct heap_range also[3]; /* hardened: where the heap lies, beside the arena */
+    size_t also_count;
     bool lists_cut; /* the lists were too long, or changed while they were read */
 };
 
@@ -45,5 +52,8 @@ void heap_pages_add(struct heap_pages *sum, const struct heap_pages *h);
 /* HEAP_VIEW_READ, or what was wrong; then all numbers are 0. */
 enum heap_view_error heap_pages_read(struct heap_pages *h, const struct memory *memory,
                                      const struct pages *pages, uint64_t registry);
+
+/* Adds what a hardened heap has; h->registry leads to it. False: it could not all be read. See hard_pages.c. */
+bool hard_pages_add(struct heap_pages *h, const struct memory *memory, const struct pages *pages);
 
 #endif

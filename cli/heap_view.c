@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hard_heap.h"
 #include "heap_view.h"
 
 enum {
@@ -86,6 +87,58 @@ static bool walk_spans(struct heap_view *view, const struct memory *memory)
     return read;
 }
 
+/* ---- hardened ------------------------------------------------------------------------------- */
+
+static bool add_hard_slab(void *context, const struct hard_slab *slab)
+{
+    struct heap_view *view = context;
+    view->held_bytes += 1ull << slab->region->slab_shift;
+    for (uint32_t i = 0; i < slab->carved; i++) {
+        unsigned state = FH_HARD_STATE(slab->words[i]);
+        if (state == FH_HARD_LIVE) view->slab_bytes += slab->region->size;
+        if (state != FH_HARD_QUARANTINED) continue;
+        view->kept_bytes += slab->region->size;
+        view->kept_count++;
+    }
+    return true;
+}
+
+static bool add_hard_large(void *context, uint64_t slot, uint64_t bytes,
+                           const struct fh_hard_large *large)
+{
+    struct heap_view *view = context;
+    (void)slot;
+    if (FH_HARD_STATE(large->word) != FH_HARD_LIVE) return true;
+    view->large_count++;
+    view->large_bytes += large->size;
+    view->held_bytes += bytes;
+    return true;
+}
+
+static bool add_sample(void *context, const struct fh_hard_sample *sample)
+{
+    struct heap_view *view = context;
+    if (FH_HARD_STATE(sample->word) == FH_HARD_LIVE) view->slab_bytes += sample->size;
+    return true;
+}
+
+static bool walk_hard(struct heap_view *view, const struct memory *memory)
+{
+    struct hard_heap h;
+    const struct hard_visitor visitor = {.slab = add_hard_slab,
+                                         .large = add_hard_large,
+                                         .sample = add_sample,
+                                         .words = true,
+                                         .context = view};
+    bool read = hard_heap_read(&h, memory, view->registry.hard);
+    if (read) hard_heap_walk(&h, &visitor);
+    view->hardened = read;
+    view->level = hard_heap_level(&h);
+    view->threads = h.hard.threads;
+    hard_heap_finish(&h);
+    return read;
+}
+
 enum heap_view_error registry_read(struct fh_registry *r, const struct memory *memory,
                                    uint64_t address)
 {
@@ -104,5 +157,6 @@ enum heap_view_error heap_view_read(struct heap_view *view, const struct memory 
     memcpy(view->library, view->registry.library, sizeof view->registry.library);
     if (error != HEAP_VIEW_READ) return error;
     count_heaps(view, memory);
+    if (view->registry.hard && !walk_hard(view, memory)) return HEAP_VIEW_DAMAGED;
     return walk_spans(view, memory) ? HEAP_VIEW_READ : HEAP_VIEW_UNREADABLE;
 }

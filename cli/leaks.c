@@ -86,6 +86,8 @@ static int survey(struct leaks *l)
 {
     enum survey_heap heap = survey_find(&l->survey, &l->image);
     bool other = l->owner && survey_known(l->owner) && heap != SURVEY_OWN;
+    if (heap == SURVEY_OWN && own_is_blank(&l->survey.own))
+        return refuse(LEAKS_UNKNOWN, "%s (core file) " OWN_BLANK, l->name);
     if (heap == SURVEY_NONE || (other && !survey_walks(&l->survey, l->owner)))
         return refuse_heap(l);
     survey_name(&l->survey, l->allocator, sizeof l->allocator);

@@ -72,6 +72,7 @@ static void add_heap(struct ledger *l, uint64_t arena)
     add(l, OWNER_LIVE, h->live, h->slabs + h->runs + h->large_count);
     add(l, OWNER_LISTS, h->lists, 0);
     add(l, OWNER_REMOTE, h->remote, 0);
+    add(l, OWNER_QUARANTINE, h->quarantine, 0);
     add(l, OWNER_PARTLY, h->partly, 0);
     add(l, OWNER_SPANS, h->spans, 0);
     add(l, OWNER_META, h->metadata, 0);
@@ -158,8 +159,9 @@ static void read_arena(struct ledger *l, const struct module *m)
     enum heap_view_error error =
         heap_pages_read(&heap, &l->process.memory, &l->pages, m->bias + m->signs.registry);
     if (m == l->verdict.owner) l->heap_error = error;
-    if (error != HEAP_VIEW_READ || l->arena_count == ARENAS_MAX) return;
-    l->arenas[l->arena_count++] = (struct arena_range){heap.registry.base, heap.registry.limit};
+    if (error != HEAP_VIEW_READ || l->arena_count + heap.also_count >= ARENAS_MAX) return;
+    l->arenas[l->arena_count++] = (struct heap_range){heap.registry.base, heap.registry.limit};
+    for (size_t i = 0; i < heap.also_count; i++) l->arenas[l->arena_count++] = heap.also[i];
     heap_pages_add(&l->heap, &heap);
     l->has_heap = true;
 }

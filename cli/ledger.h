@@ -24,6 +24,7 @@ enum owner {
     OWNER_LIVE, /* of Freehold's heap */
     OWNER_LISTS,
     OWNER_REMOTE,
+    OWNER_QUARANTINE,
     OWNER_PARTLY,
     OWNER_SPANS,
     OWNER_META,
@@ -51,7 +52,7 @@ enum owner {
     OWNERS
 };
 
-enum { ARENAS_MAX = 4 };
+enum { ARENAS_MAX = 8 };
 
 struct row {
     uint64_t bytes;
@@ -77,9 +78,7 @@ struct ledger {
     enum heap_view_error heap_error; /* of the malloc's arena, if it is */
     bool has_heap;                   /* at least one arena could be read, */
     struct heap_pages heap;          /* and this is the sum of all that were */
-    struct arena_range {
-        uint64_t base, limit;
-    } arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
+    struct heap_range arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
     size_t arena_count;
     bool is_glibc;    /* its malloc is glibc's */
     bool has_glibc;   /* and its heaps were divided */

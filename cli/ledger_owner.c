@@ -20,6 +20,7 @@ const struct owner_form owner_forms[OWNERS] = {
     [OWNER_LISTS] = {"heap, free", "heap_lists", "in lists from which a thread allocates next"},
     [OWNER_REMOTE] = {"heap, free", "heap_remote",
                       "waiting for the thread that owns it to collect it"},
+    [OWNER_QUARANTINE] = {"heap, free", "heap_quarantine", "freed, in quarantine or a thread's cache"},
     [OWNER_PARTLY] = {"heap, free", "heap_partly", "between live blocks (fragmentation)"},
     [OWNER_SPANS] = {"heap, free", "heap_spans", "whole spans, kept until the purge"},
     [OWNER_META] = {"heap, own", "heap_metadata", "Freehold's records"},

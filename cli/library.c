@@ -44,10 +44,33 @@ static bool is_freehold(const char *path)
     return found;
 }
 
-bool library_locate(char *path, size_t capacity, char *why, size_t why_capacity)
+#define HARDENED "libfreehold-hardened.so.1"
+
+static bool is_hardened(const char *path)
+{
+    struct elf_image image;
+    char soname[64] = "";
+    if (!elf_image_open_path(&image, path)) return false;
+    elf_image_soname(&image, soname, sizeof soname);
+    elf_image_close(&image);
+    return strcmp(soname, HARDENED) == 0;
+}
+
+/* Beside the other one. False: its path is too long. */
+static bool turn_hardened(char *path, size_t capacity)
+{
+    if (is_hardened(path)) return true;
+    char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
+    return snprintf(path + folder, capacity - folder, HARDENED) < (int)(capacity - folder);
+}
+
+bool library_locate(bool hardened, char *path, size_t capacity, char *why, size_t why_capacity)
 {
     *path = 0;
-    if (!chosen(path, capacity) && !beside_command(path, capacity))
+    bool found = chosen(path, capacity) || beside_command(path, capacity);
+    if (found && hardened) found = turn_hardened(path, capacity);
+    if (!found)
         snprintf(why, why_capacity,
                  "cannot tell where this command lies, and so where its library is; set "
                  "FREEHOLD_LIBRARY to libfreehold.so.1");

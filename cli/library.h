@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* FREEHOLD_LIBRARY, else ../lib/libfreehold.so.1 beside this command. False, with a sentence in
+/* FREEHOLD_LIBRARY, else ../lib/libfreehold.so.1 beside this command; the hardened one beside that, unless
+ * FREEHOLD_LIBRARY is a hardened one itself. False, with a sentence in
  * `why`, if it is not there, is not libfreehold, or cannot be named in LD_PRELOAD. */
-bool library_locate(char *path, size_t capacity, char *why, size_t why_capacity);
+bool library_locate(bool hardened, char *path, size_t capacity, char *why, size_t why_capacity);
 
 #endif

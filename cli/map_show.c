@@ -45,7 +45,7 @@ static void show_verdict(const struct show *s)
     fprintf(s->out, "%s%s (pid %d)", s->colours->strong, l->process.name, (int)l->process.pid);
     if (l->verdict.owner) fprintf(s->out, " on %s", verdict_name(&l->verdict));
     fprintf(s->out, ": %s resident", HUMAN(bytes, l->resident));
-    uint64_t held = h->lists + h->remote + h->partly + h->spans;
+    uint64_t held = h->lists + h->remote + h->quarantine + h->partly + h->spans;
     enum owner most = largest_other(l);
     if (h->gc > l->rows[most].bytes && h->gc > h->live + held) {
         fprintf(s->out, ", %u %% of it heaps of Freehold's collector",

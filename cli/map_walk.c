@@ -143,6 +143,7 @@ static const char *state_of(const struct walk *w)
 {
     if (!w->mapping) return "not mapped";
     if (!w->known) return "mapped; its page may not be looked at";
+    if (w->entry & PAGE_ENTRY_GUARD) return "a guard: every access faults";
     if (w->entry & PAGE_ENTRY_SWAPPED) return "swapped out, or being moved";
     if (!(w->entry & PAGE_ENTRY_PRESENT)) return "mapped, but without memory yet";
     return w->zero ? "present: the kernel's page of zeros" : "present";

@@ -19,8 +19,9 @@ static bool registry_read(struct own_heap *h, const struct image *image, uint64_
     const unsigned char *at = image_at(image, address, sizeof *r);
     if (!r || !at) return false;
     memcpy(r, at, sizeof *r);
+    if (r->size < sizeof *r) memset((char *)r + r->size, 0, sizeof *r - r->size);
     return memcmp(r->magic, FH_REGISTRY_MAGIC, sizeof r->magic) == 0 &&
-           r->version == FH_REGISTRY_VERSION && r->heap_count > 0 && r->base != 0 &&
+           r->version == FH_REGISTRY_VERSION && (r->heap_count > 0 || r->hard) && r->base != 0 &&
            r->limit > r->base && r->base % SLICE == 0 && r->high >= r->first_slice &&
            r->high - r->first_slice <= SPANS_MAX &&
            r->high <= (r->limit - r->base) >> FH_SLICE_SHIFT;
@@ -36,7 +37,7 @@ static bool spans_read(struct own_heap *h, const struct image *image)
         image_at(image, r->base + (uint64_t)h->first * sizeof *h->spans, size);
     h->spans = malloc(size + 1);
     if (h->spans && at) memcpy(h->spans, at, size);
-    return h->spans && at;
+    return h->spans && (at || size == 0); /* a core lacks what was never written */
 }
 
 static uint64_t slice_at(const struct own_heap *h, uint32_t index)
@@ -95,6 +96,81 @@ static bool exclude_arena(const struct own_heap *h, struct parts *parts, bool th
     return parts_exclude(parts, from, h->registry->limit);
 }
 
+/* ---- hardened ------------------------------------------------------------------------------- */
+
+struct hard_parts {
+    struct own_heap *heap;
+    const struct image *image;
+    struct parts *parts;
+};
+
+static void note_blank(struct hard_parts *p, const struct hard_slab *slab, uint64_t end)
+{
+    const unsigned char *bytes = image_at(p->image, slab->start, end - slab->start);
+    bool live = false;
+    for (uint32_t i = 0; i < slab->carved && !live; i++)
+        live = FH_HARD_STATE(slab->words[i]) == FH_HARD_LIVE;
+    if (!live) return;
+    p->heap->used++;
+    bool zeros = !bytes || (*bytes == 0 && memcmp(bytes, bytes + 1, end - slab->start - 1) == 0);
+    p->heap->blank += zeros;
+}
+
+/* Up to the last slot that exists; behind it there may be a guard. */
+static bool add_hard_slab(void *context, const struct hard_slab *slab)
+{
+    struct hard_parts *p = context;
+    uint64_t end = slab->start + (uint64_t)slab->carved * slab->region->size;
+    if (slab->region->kind == FH_HARD_ZERO) return true;
+    if (slab->words) note_blank(p, slab, end);
+    return parts_region(p->parts, p->image, slab->start, end, 0, false);
+}
+
+static bool add_block(struct hard_parts *p, uint32_t word, uint64_t start, uint64_t size)
+{
+    if (FH_HARD_STATE(word) != FH_HARD_LIVE) return true;
+    uint64_t least = size ? size : 1;
+    return parts_region(p->parts, p->image, start, start + (least + 15) / 16 * 16, 0, true);
+}
+
+static bool add_hard_large(void *context, uint64_t slot, uint64_t bytes,
+                           const struct fh_hard_large *large)
+{
+    (void)slot, (void)bytes;
+    return add_block(context, large->word, large->start, large->size);
+}
+
+static bool add_hard_sample(void *context, const struct fh_hard_sample *sample)
+{
+    return add_block(context, sample->word, sample->start, sample->size);
+}
+
+static bool exclude(void *context, uint64_t start, uint64_t end)
+{
+    struct hard_parts *p = context;
+    return parts_exclude(p->parts, start, end);
+}
+
+static bool add_hard(struct own_heap *h, const struct image *image, struct parts *parts)
+{
+    struct hard_parts p = {h, image, parts};
+    const struct hard_visitor visitor = {.slab = add_hard_slab,
+                                         .large = add_hard_large,
+                                         .sample = add_hard_sample,
+                                         .words = image->of_core,
+                                         .context = &p};
+    h->memory = image_memory(image);
+    h->hard = calloc(1, sizeof *h->hard);
+    if (!h->hard || !hard_heap_read(h->hard, &h->memory, h->registry->hard)) return false;
+    const struct fh_hard *f = &h->hard->hard;
+    bool done = hard_heap_walk(h->hard, &visitor) && exclude(&p, f->base, f->base + f->bytes) &&
+                hard_heap_records(h->hard, exclude, &p);
+    if (done && f->sample_count)
+        done = exclude(&p, f->sample_base, f->sample_base + f->sample_bytes);
+    parts->damaged += h->hard->damaged;
+    return done;
+}
+
 bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
                struct parts *parts)
 {
@@ -104,6 +180,7 @@ bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
         if (!add_span(h, image, parts, i)) return false;
     }
     if (!exclude_arena(h, parts, image->thorough)) return false;
+    if (h->registry->hard && !add_hard(h, image, parts)) return false;
     parts_sort(parts);
     return true;
 }
@@ -148,8 +225,51 @@ static void fill_runs(struct reach *reach, const struct fh_span *s, uint64_t sli
     }
 }
 
+/* What lies behind what was asked for is no part of a block. */
+static bool fill_hard_slab(void *context, const struct hard_slab *slab)
+{
+    struct reach *reach = context;
+    uint32_t size = slab->region->size;
+    if (slab->region->kind == FH_HARD_ZERO) return true;
+    for (uint32_t i = 0; i < slab->carved; i++) {
+        uint64_t start = slab->start + (uint64_t)i * size;
+        bool live = FH_HARD_STATE(slab->words[i]) == FH_HARD_LIVE;
+        uint64_t asked = live ? hard_slot_asked(slab->region, slab->words[i]) : size;
+        uint64_t end = asked ? (asked + 15) / 16 * 16 : 16;
+        reach_add(reach, start, live);
+        if (end < size) reach_add(reach, start + end, false);
+    }
+    return true;
+}
+
+static bool fill_large(void *context, uint64_t slot, uint64_t bytes,
+                       const struct fh_hard_large *large)
+{
+    (void)slot, (void)bytes;
+    if (FH_HARD_STATE(large->word) == FH_HARD_LIVE) reach_add(context, large->start, true);
+    return true;
+}
+
+static bool fill_sample(void *context, const struct fh_hard_sample *sample)
+{
+    if (FH_HARD_STATE(sample->word) == FH_HARD_LIVE) reach_add(context, sample->start, true);
+    return true;
+}
+
+static void fill_hard(struct own_heap *h, struct reach *reach)
+{
+    const struct hard_visitor visitor = {.slab = fill_hard_slab,
+                                         .large = fill_large,
+                                         .sample = fill_sample,
+                                         .words = true,
+                                         .context = reach};
+    h->hard->memory = &h->memory;
+    hard_heap_walk(h->hard, &visitor);
+}
+
 void own_fill(struct own_heap *h, const struct image *image, struct reach *reach)
 {
+    if (h->hard) fill_hard(h, reach);
     for (uint32_t i = h->first; i < h->high; i += span_slices(h, i)) {
         const struct fh_span *s = &h->spans[i - h->first];
         if (s->kind == FH_SPAN_SLAB) fill_slab(h, image, reach, s, slice_at(h, i));
@@ -162,5 +282,7 @@ void own_finish(struct own_heap *h)
 {
     free(h->registry);
     free(h->spans);
+    if (h->hard) hard_heap_finish(h->hard);
+    free(h->hard);
     *h = (struct own_heap){0};
 }

@@ -23,6 +23,7 @@ struct scan_argument {
 #define SCAN_SWAPPED (1ull << 4)
 #define SCAN_ZERO (1ull << 5)
 #define SCAN_HUGE (1ull << 6)
+#define SCAN_GUARD (1ull << 8) /* from 6.15 on */
 
 enum { REGIONS = 512, ENTRIES = 4096 };
 
@@ -39,7 +40,7 @@ static const struct wish wish_resident = {
     .entry_any = PAGE_ENTRY_PRESENT,
 };
 
-static struct wish wish_of(unsigned held)
+static struct wish wish_of(const struct pages *pages, unsigned held)
 {
     struct wish w = wish_resident;
     w.scan_told = SCAN_PRESENT;
@@ -47,6 +48,8 @@ static struct wish wish_of(unsigned held)
         w.scan_any |= SCAN_SWAPPED;
         w.entry_any |= PAGE_ENTRY_SWAPPED;
     }
+    if (pages->guards) w.scan_none |= SCAN_GUARD;
+    w.entry_none |= PAGE_ENTRY_GUARD;
     if (held & PAGES_OWN) {
         w.scan_none |= SCAN_FILE;
         w.entry_none |= PAGE_ENTRY_FILE;
@@ -74,16 +77,24 @@ static int scan(int fd, const struct wish *wish, uint64_t start, uint64_t end,
     return n;
 }
 
+static const struct wish wish_guards = {
+    .scan_any = SCAN_PRESENT,
+    .scan_none = SCAN_GUARD,
+    .scan_told = SCAN_PRESENT,
+};
+
 bool pages_open(struct pages *pages, pid_t pid)
 {
     char path[64];
     struct scan_region region;
-    uint64_t walked;
+    uint64_t walked, page;
     snprintf(path, sizeof path, "/proc/%d/pagemap", (int)pid);
-    pages->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    pages->page_size = page = (uint64_t)sysconf(_SC_PAGESIZE);
+    pages->guards = false;
     pages->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (pages->fd < 0) return false;
-    pages->scan = scan(pages->fd, &wish_resident, 0, pages->page_size, &region, 1, &walked) >= 0;
+    pages->scan = scan(pages->fd, &wish_resident, 0, page, &region, 1, &walked) >= 0;
+    pages->guards = scan(pages->fd, &wish_guards, 0, page, &region, 1, &walked) >= 0;
     return true;
 }
 
@@ -136,7 +147,7 @@ bool pages_each(const struct pages *pages, uint64_t start, uint64_t end, pages_r
 bool pages_each_held(const struct pages *pages, unsigned held, uint64_t *start, uint64_t end,
                      pages_run *each, void *context)
 {
-    struct wish wish = wish_of(held);
+    struct wish wish = wish_of(pages, held);
     return (pages->scan ? each_scanned : each_read)(pages, &wish, start, end, each, context);
 }
 

@@ -14,7 +14,8 @@
 
 struct pages {
     int fd;
-    bool scan; /* PAGEMAP_SCAN works */
+    bool scan;   /* PAGEMAP_SCAN works, */
+    bool guards; /* and tells guards of MADV_GUARD_INSTALL from pages in swap */
     uint64_t page_size;
 };
 
@@ -28,7 +29,7 @@ typedef void pages_run(void *context, uint64_t start, uint64_t end);
 bool pages_each(const struct pages *pages, uint64_t start, uint64_t end, pages_run *each,
                 void *context);
 
-/* The same for a copy: if wished, those in swap too, and none of files or shared memory. Pages of zeros may be left
+/* The same for a copy: if wished, those in swap too, and none of files or shared memory; guards never, where the kernel tells them. Pages of zeros may be left
  * out. *start becomes the address up to which all were told. */
 enum { PAGES_SWAPPED = 1, PAGES_OWN = 2 };
 bool pages_each_held(const struct pages *pages, unsigned held, uint64_t *start, uint64_t end,
@@ -41,6 +42,7 @@ bool page_entry(const struct pages *pages, uint64_t address, uint64_t *entry);
 #define PAGE_ENTRY_SWAPPED (1ull << 62)
 #define PAGE_ENTRY_FILE (1ull << 61) /* of a file, or shared */
 #define PAGE_ENTRY_WRITE_PROTECTED (1ull << 57)
+#define PAGE_ENTRY_GUARD (1ull << 58) /* from 6.15 on; it looks swapped out too */
 #define PAGE_ENTRY_EXCLUSIVE (1ull << 56)
 #define PAGE_ENTRY_SOFT_DIRTY (1ull << 55)
 #define PAGE_ENTRY_FRAME ((1ull << 55) - 1) /* 0: not permitted (CAP_SYS_ADMIN) */

@@ -14,6 +14,7 @@
 
 #include <freehold/registry.h>
 
+#include "hard_heap.h"
 #include "image.h"
 #include "span/reach.h"
 
@@ -111,7 +112,20 @@ struct own_heap {
     struct fh_registry *registry;
     struct fh_span *spans; /* of slices first to high */
     uint32_t first, high;
+    struct hard_heap *hard; /* malloc's blocks are there; NULL: in the spans */
+    struct memory memory;   /* the image's */
+    uint64_t used, blank;   /* of a core file: slabs with live blocks, and those of them that hold only zeros */
 };
+
+/* Whoever wrote the core could not read the heap: gdb gives up at guards that are no mappings. */
+#define OWN_BLANK                                                                                  \
+    "holds no bytes of the heap: gcore cannot read what has guards in it; a core file of the "     \
+    "kernel's has them (ulimit -c unlimited; kill -ABRT)"
+
+static inline bool own_is_blank(const struct own_heap *h)
+{
+    return h->blank > h->used / 2;
+}
 
 bool own_parts(struct own_heap *h, const struct image *image, uint64_t registry,
                struct parts *parts);

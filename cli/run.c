@@ -6,6 +6,7 @@
 
 #include "amount.h"
 #include "cli.h"
+#include "hardened.h"
 #include "run.h"
 
 struct request {
@@ -15,6 +16,8 @@ struct request {
     bool quiet;
     struct look_request look;
     struct plug_wish plug;
+    bool harden;
+    struct hardened hardened;
     int leaks_status; /* of a program that leaks; 0: its own */
     char **argv;
 };
@@ -29,6 +32,7 @@ enum {
     KEY_PLUG,
     KEY_PLUG_AGE,
     KEY_PLUG_RATE,
+    KEY_HARDENED,
 };
 
 static const char documentation[] =
@@ -43,6 +47,8 @@ static const struct argp_option options[] = {
     {"options", 'o', "K=V,...", 0, "options of the library; they win over FREEHOLD_OPTIONS", 0},
     {"oom", KEY_OOM, "FILE", 0,
      "append to FILE what the program held when memory was about to run out", 0},
+    {"hardened", KEY_HARDENED, "LEVEL", OPTION_ARG_OPTIONAL,
+     "on the hardened library, which ends PROG when it misuses memory: light, standard, strict", 0},
     {"leaks", KEY_LEAKS, 0, 0, "tell what nothing points to any more when PROG ends by exit()", 1},
     {"leaks-exit-code", KEY_LEAKS_STATUS, "N", 0, "the status if anything is lost; 0: PROG's", 1},
     {"leaks-children", KEY_LEAKS_CHILDREN, 0, 0, "the same of its children too", 1},
@@ -100,6 +106,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_LEAKS_CHILDREN:
     case KEY_SUPPRESS:
     case KEY_SCRATCH: take_look_option(request, key, argument); return 0;
+    case KEY_HARDENED:
+        request->harden = true;
+        if (hardened_level(argument, &request->hardened)) exit(STATUS_OWN_FAILURE);
+        return 0;
     case KEY_PLUG:
     case KEY_PLUG_AGE:
     case KEY_PLUG_RATE: take_plug_option(request, key, argument); return 0;
@@ -132,6 +142,7 @@ static void write_summary(const struct run *run, bool quiet)
     FILE *out = open_memstream(&text, &size);
     struct palette colours = palette_for(STDERR_FILENO);
     if (!out) return;
+    if (run->hardened) hardened_show(run->hardened, out, &colours);
     if (!quiet) run_report(run, out, &colours, human_utf8());
     if (look) look_show(look, run->program, out, &colours, quiet);
     fclose(out);
@@ -176,25 +187,41 @@ static int prepare_plug(struct run *run, struct request *request, char **list)
     return plug_option(&request->plug, request->options, list);
 }
 
+/* The hardened library has neither of the two. */
+static int prepare_hardened(struct run *run, struct request *request, char **list)
+{
+    if (!request->harden) return 0;
+    if (request->plug.wanted || request->oom)
+        return refuse(STATUS_OWN_FAILURE, "--hardened and --%s do not go together: the hardened library has no %s",
+                      request->oom ? "oom" : "plug", request->oom ? "black box" : "plug");
+    run->hardened = &request->hardened;
+    return hardened_option(&request->hardened, request->options, list);
+}
+
 int command_run(int argc, char **argv)
 {
-    struct request request = {0};
+    struct request request = {.hardened = {.fd = -1}};
     struct run run = {0};
     FILE *json = NULL;
-    char *list = NULL, *with_plug = NULL;
+    char *list = NULL, *with_plug = NULL, *with_level = NULL;
     argp_err_exit_status = STATUS_OWN_FAILURE;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &request);
     streams_fill();
-    int status = run_prepare(&run, request.argv);
+    int status = prepare_hardened(&run, &request, &with_level);
+    if (with_level) request.options = with_level;
+    if (!status) status = run_prepare(&run, request.argv);
     if (!status && request.look.wanted) status = look_create(&run.plan.look, &request.look);
     if (!status && request.json) status = output_open("--json", request.json, &json);
     if (!status) status = prepare_plug(&run, &request, &with_plug);
     if (with_plug) request.options = with_plug;
     if (!status && request.oom) status = oom_option(request.oom, request.options, &list);
     if (!status) status = run_program(&run, list ? list : request.options);
+    if (!status && run.hardened) hardened_read(run.hardened);
     if (!status) status = conclude(&run, &request, json);
     run_finish(&run);
     free(list);
     free(with_plug);
+    free(with_level);
+    hardened_finish(&request.hardened);
     return status;
 }

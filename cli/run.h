@@ -5,6 +5,7 @@
  *     slots     the shared file in which the library of each process writes   run_slots.c
  *     child     starting it, signals, its end                                  run_child.c, run_hold.c
  *     look      what it has lost by its end, if that is asked                   look.c, leaks*.c
+ *     hardened  its options, and its reports with names                        run_hardened.c, source.c
  *     plug      who gives back what it loses, if that is asked                 run_plug.c, plug*.c
  *     start     from a request to a program that has ended                     run_start.c
  *     report    what its memory did: text and JSON                             run_report.c, run_json.c
@@ -114,6 +115,7 @@ struct run {
     const char *program; /* as it was asked for, without directories */
     char **argv;
     char library[PATH_MAX], path[PATH_MAX];
+    struct hardened *hardened; /* on the hardened library; NULL: on the other one */
     struct child_plan plan;
     struct child child;
     struct fh_run_slot *slots;

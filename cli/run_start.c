@@ -99,7 +99,7 @@ int run_prepare(struct run *run, char **argv)
     char why[PATH_MAX + 256];
     run->argv = argv;
     run->program = base_name(argv[0]);
-    if (!library_locate(run->library, sizeof run->library, why, sizeof why))
+    if (!library_locate(run->hardened != NULL, run->library, sizeof run->library, why, sizeof why))
         return refuse(STATUS_OWN_FAILURE, "%s", why);
     int status = program_find(argv[0], run->path, sizeof run->path);
     return status ? status : program_examine(argv[0], run->path, run->library);

@@ -34,6 +34,7 @@ static void show_verdict(const struct show *s, const struct which *w)
     else
         fprintf(s->out, "%s %s", how, verdict_name(v));
     if (w->status == WHICH_FREEHOLD && w->view.library[0]) fprintf(s->out, " %s", w->view.library);
+    if (w->status == WHICH_FREEHOLD && w->view.hardened) fputs(", hardened", s->out);
     fprintf(s->out, "%s\n", s->colours->plain);
 }
 
@@ -93,14 +94,23 @@ static void show_ignored(const struct show *s, const struct verdict *v)
 
 static void show_heaps(const struct show *s, const struct heap_view *h)
 {
-    label(s, "heaps");
-    fprintf(s->out, "%" PRIu32 " live, %" PRIu32 " idle\n", h->live_heaps, h->idle_heaps);
+    label(s, h->hardened ? "hardened" : "heaps");
+    if (h->hardened)
+        fprintf(s->out, "level %s, at most %s threads at once so far\n", h->level,
+                HUMAN(exact, h->threads));
+    else
+        fprintf(s->out, "%" PRIu32 " live, %" PRIu32 " idle\n", h->live_heaps, h->idle_heaps);
     label(s, "in use");
     fprintf(s->out, "%s: %s in slabs, %s in %s large blocks\n",
             HUMAN(bytes, h->slab_bytes + h->large_bytes), HUMAN(bytes, h->slab_bytes),
             HUMAN(bytes, h->large_bytes), HUMAN(count, h->large_count));
     label(s, "kept free");
-    fprintf(s->out, "%s in spans not yet given back to the kernel\n", HUMAN(bytes, h->dirty_bytes));
+    if (h->hardened)
+        fprintf(s->out, "%s in %s freed blocks, in quarantine or a thread's cache\n", HUMAN(bytes, h->kept_bytes),
+                HUMAN(count, h->kept_count));
+    else
+        fprintf(s->out, "%s in spans not yet given back to the kernel\n",
+                HUMAN(bytes, h->dirty_bytes));
     label(s, "given back");
     fprintf(s->out, "%s so far\n", HUMAN(bytes, h->registry.purged_bytes));
 }
@@ -241,6 +251,9 @@ static void json_heaps(struct json *j, const struct which *w)
     json_open(j, "freehold", '{');
     json_text(j, "version", h->library[0] ? h->library : NULL);
     json_text(j, "trouble", view_trouble(w->view_error));
+    json_text(j, "hardened", h->hardened ? h->level : NULL);
+    json_number(j, "quarantine_bytes", h->kept_bytes);
+    json_number(j, "quarantine_count", h->kept_count);
     json_number(j, "live_heaps", h->live_heaps);
     json_number(j, "idle_heaps", h->idle_heaps);
     json_number(j, "threads_peak", h->registry.threads_peak);

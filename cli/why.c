@@ -171,6 +171,8 @@ static int take(struct why *w, struct process *p)
                       "%s has no heap that can be walked: neither glibc's, in use, nor Freehold's, "
                       "nor one of musl, jemalloc, mimalloc or tcmalloc",
                       l->name);
+    if (own_is_blank(&l->survey.own))
+        return refuse(WHY_UNKNOWN, "%s (core file) " OWN_BLANK, l->name);
     return survey_blocks(&l->survey) ? 0 : refuse(WHY_ERROR, "out of memory");
 }
 

@@ -61,6 +61,7 @@
 #include "hard/large.c"
 #include "hard/slot.c"
 #include "hard/usage.c"
+#include "hard/registry.c"
 #elif !defined(FH_LIBGC)
 /* heap: the policy of malloc */
 #include "heap/classes.c"

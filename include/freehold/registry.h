@@ -166,10 +166,117 @@ struct fh_registry {
     struct fh_run_shard run_shard[FH_RUN_SHARDS];
     uint64_t events; /* address of the fh_event_ring */
     uint64_t plug;   /* address of the fh_plug_box: see freehold/plug.h; 0: option plug is off */
+    uint64_t hard;   /* address of the fh_hard: see below; 0: this is not the hardened library */
 };
 
 /* The registry of the allocator in this process. */
 extern struct fh_registry fh_registry;
+
+/* ---- the hardened heap ---------------------------------------------------------------------- */
+
+/*
+ * malloc's blocks under libfreehold-hardened. The arena above then holds the collector's heaps alone; blocks lie
+ * in another reservation, what is known of them in a third one, both at random addresses.
+ *
+ *     base  | chunk 0 | chunk 1 | ...        of 2^chunk_shift bytes. owner[i], 16 bits: 1 + the region that chunk
+ *                                            i belongs to; 0: nobody's, and nothing of it may be read
+ *     meta  | of chunk 0 | of chunk 1 | ...  of 2^(chunk_shift - meta_shift) bytes each; only those of chunks
+ *                                            with an owner may be read
+ *
+ *     small, zero   chunk   | slab | slab | ...        of 2^slab_shift bytes
+ *                   slab    | slot 0 | slot 1 | ... | slot n-1 | rest |
+ *                   meta    | fh_hard_slab of each slab | free bits, `words` * 8 bytes a slab |
+ *                           | from words_at on: a word of 32 bits for each slot, `slots` a slab |
+ *
+ *     large         chunk   | slot | slot | ...        of 2^slab_shift bytes, the block somewhere in it. A slot
+ *                           larger than a chunk takes a run of chunks, at a multiple of its size
+ *                   meta    | fh_hard_large of each slot | of the first chunk of a run
+ *
+ *     sampled       blocks on pages of their own, in a reservation of theirs: an fh_hard_sample each
+ *
+ * The word of a slot, wherever it stands:  | slack : 16 | thread : 9 | 2 | kind : 2 | state : 3 |
+ * slack: bytes of a small slot behind what was asked for. kind: of malloc 0, new 1, new[] 2.
+ */
+#define FH_HARD_VERSION 1
+
+enum fh_hard_state {
+    FH_HARD_NEVER = 0, /* not handed out yet */
+    FH_HARD_LIVE = 1,
+    FH_HARD_QUARANTINED = 2, /* freed: kept back, or by now in the cache of a thread */
+    FH_HARD_FREE = 3,
+    FH_HARD_CACHED = 4, /* not freed lately, and in the cache of a thread */
+    FH_HARD_GONE = 5    /* freed, and never handed out again */
+};
+
+#define FH_HARD_STATE(word) ((word) & 7u)
+#define FH_HARD_KIND(word) ((word) >> 3 & 3u)
+#define FH_HARD_SLACK(word) ((word) >> 16)
+
+enum fh_hard_region_kind {
+    FH_HARD_NONE = 0,
+    FH_HARD_ZERO = 1, /* of malloc(0): there is no memory, every access faults */
+    FH_HARD_SMALL = 2,
+    FH_HARD_LARGE = 3,
+    FH_HARD_SAMPLED = 4
+};
+
+struct fh_hard_region {
+    uint64_t reserved;
+    uint32_t size;      /* bytes of a slot; large: 0 */
+    uint16_t slots;     /* of a slab; large: of a chunk, 1 at least */
+    uint8_t slab_shift; /* large: of a slot */
+    uint8_t kind;       /* enum fh_hard_region_kind */
+    uint16_t size_class;
+    uint8_t bucket; /* by who asked for the blocks */
+    uint8_t reserved2;
+    uint16_t words; /* of 64 free bits for a slab */
+    uint16_t reserved3;
+    uint32_t words_at;
+};
+
+struct fh_hard_slab {
+    uint32_t next, prev;
+    uint16_t free;
+    uint16_t carved; /* slots that exist: what lies behind them was never handed out, or given back */
+    uint16_t queued, emptied;
+};
+
+struct fh_hard_large {
+    uint32_t word;
+    uint32_t thread;      /* kernel's id of who made it */
+    uint64_t start, size; /* what was asked for, from where */
+    uint64_t pages;       /* where the page of its last byte ends */
+    uint32_t next, guarded;
+    uint64_t open, open_end; /* freed: pages that are there still */
+    uint64_t front;          /* live: where such pages begin, if that is before the block; 0 not */
+};
+
+struct fh_hard_sample {
+    uint32_t word;
+    uint32_t serial;
+    uint64_t start, size;
+};
+
+struct fh_hard {
+    uint32_t version; /* FH_HARD_VERSION */
+    uint32_t size;    /* bytes of this structure */
+    uint32_t level;   /* 0 light, 1 standard, 2 strict; single measures may differ from it */
+    uint32_t chunk_shift;
+    uint64_t base, bytes; /* the reservation of blocks */
+    uint64_t meta;        /* of chunk 0 */
+    uint32_t meta_shift;
+    uint32_t region_count;
+    uint64_t reserved_base, reserved_bytes; /* the whole reservation around `meta`, threads' records too */
+    uint64_t owner;
+    uint64_t regions;     /* struct fh_hard_region, of `region_size` bytes each */
+    uint32_t region_size;
+    uint32_t large_size;  /* from one fh_hard_large to the next */
+    uint64_t sample_base, sample_bytes; /* the reservation of sampled blocks; 0: there are none */
+    uint64_t samples;                   /* struct fh_hard_sample, of `sample_size` bytes each */
+    uint32_t sample_count;
+    uint32_t sample_size;
+    uint64_t threads; /* records of threads that there ever were */
+};
 
 /* ---- events --------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include "span/purger.h"
 
 enum option_type { BOOL, NUMBER, SIZE, CHOICE, FLAGS, PATH };
-enum option_when { START, RUN };
+enum option_when { START, RUN, HARDENED };
 
 struct option {
     const char *name;
@@ -70,6 +70,11 @@ static const struct option *option_find(struct word name)
     for (size_t i = 0; i < OPTIONS; i++)
         if (word_is(name, table[i].name)) return &table[i];
     return NULL;
+}
+
+static bool option_is_ours(const struct option *option)
+{
+    return option->when != HARDENED || POLICY_IS_HARDENED;
 }
 
 /* ---- values --------------------------------------------------------------------------------------- */
@@ -271,6 +276,7 @@ static void options_help(void)
     char line[400];
     for (size_t i = 0; i < OPTIONS; i++) {
         struct text t = TEXT(line);
+        if (!option_is_ours(&table[i])) continue;
         text_str(&t, table[i].name);
         text_char(&t, '=');
         option_print(&t, &table[i], true);
@@ -307,6 +313,11 @@ static void option_take(struct word entry, const char *source)
     }
     if (option == NULL) {
         option_complain(source, name, "is no option", NULL, " (FREEHOLD_OPTIONS=help lists them)");
+        return;
+    }
+    if (!option_is_ours(option)) {
+        option_complain(source, name, "is an option of libfreehold-hardened.so.1, and this is libfreehold.so.1", NULL,
+                        " (freehold run --hardened runs a program on it)");
         return;
     }
     if (name.length == entry.length && option->type == BOOL) value = word_of("1");
@@ -359,7 +370,7 @@ PUBLIC int fh_option_get(const char *key, char *text, size_t capacity)
 {
     face_start();
     const struct option *option = option_find(word_of(key));
-    if (option == NULL) return -ENOENT;
+    if (option == NULL || !option_is_ours(option)) return -ENOENT;
     struct text t = {text, 0, capacity};
     option_print(&t, option, false);
     if (t.length >= capacity) return -ENOSPC;
@@ -371,8 +382,8 @@ PUBLIC int fh_option_set(const char *key, const char *value)
 {
     face_start();
     const struct option *option = option_find(word_of(key));
-    if (option == NULL) return -ENOENT;
-    if (option->when == START) return -EPERM;
+    if (option == NULL || !option_is_ours(option)) return -ENOENT;
+    if (option->when != RUN) return -EPERM;
     int64_t parsed;
     if (!option_parse(option, word_of(value), &parsed)) return -EINVAL;
     option_apply(option, parsed);

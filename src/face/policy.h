@@ -13,9 +13,11 @@
 #ifdef FH_HARDENED
 #include "hard/hard.h"
 #define POLICY_CLASSES HARD_CLASSES
+#define POLICY_IS_HARDENED true
 #else
 #include "heap/fast.h"
 #define POLICY_CLASSES CLASSES
+#define POLICY_IS_HARDENED false
 #endif
 
 /* At start-up, when the options are read and the arena stands. False: a line said why. */

@@ -61,7 +61,7 @@ static bool slabs_commit(struct region_state *state, const struct region *region
     uint32_t left = region_slabs(region) - state->committed;
     uint32_t step = (uint32_t)base_min(base_max(state->committed, 1), base_min(left, 16));
     uintptr_t start = slab_start(slab_number(state->chunk, state->committed, region));
-    if (!os_vm_commit((void *)start, (size_t)step << region->slab_shift)) return false;
+    if (!space_commit((void *)start, (size_t)step << region->slab_shift)) return false;
     state->committed += step;
     return true;
 }

@@ -37,14 +37,14 @@ static uintptr_t page_up(uintptr_t p)
 static bool pages_open(const struct region *region, uintptr_t start, uintptr_t end)
 {
     void *p = (void *)start;
-    return is_huge(region) ? os_vm_commit(p, end - start) : os_vm_unguard(p, end - start);
+    return is_huge(region) ? space_commit(p, end - start) : os_vm_unguard(p, end - start);
 }
 
 static void pages_close(const struct region *region, uintptr_t start, uintptr_t end)
 {
     void *p = (void *)start;
     if (start == end) return;
-    bool closed = is_huge(region) ? os_vm_decommit(p, end - start) : os_vm_guard(p, end - start);
+    bool closed = is_huge(region) ? space_decommit(p, end - start) : os_vm_guard(p, end - start);
     if (!closed && !os_vm_purge(p, end - start)) memset(p, 0, end - start); /* locked in memory */
     __atomic_fetch_add(&fh_registry.purged_bytes, end - start, __ATOMIC_RELAXED);
 }
@@ -134,7 +134,7 @@ static uint32_t fresh_take(struct region_state *state, const struct region *regi
     if (state->chunk == UINT32_MAX || state->made == region->slots) {
         uint32_t run = region_run(region), chunk = space_chunk_take(region_number(region), run);
         if (chunk == UINT32_MAX) return 0;
-        if (!is_huge(region) && !os_vm_commit((void *)chunk_start(chunk), run * chunk_size())) return 0;
+        if (!is_huge(region) && !space_commit((void *)chunk_start(chunk), run * chunk_size())) return 0;
         state->chunk = chunk;
         state->made = 0;
     }

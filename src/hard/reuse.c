@@ -66,7 +66,7 @@ static struct {
     _Atomic int helper_alive;
 } reuse;
 
-static _Thread_local uint32_t own __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t own_segment __attribute__((tls_model("initial-exec")));
 
 /* ---- segments -------------------------------------------------------------------------------------- */
 
@@ -422,8 +422,8 @@ static void wait_for_room(void)
 
 static void own_give(void)
 {
-    uint32_t index = own;
-    own = 0;
+    uint32_t index = own_segment;
+    own_segment = 0;
     atomic_fetch_add(&reuse.bytes, segment_at(index)->bytes);
     atomic_fetch_add(&reuse.space, segment_at(index)->space);
     pending_put(index);
@@ -439,7 +439,7 @@ static FH_NOINLINE void hand_over(void)
 
 void reuse_thread_end(void)
 {
-    if (own) hand_over();
+    if (own_segment) hand_over();
 }
 
 /* No memory to note it: then it is not held back. */
@@ -451,15 +451,15 @@ static FH_COLD void entry_lost(uintptr_t start, slot_word *word)
 
 void reuse_add(uintptr_t start, slot_word *word, size_t bytes)
 {
-    if (UNLIKELY(own == 0)) {
-        if (reuse.segment) own = segment_take();
-        if (own == 0) {
+    if (UNLIKELY(own_segment == 0)) {
+        if (reuse.segment) own_segment = segment_take();
+        if (own_segment == 0) {
             entry_lost(start, word);
             return;
         }
-        STORE(&segment_at(own)->owned, 1);
+        STORE(&segment_at(own_segment)->owned, 1);
     }
-    struct segment *segment = segment_at(own);
+    struct segment *segment = segment_at(own_segment);
     const struct region *region =
         &hard.region[hard.owner[(start - hard.base) >> hard.chunk_shift] - 1];
     (void)bytes;
@@ -475,7 +475,7 @@ void reuse_add(uintptr_t start, slot_word *word, size_t bytes)
 void reuse_now(void)
 {
     if (!reuse.segment) return;
-    if (own) own_give();
+    if (own_segment) own_give();
     /* One that is under way may have begun before. */
     for (bool underway = true; underway;) {
         underway = LOAD(&reuse.sweeping);
@@ -557,7 +557,7 @@ static void segments_recover(void)
         }
     }
     for (uint32_t s = 1; s <= LOAD(&reuse.high); s++) {
-        if (s == own || !LOAD(&segment_at(s)->owned)) continue;
+        if (s == own_segment || !LOAD(&segment_at(s)->owned)) continue;
         atomic_fetch_add(&reuse.bytes, segment_at(s)->bytes);
         atomic_fetch_add(&reuse.space, segment_at(s)->space);
         pending_put(s);
@@ -566,9 +566,9 @@ static void segments_recover(void)
 
 void reuse_fork_child(void)
 {
-    if (!reuse.segment) return;
     lock_reset(&reuse.growth);
     lock_reset(&reuse.settling);
+    if (!reuse.segment) return;
     STORE(&reuse.sweeping, SWEEP_NONE);
     STORE(&reuse.alone, 0);
     STORE(&reuse.helper_alive, 0);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "hard/registry.h"
 #include "hard/report.h"
 #include "hard/sample_watch.h"
 #include "os/guard.h"
@@ -164,6 +165,7 @@ static bool sample_slot_open(uint32_t i)
 {
     uintptr_t data = slot_data(i);
     if (!os_vm_commit((void *)data, sample.stride)) return false;
+    os_vm_dump((void *)data, sample.stride, true);
     return pages_hide(data, data + sample.stride);
 }
 
@@ -422,6 +424,7 @@ static bool sample_reserve(uint32_t slots)
     sample.queue = os_vm_reserve(queue + sample.page, sample.page);
     if (!region || !sample.block || !sample.queue || !os_vm_commit(sample.queue, queue))
         return false;
+    os_vm_dump(region, size, false); /* gcore writes what is not marked */
     os_vm_name(region, size, "freehold:sample");
     sample_region.base = (uintptr_t)region;
     sample.guards = sample_guards_work() && !sample_region.no_guards;
@@ -440,6 +443,7 @@ bool sample_start(unsigned uninit)
     sample.random = os_random() | 1;
     sample.key = (uint8_t)(sample.random >> 32) | 0x80;
     if (!sample_reserve(slots)) return false;
+    hard_registry_samples(sample.block, sample.most);
     if (uninit == UNINIT_NO || !sample.guards) return true;
     sample.watched = slots / WATCH_ONE_OF;
     uintptr_t start = slot_data(0);

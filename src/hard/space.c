@@ -10,6 +10,7 @@ enum {
     RESERVE_ALIGN = 64 << 10,
     CHUNK_SHIFT_LEAST = 20, /* a slab of the largest slots */
     CHUNK_SHIFT_MOST = 26,
+    META_ENDS = 1 << 20, /* nothing of anybody lies next to what we keep */
     RECORDS_MOST = 256 << 20,
     RECORDS_STEP = 64 << 10,
     NARROW_SHIFT = 35,
@@ -75,8 +76,7 @@ static unsigned chunk_shift_for(size_t size)
 static bool space_reserve(size_t size)
 {
     size = base_round_down(size, RESERVE_ALIGN);
-    enum { ENDS = 1 << 20 }; /* nothing of anybody lies next to what we keep */
-    size_t meta = (size >> HARD_META_SHIFT) + 2 * (size_t)ENDS;
+    size_t meta = (size >> HARD_META_SHIFT) + 2 * (size_t)META_ENDS;
     size_t records = base_min(RECORDS_MOST, base_round_up(size / 16, RECORDS_STEP));
     hard.base = reserve(size);
     if (hard.base == 0) return false;
@@ -85,17 +85,40 @@ static bool space_reserve(size_t size)
         os_vm_release((void *)hard.base, size);
         return false;
     }
+    os_vm_dump((void *)hard.base, size, false);
+    os_vm_dump((void *)hard.meta, meta + records, false);
     os_vm_name((void *)hard.base, size, "freehold:heap");
     os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
     space.meta = hard.meta;
     space.meta_size = meta + records;
     space.records = space.records_next = space.records_committed = hard.meta + meta;
     space.records_end = space.records + records;
-    hard.meta += ENDS;
+    hard.meta += META_ENDS;
     hard.chunk_shift = chunk_shift_for(size);
     hard.size = size = base_round_down(size, (size_t)1 << hard.chunk_shift);
     space.chunks = (uint32_t)(size >> hard.chunk_shift);
     return true;
+}
+
+/* What is not marked gcore writes, read or not: terabytes. */
+bool space_commit(void *p, size_t size)
+{
+    if (!os_vm_commit(p, size)) return false;
+    os_vm_dump(p, size, true);
+    return true;
+}
+
+bool space_decommit(void *p, size_t size)
+{
+    if (!os_vm_decommit(p, size)) return false;
+    os_vm_dump(p, size, false);
+    return true;
+}
+
+void space_meta_extent(uintptr_t *start, size_t *size)
+{
+    *start = hard.meta - META_ENDS;
+    *size = space.records_end - *start;
 }
 
 static bool space_reserve_some(size_t size)
@@ -129,7 +152,7 @@ void *space_record(size_t size)
     if (record && end > space.records_committed) {
         size_t step = base_round_up(end - space.records_committed, RECORDS_STEP);
         step = base_min(step, space.records_end - space.records_committed);
-        if (os_vm_commit((void *)space.records_committed, step))
+        if (space_commit((void *)space.records_committed, step))
             space.records_committed += step;
         else
             record = 0;
@@ -264,7 +287,7 @@ uint32_t space_chunk_take(unsigned region, uint32_t count)
 {
     lock_take(&space.lock);
     uint32_t first = run_find(count);
-    if (first != UINT32_MAX && os_vm_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
+    if (first != UINT32_MAX && space_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
         /* whoever finds an owner finds the meta data */
         for (uint32_t i = 0; i < count; i++)
             __atomic_store_n(&hard.owner[first + i], (uint16_t)(region + 1), __ATOMIC_RELEASE);

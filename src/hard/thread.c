@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hard/central.h"
+#include "hard/registry.h"
 #include "hard/reuse.h"
 #include "hard/thread.h"
 #include "os/os.h"
@@ -24,6 +25,7 @@ static struct hard_thread *thread_make(void)
     thread->number = ++threads_made;
     thread->next = hard_threads;
     __atomic_store_n(&hard_threads, thread, __ATOMIC_RELEASE);
+    hard_registry_thread(threads_made);
     return thread;
 }
 

@@ -2,7 +2,7 @@
 # floors.sh TREE: includes go only downward. Prints "file:line: what is wrong" for each breach.
 #
 #     face                       cli       <freehold/...>, the system, its own files
-#     heap | pool | gc           include/  <freehold/...>, the system
+#     heap | hard | pool | gc    include/  <freehold/...>, the system
 #     span
 #     event                      Within src/, "floor/file.h" is written from src/. A floor may include
 #     os                         itself and the floors below it; neighbours on one line never each
@@ -17,7 +17,7 @@ cd "$1" || exit 2
 find src cli include -name '*.[ch]' 2>/dev/null | sort | xargs awk '
 BEGIN {
     rank["base"] = 0; rank["os"] = 1; rank["event"] = 2; rank["span"] = 3
-    rank["heap"] = 4; rank["pool"] = 4; rank["gc"] = 4; rank["face"] = 5
+    rank["heap"] = 4; rank["hard"] = 4; rank["pool"] = 4; rank["gc"] = 4; rank["face"] = 5
 }
 function breach(why) {
     printf "%s:%d: %s: %s\n", FILENAME, FNR, why, $0
@@ -44,7 +44,7 @@ FNR == 1 && path[1] == "src" && !(path[2] in rank) { breach("a file of src/ that
     if (path[1] == "cli" && quoted && name == "span/reach.h") next
     if (path[1] == "cli" && quoted && name ~ /\// && system("test -f cli/" name)) breach("not a file of cli/")
     if (path[1] == "include" && quoted) breach("public headers include <...> only")
-    if (path[1] == "include" && name ~ /^(base|os|event|span|heap|pool|gc|face)\//) breach("public headers know no floor")
+    if (path[1] == "include" && name ~ /^(base|os|event|span|heap|hard|pool|gc|face)\//) breach("public headers know no floor")
 }
 END {
     if (!files) { print "no sources found"; exit 1 }

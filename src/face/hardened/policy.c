@@ -8,6 +8,7 @@
 #include "hard/central.h"
 #include "hard/fault.h"
 #include "hard/large.h"
+#include "hard/registry.h"
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
@@ -99,6 +100,7 @@ bool policy_start(void)
     if (measures.reuse) reuse_start();
     if (options.oom) say_missing("oom");
     if (options.plug) say_missing("plug");
+    hard_registry_start();
     space_seal();
     return true;
 }
