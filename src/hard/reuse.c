@@ -263,7 +263,7 @@ static void batch_settle(void)
 
 static void search_before(void)
 {
-    enum { ROUNDS = 4, LITTLE = 1 << 20 };
+    enum { ROUNDS = 2, LITTLE = 1 << 20 };
     scan_others(SCAN_BULK);
     if (!reuse_scan.watched) return;
     scan_ours(true);
@@ -273,7 +273,7 @@ static void search_before(void)
 
 static void search_in_the_stop(bool *settled)
 {
-    enum { ROUNDS = 3 };
+    enum { ROUNDS = 2 };
     *settled = false;
     for (int round = 0; round < ROUNDS && !*settled; round++) {
         stop_begin();
@@ -295,7 +295,7 @@ static void search(uintptr_t stack_pointer)
     reuse_stats.pause_ns += ns;
     reuse_stats.pause_ns_most = base_max(reuse_stats.pause_ns_most, ns);
     reuse_stats.unsettled += unsettled || !settled;
-    reuse_stats.stopped_whole += !reuse_scan.watched;
+    reuse_stats.stopped_whole += !reuse_scan.watched && !reuse_scan.small;
 }
 
 /* stack_pointer: 0 in the helper. */

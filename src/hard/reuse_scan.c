@@ -14,17 +14,18 @@
  * All is read by the kernel into a buffer (os_self_read), since what was there a moment ago may be unmapped, or be a
  * guard by now; a fault here would end a correct program.
  *
- * Free and quarantined slots are clear, up to measures.zero_most bytes: they are read with the rest of their slab,
- * which is faster than to skip them. Larger slots are looked at only if they are live.
+ * But slots smaller than a page are read where they are: their slab cannot go. Only live slots are looked at:
+ * all others are clear, or hold what nobody may use.
  */
 #include "hard/reuse_scan.h"
+#include "hard/space.h"
 
 #define SCAN_BULK (16 * MIB)      /* bytes of a mapping that is read before the stop */
 #define SCAN_BULK_MOST (64 * MIB) /* resident bytes of all such that are read again in it */
 #define SCAN_UNKNOWN_MOST GIB     /* of a mapping of which it is unknown what is resident */
 #define SCAN_RANGES 64
 
-struct reuse_scan reuse_scan = {.reach_ms = 100, .watch = OS_WATCH_CLOSED};
+struct reuse_scan reuse_scan = {.reach_ms = 100, .small_most = 32 * MIB, .watch = OS_WATCH_CLOSED};
 struct reuse_stats reuse_stats;
 
 /* ---- words ----------------------------------------------------------------------------------------- */
@@ -138,36 +139,72 @@ static void range_search(uintptr_t start, uintptr_t end, bool poison)
 
 /* ---- blocks ---------------------------------------------------------------------------------------- */
 
-/* Slots that are not cleared when they are freed: only the live ones. */
+/* Live slots of one slab, as far as they lie in start..end, read where they are: a slab of slots smaller than a page
+ * stays readable, since nobody can take a page of it away that holds nothing but his own block. */
+static void slab_search(const struct region *region, uint32_t number, uintptr_t start,
+                        uintptr_t end)
+{
+    const struct slab *slab = slab_at(number, region);
+    const slot_word *words = slab_words(number, region);
+    uintptr_t base = slab_start(number);
+    uint32_t i = start > base ? (uint32_t)((start - base) / region->size) : 0;
+    uint32_t count = __atomic_load_n(&slab->carved, __ATOMIC_RELAXED);
+    for (; i < count; i++) {
+        uintptr_t at = base + (uintptr_t)i * region->size;
+        if (at >= end) return;
+        if (hard_state(LOAD(&words[i])) != SLOT_LIVE) continue;
+        uintptr_t from = base_max(at, start), to = base_min(at + region->size, end);
+        size_t length = (to - from) / sizeof(uintptr_t);
+        reuse_stats.scanned_bytes += to - from;
+        if (reuse_scan.poison)
+            words_poison((const uintptr_t *)from, length, from);
+        else
+            words_search((const uintptr_t *)from, length);
+    }
+}
+
+static void slabs_search(const struct region *region, uintptr_t start, uintptr_t end)
+{
+    size_t size = (size_t)1 << region->slab_shift;
+    for (uintptr_t next; start < end; start = next) {
+        uintptr_t first = base_round_down(start - hard.base, size) + hard.base;
+        next = base_min(first + size, end);
+        slab_search(region, (uint32_t)((first - hard.base) >> 16), start, next);
+    }
+    found_mark();
+}
+
+/* Larger slots, by way of the kernel. */
 static void slots_search(const struct region *region, uintptr_t start, uintptr_t end)
 {
-    bool poison = reuse_scan.poison != 0;
     struct slot slot;
     for (uintptr_t next; start < end; start = next) {
         next = base_round_down(start, os_page_size()) + os_page_size();
         if (!hard_slot_find((const void *)start, &slot)) continue;
         next = slot.start + region->size;
         if (hard_state(LOAD(slot.word)) == SLOT_LIVE)
-            range_search(start, base_min(next, end), poison);
+            range_search(start, base_min(next, end), reuse_scan.poison != 0);
     }
 }
 
 static void block_range_search(const struct region *region, uintptr_t start, uintptr_t end)
 {
-    if (region->kind == REGION_SMALL && region->size > hard.measures.zero_most)
-        slots_search(region, start, end);
+    if (region->kind != REGION_SMALL)
+        range_search(start, end, false);
+    else if (region->size < os_page_size() && !reuse_scan.hides_blocks)
+        slabs_search(region, start, end);
     else
-        range_search(start, end, reuse_scan.poison != 0 && region->kind == REGION_SMALL);
+        slots_search(region, start, end);
 }
 
 static size_t ranges_of_ours(uintptr_t *from, uintptr_t end, bool all, struct os_range *range)
 {
     struct reuse_scan *scan = &reuse_scan;
-    if (!scan->watched)
-        return os_self_resident(&scan->self, from, end, false, true, range, SCAN_RANGES);
-    long count = os_watch_take_resident(&scan->watch, from, end, all, range, SCAN_RANGES);
+    long count = -1;
+    if (scan->watched)
+        count = os_watch_take_resident(&scan->watch, from, end, all, range, SCAN_RANGES);
     if (count >= 0) return (size_t)count;
-    /* The kernel fails: all of it, now as well as next time. */
+    /* No watch, or the kernel fails: all of it, now as well as next time. */
     return os_self_resident(&scan->self, from, end, false, true, range, SCAN_RANGES);
 }
 
@@ -184,6 +221,7 @@ static uint64_t chunk_search(const struct region *region, uintptr_t start, uintp
     return bytes;
 }
 
+/* Chunk by chunk: to go through addresses of which there is nothing costs the kernel some time, too. */
 uint64_t scan_ours(bool all)
 {
     uint64_t bytes = 0;
@@ -194,7 +232,7 @@ uint64_t scan_ours(bool all)
         const struct region *region = &hard.region[owner - 1];
         if (region->kind == REGION_ZERO) continue;
         if (region->kind == REGION_SMALL && region->bucket == HARD_BUCKET_DATA) continue;
-        uintptr_t start = hard.base + ((uintptr_t)c << hard.chunk_shift);
+        uintptr_t start = hard.base + (c << hard.chunk_shift);
         bytes += chunk_search(region, start, start + ((uintptr_t)1 << hard.chunk_shift), all);
     }
     return bytes;
@@ -269,7 +307,8 @@ bool scan_open(void)
     if (!os_mappings_open(&mappings, scan->room->text, REUSE_TEXT)) return false;
     os_mappings_close(&mappings);
     if (!os_self_open(&scan->self)) return false;
-    scan->watched = os_watch_open(&scan->watch, OS_WATCH_ONLY_PROTECT) &&
+    scan->small = hard_live_bytes() <= scan->small_most;
+    scan->watched = !scan->small && os_watch_open(&scan->watch, OS_WATCH_ONLY_PROTECT) &&
                     os_watch_add(&scan->watch, (void *)hard.base, hard.size);
     return true;
 }

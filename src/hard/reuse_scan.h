@@ -35,10 +35,14 @@ struct reuse_scan {
     struct reuse_room *room;
     struct os_range hidden[REUSE_HIDDEN];
     unsigned hidden_count;
+    bool hides_blocks; /* hidden ranges may lie in slabs: tests */
     uint32_t reach_ms; /* for running threads to come to a stand: ticks of the clock */
     uintptr_t poison;  /* an address that faults; 0: do not poison */
     struct os_self self;
     struct os_watch watch;
+    uint64_t
+        small_most; /* bytes of blocks that are searched in the stop: noting what is written costs more */
+    bool small;
     bool watched;        /* the kernel tells which pages of ours were written to */
     bool own_files;      /* descriptors are not in the program's table */
     uint64_t bulk_bytes; /* of mappings that were searched before the stop */

@@ -25,6 +25,7 @@
 
 struct os_self {
     int memory, pagemap; /* file descriptors, or -1 */
+    uint32_t process;
     bool reads_by_call, tells_resident;
 };
 

@@ -430,10 +430,12 @@ static void check_each_root(bool out_of_sight)
         const struct root *root = &roots[i];
         uintptr_t masked = block_hidden(root);
         unsigned hidden = reuse_scan.hidden_count;
+        reuse_scan.hides_blocks = out_of_sight;
         if (out_of_sight) reuse_hide((uintptr_t)place, place_size);
         sweep_now();
         bool kept = block_waits(masked);
         reuse_scan.hidden_count = hidden;
+        reuse_scan.hides_blocks = false;
         if (kept == out_of_sight) fail_msg("%s: %s", root->name, kept ? "kept" : "handed out");
         root->clear();
         sweep_now();
@@ -447,6 +449,17 @@ static void test_reuse__block_waits_while_a_root_of_any_kind_points_to_it(void *
     (void)state;
     check_each_root(false);
     assert_int_equal(stats().stopped_whole, 0);
+}
+
+/* As above all blocks were watched. */
+static void test_reuse__small_heap_is_searched_in_the_stop(void **state)
+{
+    (void)state;
+    uint64_t most = reuse_scan.small_most;
+    reuse_scan.small_most = UINT64_MAX;
+    check_each_root(false);
+    check_each_root(true);
+    reuse_scan.small_most = most;
 }
 
 static void test_reuse__root_that_is_not_looked_at_does_not_keep_it(void **state)
@@ -826,6 +839,7 @@ static int start(void **state)
     fh_free(fh_malloc(1));
     assert_true(hard.measures.reuse);
     reuse_scan.reach_ms = 3000; /* the machine may be busy */
+    reuse_scan.small_most = 0;
     return 0;
 }
 
@@ -834,6 +848,7 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reuse__block_waits_while_a_root_of_any_kind_points_to_it),
+        cmocka_unit_test(test_reuse__small_heap_is_searched_in_the_stop),
         cmocka_unit_test(test_reuse__root_that_is_not_looked_at_does_not_keep_it),
         cmocka_unit_test(test_reuse__register_of_a_thread_that_blocks_the_signal_is_not_seen),
         cmocka_unit_test(test_reuse__interior_pointer_keeps_and_bucket_for_data_does_not),

@@ -2,29 +2,13 @@
 #include "os/self.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <time.h>
 
 #include "base/format.h"
 #include "base/syscall.h"
-
-/* Younger than Debian 12's headers; the numbers are the kernel's ABI. */
-#define SELF_PAGE_FILE (1 << 2)
-#define SELF_PAGE_PRESENT (1 << 3)
-#define SELF_PAGE_SWAPPED (1 << 4)
-#define SELF_PAGE_ZERO (1 << 5)
-
-struct self_region {
-    uint64_t start, end, categories;
-};
-
-struct self_scan {
-    uint64_t size, flags, start, end, walk_end, vec, vec_count, max_pages;
-    uint64_t category_inverted, category_mask, category_any, return_mask;
-};
-#define SELF_SCAN _IOWR('f', 16, struct self_scan)
+#include "os/linux/pagemap.h"
 
 static void self_close(int *fd)
 {
@@ -34,17 +18,17 @@ static void self_close(int *fd)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-static long read_by_call(void *to, uintptr_t from, size_t size)
+static long read_by_call(const struct os_self *self, void *to, uintptr_t from, size_t size)
 {
     struct iovec local = {to, size}, remote = {(void *)from, size};
-    return SYS6(SYS_process_vm_readv, os_process_id(), &local, 1, &remote, 1, 0);
+    return SYS6(SYS_process_vm_readv, self->process, &local, 1, &remote, 1, 0);
 }
 
 bool os_self_open(struct os_self *self)
 {
     char probe = 0;
-    *self = (struct os_self){.memory = -1, .pagemap = -1};
-    self->reads_by_call = read_by_call(&probe, (uintptr_t)self, 1) == 1;
+    *self = (struct os_self){.memory = -1, .pagemap = -1, .process = os_process_id()};
+    self->reads_by_call = read_by_call(self, &probe, (uintptr_t)self, 1) == 1;
     /* "thread-self", since that of the process has no memory any more when its first thread has ended. */
     if (!self->reads_by_call) self->memory = os_file_open("/proc/thread-self/mem");
     if (!self->reads_by_call && self->memory < 0) return false;
@@ -69,7 +53,7 @@ size_t os_self_read(const struct os_self *self, void *to, uintptr_t from, size_t
     while (have < size) {
         char *at = (char *)to + have;
         long n = self->reads_by_call
-                     ? read_by_call(at, from + have, size - have)
+                     ? read_by_call(self, at, from + have, size - have)
                      : SYS4(SYS_pread64, self->memory, at, size - have, from + have);
         if (n <= 0) break;
         have += (size_t)n;
@@ -77,36 +61,28 @@ size_t os_self_read(const struct os_self *self, void *to, uintptr_t from, size_t
     return have;
 }
 
-/* Not the page of zeros; and of a file's private mapping only pages that the process has made its own. */
+/* Of a file's private mapping only pages that the process has made its own. */
 static long resident_scan(const struct os_self *self, uintptr_t *from, uintptr_t end, bool shared,
-                          struct self_region *region, size_t most)
+                          struct page_region *region, size_t most)
 {
-    uint64_t not = SELF_PAGE_ZERO | (shared ? 0 : SELF_PAGE_FILE);
-    struct self_scan scan = {.size = sizeof scan,
-                             .start = *from,
-                             .end = end,
-                             .vec = (uintptr_t)region,
-                             .vec_count = most,
-                             .category_inverted = not,
-                             .category_mask = not,
-                             .category_any = SELF_PAGE_PRESENT | SELF_PAGE_SWAPPED,
-                             .return_mask = SELF_PAGE_PRESENT | SELF_PAGE_SWAPPED};
-    long count = SYS3(SYS_ioctl, self->pagemap, SELF_SCAN, &scan);
-    if (base_syscall_failed(count)) return -1;
-    *from = scan.walk_end;
-    return count;
+    uint64_t not = PAGE_NOTHING | (shared ? 0 : PAGE_FILE);
+    struct scan scan = {.category_inverted = not,
+                        .category_mask = not,
+                        .category_any = PAGE_PRESENT | PAGE_SWAPPED,
+                        .return_mask = PAGE_PRESENT | PAGE_SWAPPED};
+    return pagemap_scan(self->pagemap, from, end, region, most, scan);
 }
 
 size_t os_self_resident(const struct os_self *self, uintptr_t *from, uintptr_t end, bool shared,
                         bool else_all, struct os_range *ranges, size_t most)
 {
-    struct self_region region[64];
+    struct page_region region[64];
     while (self->tells_resident && *from < end) {
         uintptr_t start = *from;
         long count = resident_scan(self, from, end, shared, region, base_min(most, 64));
         for (long i = 0; i < count; i++)
-            ranges[i] = (struct os_range){base_max(region[i].start, start),
-                                          base_min(region[i].end, end)};
+            ranges[i] =
+                (struct os_range){base_max(region[i].start, start), base_min(region[i].end, end)};
         if (count > 0) return (size_t)count;
         if (count >= 0 && *from > start) continue;
         *from = start;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/syscall.h"
+#include "os/linux/pagemap.h"
 #include "os/linux/watch_faults.h"
 #include "os/os.h"
 #include "os/watch.h"
@@ -14,22 +15,7 @@
 #define UFFD_USER_MODE_ONLY 1
 #endif
 #define WP_ASYNC (1 << 15) /* UFFD_FEATURE_WP_ASYNC */
-#define PAGE_WRITTEN (1 << 1)
-#define PAGE_PRESENT (1 << 3)
-#define PAGE_SWAPPED (1 << 4)
-#define PAGE_ZERO (1 << 5)
-#define SCAN_PROTECTS (1 << 0 | 1 << 1) /* PM_SCAN_WP_MATCHING, and fails where it cannot */
 #define SOFT_DIRTY (1ull << 55)
-
-struct page_region {
-    uint64_t start, end, categories;
-};
-
-struct scan {
-    uint64_t size, flags, start, end, walk_end, vec, vec_count, max_pages;
-    uint64_t category_inverted, category_mask, category_any, return_mask;
-};
-#define SCAN _IOWR('f', 16, struct scan)
 
 static _Atomic unsigned allowed = OS_WATCH_PROTECT | OS_WATCH_SOFT_DIRTY;
 static _Atomic bool by_faults; /* a watch is, of which there is one at a time */
@@ -66,16 +52,8 @@ static bool protect_add(const struct os_watch *watch, uintptr_t start, size_t si
 static long protect_scan(const struct os_watch *watch, uintptr_t *start, uintptr_t end,
                          struct page_region *region, size_t most, struct scan scan)
 {
-    scan.size = sizeof scan;
     scan.flags = SCAN_PROTECTS;
-    scan.start = *start;
-    scan.end = end;
-    scan.vec = (uintptr_t)region;
-    scan.vec_count = most;
-    long count = SYS3(SYS_ioctl, watch->pagemap, SCAN, &scan);
-    if (base_syscall_failed(count)) return -1;
-    *start = scan.walk_end;
-    return count;
+    return pagemap_scan(watch->pagemap, start, end, region, most, scan);
 }
 
 static long protect_tell(const struct os_watch *watch, uintptr_t *from, uintptr_t end,
@@ -101,13 +79,13 @@ static bool protect_begin(const struct os_watch *watch, uintptr_t start, uintptr
            (protect_scan(watch, &start, end, NULL, 0, written) == 0 && start == end);
 }
 
-/* The page of zeros that was read for want of another is none. Little of the stack: it may be a program's. */
+/* Little of the stack: it may be a program's. */
 long os_watch_take_resident(struct os_watch *watch, uintptr_t *from, uintptr_t end, bool all,
                             struct os_range *ranges, size_t most)
 {
     struct page_region region[64];
-    struct scan scan = {.category_inverted = PAGE_ZERO,
-                        .category_mask = PAGE_ZERO | (all ? 0 : PAGE_WRITTEN),
+    struct scan scan = {.category_inverted = PAGE_NOTHING,
+                        .category_mask = PAGE_NOTHING | (all ? 0 : PAGE_WRITTEN),
                         .category_any = PAGE_PRESENT | PAGE_SWAPPED,
                         .return_mask = PAGE_PRESENT | PAGE_SWAPPED};
     while (*from < end) {
