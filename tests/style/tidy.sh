@@ -7,10 +7,18 @@
 #   tidy.sh whole    all of it
 set -eu
 
-# tidy CHECKS: the sources of standard input
-tidy() {
-    grep -v '^src/one\.c$' | xargs -r -P 2 -I '{}' clang-tidy --quiet "--checks=$1" '{}' -- \
+# tidy_as CHECKS FLAG: the sources of standard input
+tidy_as() {
+    xargs -r -P 2 -I '{}' clang-tidy --quiet "--checks=$1" '{}' -- "$2" \
         -std=gnu17 -Wall -Wextra -Isrc -Iinclude -D_GNU_SOURCE= -DFH_DEBUG=1 -DFH_CHECKED=1 -DFH_CXX_OPERATORS=1
+}
+
+# tidy CHECKS: the sources of standard input; those of the hardened library are compiled for it alone
+tidy() {
+    sources=$(grep -v '^src/one\.c$' || true)
+    hardened=$(echo "$sources" | grep -E '^src/(hard|face/hardened)/' || true)
+    { echo "$sources" | grep -vE "^src/(hard|face/hardened)/|^\$" || true; } | tidy_as "$1" -UFH_HARDENED
+    if [ "$hardened" ]; then echo "$hardened" | tidy_as "$1" -DFH_HARDENED=1; fi
 }
 
 [ -n "$(git ls-files 'src/*.c')" ] || { echo "no sources found: src/*.c"; exit 1; }
