@@ -70,7 +70,7 @@ static void words_search(const uintptr_t *word, size_t count)
         if (UNLIKELY(word[i] - base < size)) found_add(word[i]);
 }
 
-/* A word of a live block that points to a freed one is made to point to a guard, if it is the same still. */
+/* A word of a live block, smaller than a page, that points to a freed one is made to point to a guard, if it is the same still. */
 static bool word_poison(uintptr_t at, uintptr_t value)
 {
     struct slot slot, holder;
@@ -108,18 +108,15 @@ static bool hidden_find(uintptr_t start, uintptr_t end, struct os_range *next)
     return next->start < end;
 }
 
-/* What cannot be read is left out, a page at a time. `poison`: in slots of slabs, which stay mapped. */
-static void words_read(uintptr_t start, uintptr_t end, bool poison)
+/* What cannot be read is left out, a page at a time. */
+static void words_read(uintptr_t start, uintptr_t end)
 {
     const uintptr_t *words = (const uintptr_t *)reuse_scan.room->buffer;
     size_t page = os_page_size();
     while (start < end) {
         size_t size = base_min(end - start, REUSE_BUFFER);
         size_t have = os_self_read(&reuse_scan.self, reuse_scan.room->buffer, start, size);
-        if (poison)
-            words_poison(words, have / sizeof *words, start);
-        else
-            words_search(words, have / sizeof *words);
+        words_search(words, have / sizeof *words);
         reuse_stats.scanned_bytes += have;
         start += have;
         if (have < size) start = base_round_down(start, page) + page;
@@ -127,14 +124,14 @@ static void words_read(uintptr_t start, uintptr_t end, bool poison)
     found_mark();
 }
 
-static void range_search(uintptr_t start, uintptr_t end, bool poison)
+static void range_search(uintptr_t start, uintptr_t end)
 {
     struct os_range hidden;
     while (start < end && hidden_find(start, end, &hidden)) {
-        words_read(start, hidden.start, poison);
+        words_read(start, hidden.start);
         start = base_min(hidden.end, end);
     }
-    words_read(start, end, poison);
+    words_read(start, end);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------------- */
@@ -182,15 +179,14 @@ static void slots_search(const struct region *region, uintptr_t start, uintptr_t
         next = base_round_down(start, os_page_size()) + os_page_size();
         if (!hard_slot_find((const void *)start, &slot)) continue;
         next = slot.start + region->size;
-        if (hard_state(LOAD(slot.word)) == SLOT_LIVE)
-            range_search(start, base_min(next, end), reuse_scan.poison != 0);
+        if (hard_state(LOAD(slot.word)) == SLOT_LIVE) range_search(start, base_min(next, end));
     }
 }
 
 static void block_range_search(const struct region *region, uintptr_t start, uintptr_t end)
 {
     if (region->kind != REGION_SMALL)
-        range_search(start, end, false);
+        range_search(start, end);
     else if (region->size < os_page_size() && !reuse_scan.hides_blocks)
         slabs_search(region, start, end);
     else
@@ -248,7 +244,7 @@ static uint64_t piece_search(const struct os_mapping *m, uintptr_t start, uintpt
     for (size_t count; (count = os_self_resident(&reuse_scan.self, &start, end, m->shared, else_all,
                                                  range, SCAN_RANGES));) {
         uint64_t before = reuse_stats.scanned_bytes;
-        for (size_t i = 0; i < count; i++) range_search(range[i].start, range[i].end, false);
+        for (size_t i = 0; i < count; i++) range_search(range[i].start, range[i].end);
         bytes += reuse_stats.scanned_bytes - before;
     }
     return bytes;

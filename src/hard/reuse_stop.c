@@ -157,7 +157,11 @@ static void stop_look(unsigned i)
     uint64_t turns = os_thread_turns(thread->id);
     enum os_thread_state looks = os_thread_look(thread->id, &pointer);
     uint32_t state = LOAD(&thread->state), next = STOP_SLEEPS;
-    if (state == STOP_STANDS || looks == OS_THREAD_GONE) return;
+    if (state == STOP_STANDS) return;
+    if (looks == OS_THREAD_GONE) {
+        stop_forget(i);
+        return;
+    }
     if (looks == OS_THREAD_RUNS) {
         if (state == STOP_RUNS || state == STOP_BEYOND) return;
         next = STOP_RUNS;
@@ -173,7 +177,7 @@ static void stop_look(unsigned i)
 static void stop_ring(unsigned i)
 {
     struct stop_thread *thread = stop_entry(i);
-    if (LOAD(&thread->state) != STOP_RUNS || thread->timer >= 0) return;
+    if (thread->id == 0 || LOAD(&thread->state) != STOP_RUNS || thread->timer >= 0) return;
     if (stop.rings && !os_thread_blocks(thread->id, STOP_SIGNAL))
         thread->timer = os_thread_ring(thread->id, STOP_SIGNAL, thread);
     if (thread->timer >= 0) return;
@@ -190,7 +194,7 @@ static unsigned stop_seek(void)
         if (stop_entry(i)->id == 0 || state == STOP_STANDS || state == STOP_SLEEPS) continue;
         stop_look(i);
         stop_ring(i);
-        running += LOAD(&stop_entry(i)->state) == STOP_RUNS;
+        running += stop_entry(i)->id && LOAD(&stop_entry(i)->state) == STOP_RUNS;
     }
     return running;
 }

@@ -624,6 +624,8 @@ static void test_reuse__no_system_call_is_cut_short(void **state)
     callers_run(disturb_by_sweep, 150);
     assert_true(stats().sweeps >= sweeps + 150);
     assert_int_equal(interrupted, 0);
+    /* Nor do threads that end keep the others standing. */
+    assert_true(stats().pause_ns_most < 1000000ull * reuse_scan.reach_ms);
     callers_run(disturb_by_signal, 300); /* so it would be, were the signal simply sent */
     assert_int_not_equal(interrupted, 0);
 }
@@ -640,6 +642,109 @@ static void test_reuse__descriptors_are_not_in_the_programs_table(void **state)
         assert_int_equal(fd, before);
         close(fd);
     }
+}
+
+/* ---- threads that come and go, a collector that stops them too ------------------------------------------------ */
+
+static void *short_life(void *unused)
+{
+    for (volatile int k = 0; k < 20000; k++) {
+    }
+    return unused;
+}
+
+static void *thread_maker(void *unused)
+{
+    while (!callers_end) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, short_life, NULL) == 0) pthread_join(thread, NULL);
+        calls++;
+    }
+    return unused;
+}
+
+struct cell {
+    struct cell *next;
+    uint64_t value;
+};
+FH_GC_TYPE(cell, next)
+
+/* A list that is always the same; the collector would free what it does not see. */
+static void *collected(void *heap)
+{
+    while (!callers_end) {
+        struct cell *volatile first = NULL;
+        for (uint64_t i = 0; i < 20000; i++) {
+            struct cell *cell = fh_gc_new((struct fh_gc_heap *)heap, cell);
+            cell->value = i;
+            cell->next = first;
+            first = cell;
+        }
+        uint64_t i = 20000;
+        for (struct cell *cell = first; cell; cell = cell->next) assert_int_equal(cell->value, --i);
+        assert_int_equal(i, 0);
+        fh_gc_collect(heap, FH_GC_FULL);
+        calls++;
+    }
+    return NULL;
+}
+
+static void test_reuse__collector_and_threads_that_come_and_go_are_not_in_the_way(void **state)
+{
+    (void)state;
+    struct fh_gc_options options = {.policy = FH_GC_WATCHED};
+    struct fh_gc_heap *heap = fh_gc_create(&options);
+    pthread_t threads[3];
+    callers_end = false;
+    calls = 0;
+    pthread_create(&threads[0], NULL, thread_maker, NULL);
+    pthread_create(&threads[1], NULL, collected, heap);
+    pthread_create(&threads[2], NULL, collected, heap);
+    for (int i = 0; i < 60 || calls < 60; i++) {
+        uintptr_t masked = block_make(CORE_SMALL);
+        put(&in_bss, masked);
+        block_free(masked);
+        sweep_now();
+        assert_true(block_waits(masked));
+        in_bss = 0;
+    }
+    callers_end = true;
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    fh_gc_destroy(heap);
+    assert_true(stats().pause_ns_most < 1000000ull * reuse_scan.reach_ms);
+}
+
+/* ---- poison ------------------------------------------------------------------------------------------------- */
+
+static void test_reuse__words_in_blocks_are_poisoned_by_request(void **state)
+{
+    (void)state;
+    uintptr_t guard = (uintptr_t)reuse_scan.room - (64 << 10);
+    uintptr_t masked = block_make(CORE_SMALL), other = block_make(CORE_SMALL);
+    volatile uintptr_t *holder = core_allocate(CORE_SMALL, false),
+                       *medium = core_allocate(1000, false);
+    put(&holder[2], masked);
+    put(&medium[9], masked);
+    put(&holder[3], other); /* live: stays */
+    block_free(masked);
+    uint64_t poisoned = stats().poisoned;
+    reuse_scan.poison = guard;
+    sweep_now();
+    reuse_scan.poison = 0;
+    assert_int_equal(stats().poisoned, poisoned + 2);
+    assert_int_equal(holder[2] & ~0xfffull, guard);
+    assert_int_equal(medium[9] & ~0xfffull, guard);
+    assert_int_equal(holder[3], other ^ MASK);
+    assert_false(block_waits(masked));
+    put(&in_bss, other); /* in static data it only keeps */
+    block_free(other);
+    holder[3] = 0;
+    reuse_scan.poison = guard;
+    sweep_now();
+    reuse_scan.poison = 0;
+    assert_int_equal(in_bss, other ^ MASK);
+    assert_true(block_waits(other));
+    in_bss = 0;
 }
 
 /* ---- how much waits ----------------------------------------------------------------------------------------- */
@@ -854,6 +959,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_reuse__interior_pointer_keeps_and_bucket_for_data_does_not),
         cmocka_unit_test(test_reuse__word_that_moves_about_is_not_missed),
         cmocka_unit_test(test_reuse__no_system_call_is_cut_short),
+        cmocka_unit_test(test_reuse__collector_and_threads_that_come_and_go_are_not_in_the_way),
+        cmocka_unit_test(test_reuse__words_in_blocks_are_poisoned_by_request),
         cmocka_unit_test(test_reuse__descriptors_are_not_in_the_programs_table),
         cmocka_unit_test(test_reuse__what_waits_is_bounded),
         cmocka_unit_test(test_reuse__child_of_fork_goes_on),

@@ -76,7 +76,7 @@ static long resident_scan(const struct os_self *self, uintptr_t *from, uintptr_t
 size_t os_self_resident(const struct os_self *self, uintptr_t *from, uintptr_t end, bool shared,
                         bool else_all, struct os_range *ranges, size_t most)
 {
-    struct page_region region[64];
+    struct page_region region[64] = {{0}};
     while (self->tells_resident && *from < end) {
         uintptr_t start = *from;
         long count = resident_scan(self, from, end, shared, region, base_min(most, 64));
