@@ -4,8 +4,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../cli/hardened.h"
+#include "../../cli/heap_pages.h"
 #include "made_hard.h"
 
 static struct made_hard made;
@@ -52,6 +55,23 @@ static void disturb(const uint8_t *data, size_t size)
     }
 }
 
+/* All pages are there that its page table has room for. */
+static void divide(void)
+{
+    static struct pages pages = {.fd = -1, .page_size = 4096};
+    struct heap_pages h = {.registry = {.hard = MADE_TABLES}};
+    if (pages.fd < 0) {
+        uint64_t entries[512];
+        off_t first = MADE_BASE / 4096 * 8;
+        pages.fd = memfd_create("pagemap", 0);
+        for (size_t i = 0; i < 512; i++) entries[i] = PAGE_ENTRY_PRESENT;
+        if (pwrite(pages.fd, entries, sizeof entries, first) != sizeof entries) abort();
+        if (ftruncate(pages.fd, (off_t)1 << 40) != 0) abort();
+    }
+    hard_pages_add(&h, &made.memory, &pages);
+    if (h.live + h.lists + h.quarantine + h.partly + h.spans > (uint64_t)1 << 46) abort();
+}
+
 static void fuzz_heap(const uint8_t *data, size_t size)
 {
     struct hard_heap h;
@@ -66,6 +86,7 @@ static void fuzz_heap(const uint8_t *data, size_t size)
         hard_heap_describe(&h, MADE_SAMPLED + 0x8f00, text, sizeof text);
     }
     hard_heap_finish(&h);
+    divide();
 }
 
 static void fuzz_report(const uint8_t *data, size_t size)

@@ -104,6 +104,7 @@ static void test_hard_heap__a_head_that_lies_is_refused(void **state)
     LIE(meta_shift, 0);
     LIE(reserved_base, 0);
     LIE(reserved_bytes, 0);
+    LIE(reserved_bytes, (uint64_t)1 << 40); /* to be gone through, page by page */
     LIE(owner, 0x1000);
     LIE(regions, 0x1000);
     LIE(region_count, UINT32_MAX);
