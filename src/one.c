@@ -17,7 +17,9 @@
 #include "os/linux/cgroup.c"
 #include "os/linux/pressure.c"
 #include "os/linux/thread.c"
+#include "os/linux/watch_faults.c"
 #include "os/linux/watch.c"
+#include "os/linux/self.c"
 #ifdef FH_OS_FAKE
 #include "os/fake/fake.c"
 #else
@@ -53,6 +55,8 @@
 #include "hard/sample_watch.c"
 #include "hard/sample.c"
 #include "hard/fault.c"
+#include "hard/reuse_scan.c"
+#include "hard/reuse_stop.c"
 #include "hard/reuse.c"
 #include "hard/thread.c"
 #include "hard/large.c"

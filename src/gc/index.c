@@ -1,35 +1,57 @@
 /* The index of a vector by address. See gc/index.h. */
 #include "gc/index.h"
+#include "gc/meta.h"
 
 #include <string.h>
 
-#define REMOVED UINT32_MAX /* a slot that was in use: searches go on */
+#define MOVED ((uint64_t)UINT32_MAX) /* a slot of the old table that was in use: searches go on */
 #define MOVES                                                                                      \
     16 /* slots of the old table for each addition: it is empty before the new one is full */
 
-static uint32_t *index_table(const struct vector *slots)
+static uint64_t *index_table(const struct vector *slots)
 {
-    return (uint32_t *)slots->base;
+    return (uint64_t *)slots->base;
 }
 
-/* The key of an item is its first word. */
-static void index_put(struct index *index, const struct vector *items, size_t position)
+/* Neighbours of 512 bytes go to four cache lines of slots: what is made in a row, or dies together, is found there together.
+ * Not more of them: where runs met, searches would be long. */
+static uint32_t index_hash(const void *key)
 {
-    uint32_t *slots = index_table(&index->slots);
-    size_t mask = index->slots.count - 1;
-    size_t at = address_hash(*(void **)vector_at(items, position)) & mask;
+    uintptr_t p = (uintptr_t)key;
+    return ((uint32_t)address_hash((void *)(p >> 9)) & ~31u) | (p >> GC_SHIFT & 31);
+}
+
+static uint32_t slot_hash(uint64_t slot)
+{
+    return (uint32_t)(slot >> 32);
+}
+
+static size_t slot_position(uint64_t slot)
+{
+    return (uint32_t)slot - (size_t)1;
+}
+
+static uint64_t slot_make(uint32_t hash, size_t position)
+{
+    return (uint64_t)hash << 32 | (uint32_t)(position + 1);
+}
+
+static void index_put(struct index *index, uint64_t slot)
+{
+    uint64_t *slots = index_table(&index->slots);
+    size_t mask = index->slots.count - 1, at = slot_hash(slot) & mask;
     while (slots[at]) at = (at + 1) & mask;
-    slots[at] = (uint32_t)position + 1;
+    slots[at] = slot;
 }
 
-static void index_move(struct index *index, const struct vector *items, size_t most)
+static void index_move(struct index *index, size_t most)
 {
-    uint32_t *old = index_table(&index->old);
+    uint64_t *old = index_table(&index->old);
     for (; most > 0 && index->moved < index->old.count; most--, index->moved++) {
-        uint32_t entry = old[index->moved];
-        if (entry == 0 || entry == REMOVED) continue;
-        index_put(index, items, entry - 1);
-        old[index->moved] = REMOVED;
+        uint64_t slot = old[index->moved];
+        if (slot == 0 || slot == MOVED) continue;
+        index_put(index, slot);
+        old[index->moved] = MOVED;
     }
     if (index->moved == index->old.count && index->old.base) vector_finish(&index->old);
 }
@@ -37,10 +59,10 @@ static void index_move(struct index *index, const struct vector *items, size_t m
 /* A new table with room for twice as many. False when memory is out: it is then as it was. */
 static bool index_grow(struct index *index, const struct vector *items)
 {
-    struct vector fresh = {.item = sizeof(uint32_t)};
+    struct vector fresh = {.item = sizeof(uint64_t)};
     size_t size = 64;
     while (size < items->count * 4 + 4) size *= 2;
-    index_move(index, items, SIZE_MAX);
+    index_move(index, SIZE_MAX);
     if (!vector_reserve(&fresh, size)) { /* its memory reads as zeros */
         vector_finish(&fresh);
         return false;
@@ -49,55 +71,75 @@ static bool index_grow(struct index *index, const struct vector *items)
     index->old = index->slots;
     index->slots = fresh;
     index->moved = 0;
-    index->used = items->count;
     return true;
 }
 
-static uint32_t *slot_find(const struct vector *slots, const struct vector *items, const void *key)
+/* An item is looked at only where the hash is the same. */
+static uint64_t *slot_find(const struct vector *slots, const struct vector *items, const void *key)
 {
     if (slots->count == 0) return NULL;
-    uint32_t *slot = index_table(slots);
+    uint64_t *slot = index_table(slots);
+    uint32_t hash = index_hash(key);
     size_t mask = slots->count - 1;
-    for (size_t at = address_hash(key) & mask; slot[at]; at = (at + 1) & mask) {
-        size_t position = slot[at] - 1;
-        if (position < items->count && *(void **)vector_at(items, position) == key)
-            return &slot[at];
+    for (size_t at = hash & mask; slot[at]; at = (at + 1) & mask) {
+        if (slot_hash(slot[at]) != hash || slot[at] == MOVED) continue;
+        if (*(void **)vector_at(items, slot_position(slot[at])) == key) return &slot[at];
     }
     return NULL;
 }
 
-static uint32_t *index_slot(const struct index *index, const struct vector *items, const void *key)
+static uint64_t *index_slot(const struct index *index, const struct vector *items, const void *key)
 {
-    uint32_t *slot = slot_find(&index->slots, items, key);
+    uint64_t *slot = slot_find(&index->slots, items, key);
     return slot ? slot : slot_find(&index->old, items, key);
+}
+
+/* Those behind it that would not be found any more move up. Not in the old table, where what moves down could pass
+ * by who moves it to the new one. */
+static void slot_remove(struct index *index, uint64_t *slot)
+{
+    uint64_t *slots = index_table(&index->slots);
+    size_t mask = index->slots.count - 1, hole = (size_t)(slot - slots);
+    if (hole >= index->slots.count) {
+        *slot = MOVED;
+        return;
+    }
+    for (size_t at = (hole + 1) & mask; slots[at]; at = (at + 1) & mask) {
+        size_t home = slot_hash(slots[at]) & mask;
+        if (((at - home) & mask) < ((at - hole) & mask)) continue;
+        slots[hole] = slots[at];
+        hole = at;
+    }
+    slots[hole] = 0;
 }
 
 void *index_find(const struct index *index, const struct vector *items, const void *key)
 {
-    uint32_t *slot = index_slot(index, items, key);
-    return slot ? vector_at(items, *slot - 1) : NULL;
+    uint64_t *slot = index_slot(index, items, key);
+    return slot ? vector_at(items, slot_position(*slot)) : NULL;
 }
 
 void *index_add(struct index *index, struct vector *items, void *key)
 {
-    if (index->used * 2 + 4 > index->slots.count && !index_grow(index, items)) return NULL;
-    index_move(index, items, MOVES);
+    if (items->count * 2 + 4 > index->slots.count && !index_grow(index, items)) return NULL;
+    index_move(index, MOVES);
     void **item = vector_add(items);
     if (item == NULL) return NULL;
     *item = key;
-    index_put(index, items, items->count - 1);
-    index->used++;
+    index_put(index, slot_make(index_hash(key), items->count - 1));
     return item;
 }
 
 bool index_remove(struct index *index, struct vector *items, const void *key)
 {
-    uint32_t *slot = index_slot(index, items, key);
+    uint64_t *slot = index_slot(index, items, key);
     if (slot == NULL) return false;
-    size_t position = *slot - 1;
-    uint32_t *last = index_slot(index, items, *(void **)vector_at(items, items->count - 1));
-    *last = *slot;
-    *slot = REMOVED;
+    size_t position = slot_position(*slot), last = items->count - 1;
+    if (position != last) {
+        uint64_t *other = index_slot(index, items, *(void **)vector_at(items, last));
+        *other = slot_make(slot_hash(*other), position);
+    }
+    slot_remove(index, slot);
     vector_remove(items, position);
     return true;
 }
@@ -106,20 +148,20 @@ void index_rehash(struct index *index, const struct vector *items)
 {
     if (index->slots.count == 0) return;
     vector_finish(&index->old);
-    memset(index->slots.base, 0, index->slots.count * sizeof(uint32_t));
+    memset(index->slots.base, 0, index->slots.count * sizeof(uint64_t));
     index->moved = 0;
-    index->used = items->count;
-    for (size_t i = 0; i < items->count; i++) index_put(index, items, i);
+    for (size_t i = 0; i < items->count; i++)
+        index_put(index, slot_make(index_hash(*(void **)vector_at(items, i)), i));
 }
 
 void index_init(struct index *index)
 {
-    index->slots.item = index->old.item = sizeof(uint32_t);
+    index->slots.item = index->old.item = sizeof(uint64_t);
 }
 
 void index_finish(struct index *index)
 {
     vector_finish(&index->slots);
     vector_finish(&index->old);
-    index->used = index->moved = 0;
+    index->moved = 0;
 }

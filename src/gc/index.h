@@ -1,5 +1,6 @@
 /*
- * index: finds items of a vector by their first word. A hash table of positions, open addressing.
+ * index: finds items of a vector by their first word. A hash table of positions, open addressing; a slot has the hash
+ * beside the position, so that a search looks at no item but the one it finds, nor does who moves slots.
  *
  * It grows without a long moment: the old table stays beside the new one, each later addition moves
  * a few of its entries, and a search looks into both. So with a million entries no call takes more
@@ -11,10 +12,9 @@
 #include "gc/vector.h"
 
 struct index {
-    struct vector slots; /* uint32_t: position + 1, or REMOVED */
+    struct vector slots; /* uint64_t: position + 1, above it the hash; 0: free */
     struct vector old;   /* slots from `moved` on are still to be moved from here */
     size_t moved;
-    size_t used; /* slots that are not 0, those to come from the old table included */
 };
 
 void index_init(struct index *index);

@@ -78,6 +78,9 @@ void pool_drop(struct marking *marking);
 /* The current chunk is full: it goes to the pool. False when there is no memory for another. */
 bool marker_chunk_full(struct marker *marker);
 
+/* It is nearly full: all but the newest goes there. The same. */
+bool marker_chunk_split(struct marker *marker);
+
 /* An empty chunk in exchange for one with candidates; false if the pool has none. */
 bool marker_refill(struct marker *marker);
 

@@ -63,6 +63,31 @@ FH_NOINLINE bool marker_chunk_full(struct marker *marker)
     return true;
 }
 
+/* The current chunk is nearly full: all but its newest candidates go to the pool. So who takes it from there has room
+ * for what an object may refer to. The same. */
+FH_NOINLINE bool marker_chunk_split(struct marker *marker)
+{
+    enum { STAY = 128 };
+    struct marking *marking = marker->visitor.heap->marking_state;
+    struct chunk *own = marker->chunk;
+    if (NEVER(own->count < STAY)) return false;
+    gc_lock_take(&marking->lock);
+    struct chunk *fresh = chunk_make(marking);
+    if (fresh) {
+        own->count -= STAY;
+        memcpy(fresh->entry, own->entry + own->count, STAY * sizeof *own->entry);
+        fresh->count = STAY;
+        pool_put(marking, own);
+        marker->chunk = fresh;
+    }
+    lock_give(&marking->lock);
+    if (fresh && LOAD(&marking->idle)) {
+        atomic_fetch_add(&marking->bell, 1);
+        os_wake(&marking->bell);
+    }
+    return fresh != NULL;
+}
+
 /* An empty chunk in exchange for one with candidates; false if the pool has none. */
 bool marker_refill(struct marker *marker)
 {

@@ -41,8 +41,13 @@
 
 /* ---- pages that were written to -------------------------------------------------------------- */
 
+static struct os_watch watch = OS_WATCH_CLOSED;
+
 struct rescan {
-    struct marker *marker;
+    const struct gc_heap *heap;
+    struct marker *marker; /* NULL: nothing is to be scanned, only to be watched */
+    size_t bytes;          /* were written to */
+    bool by_faults;        /* what may be watched again is said for each range */
     /* An object of which all is scanned for each part that was written to: once is enough as long as no page has counted
      * as unwritten since. */
     uintptr_t whole;
@@ -80,21 +85,49 @@ static void rescan_large(struct rescan *rescan, struct gc_block *block, uintptr_
         rescan_object(rescan, meta, start, end);
 }
 
+/* Whether there is an object in a block that may refer to others. While a thread allocates in it the answer may be
+ * of a moment ago. */
+static bool block_refers(const struct gc_block *block)
+{
+    const uint8_t *meta = meta_of(gc_block_start(block)), *end = meta + BLOCK_GRANULES;
+    while (meta < end) {
+        bool object = meta_load(meta) & META_STATE;
+        if (object && type_at(meta)->scan != SCAN_NOTHING) return true;
+        meta += object ? meta_granules(meta) : 1;
+    }
+    return false;
+}
+
+static bool large_refers(const struct gc_block *block)
+{
+    return type_at(meta_of(gc_block_start(block)))->scan != SCAN_NOTHING;
+}
+
+/* A part of a slice was written to, and by faults all of it, or it was not watched. What refers to nothing is left alone:
+ * it is what programs read files into, and a system call that writes to what is watched by faults fails. */
+static void rescan_slice(struct rescan *rescan, uintptr_t start, uintptr_t end)
+{
+    struct gc_block *block = gc_block_of((void *)start);
+    bool small = LOAD_ACQUIRE(&block->kind) == FH_SPAN_GC_BLOCK;
+    if (!small) block = (struct gc_block *)span_find((void *)start);
+    bool large = !small && block && LOAD(&block->kind) == FH_SPAN_GC_LARGE;
+    bool ours = (small || large) && LOAD(&block->owner) == rescan->heap;
+    if (rescan->by_faults) {
+        if (!ours || !(small ? block_refers(block) : large_refers(block))) return;
+        os_watch_again(start, end);
+    }
+    rescan->bytes += end - start;
+    if (rescan->marker == NULL) return;
+    if (ours && small) rescan_block(rescan, start, end);
+    if (ours && large) rescan_large(rescan, block, start, end);
+}
+
 /* A range of pages, slice by slice. */
 static void rescan_range(struct rescan *rescan, uintptr_t start, uintptr_t end)
 {
-    const struct gc_heap *heap = rescan->marker->visitor.heap;
     for (uintptr_t next; start < end; start = next) {
         next = base_min(base_round_down(start, SLICE_SIZE) + SLICE_SIZE, end);
-        struct gc_block *block = gc_block_of((void *)start);
-        uint8_t kind = LOAD_ACQUIRE(&block->kind);
-        if (kind == FH_SPAN_GC_BLOCK) {
-            if (LOAD(&block->owner) == heap) rescan_block(rescan, start, next);
-            continue;
-        }
-        block = (struct gc_block *)span_find((void *)start);
-        if (block && LOAD(&block->kind) == FH_SPAN_GC_LARGE && LOAD(&block->owner) == heap)
-            rescan_large(rescan, block, start, next);
+        rescan_slice(rescan, start, next);
     }
 }
 
@@ -104,28 +137,39 @@ static uintptr_t heap_end(void)
     return side_base() + __atomic_load_n(&gc_side.range, __ATOMIC_RELAXED);
 }
 
-/* Returns how many bytes were written to. */
-static size_t written_rescan(struct gc_heap *heap)
+static void written_visit(struct rescan *rescan)
 {
     struct os_range range[OS_WATCH_RANGES];
     uintptr_t from = side_base(), end = heap_end();
-    size_t bytes = 0;
-    for (size_t count; (count = os_watch_take(&from, end, range, OS_WATCH_RANGES));) {
-        struct rescan rescan = {.marker = &heap->marking_state->marker[0]};
-        for (size_t i = 0; i < count; i++) {
-            rescan_range(&rescan, range[i].start, range[i].end);
-            bytes += range[i].end - range[i].start;
-        }
+    for (size_t count; (count = os_watch_take(&watch, &from, end, range, OS_WATCH_RANGES));) {
+        rescan->whole = 0;
+        for (size_t i = 0; i < count; i++) rescan_range(rescan, range[i].start, range[i].end);
     }
-    return bytes;
+}
+
+/* Returns how many bytes were written to. */
+static size_t written_rescan(struct gc_heap *heap)
+{
+    struct rescan rescan = {
+        .heap = heap, .marker = &heap->marking_state->marker[0], .by_faults = os_watch_by_faults()};
+    written_visit(&rescan);
+    return rescan.bytes;
+}
+
+/* All pages count as unwritten from here on; or as written, if that is refused, which takes longer. */
+static void watch_begin(struct gc_heap *heap)
+{
+    struct rescan rescan = {.heap = heap, .by_faults = os_watch_by_faults()};
+    if (os_watch_begin(&watch, side_base(), heap_end()) && rescan.by_faults) written_visit(&rescan);
 }
 
 /* ---- who may ---------------------------------------------------------------------------------- */
 
 bool watch_open(void)
 {
-    os_watch_close(); /* in the child of a fork it is the parent's */
-    return os_watch_open() && os_watch_add((void *)arena.base, arena.size);
+    os_watch_close(&watch); /* in the child of a fork it is the parent's */
+    return os_watch_open(&watch, OS_WATCH_ANY) &&
+           os_watch_add(&watch, (void *)arena.base, arena.size);
 }
 
 void watch_when_due(struct gc_heap *heap)
@@ -250,6 +294,7 @@ static void end_holding(void *data)
     STORE(&heap->watch_rest, 0);
     mutators_note_holes(heap);
     marking_resume(heap);
+    os_watch_end();
     written_rescan(heap);
     mark_rest(heap, false);
     gc_large_find_dead(heap);
@@ -278,8 +323,7 @@ void cycle_run_watched(struct gc_heap *heap, enum fh_gc_why why)
     heap_sweep_all(heap);
     marking_prepare(heap);
     collection_begins(heap, why);
-    /* Refused: then all that is there counts as written, which takes longer. */
-    (void)os_watch_begin(side_base(), heap_end());
+    watch_begin(heap);
     meeting_await(heap, 0);
     modules_hold(begin_holding, heap);
     meeting_end(heap);

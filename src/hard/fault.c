@@ -121,7 +121,7 @@ static void pass_to_system(int signal, const siginfo_t *info)
         SYS4(SYS_rt_tgsigqueueinfo, os_process_id(), os_thread_id(), signal, info);
 }
 
-static void pass_on(int signal, siginfo_t *info, void *context)
+static void fault_pass_on(int signal, siginfo_t *info, void *context)
 {
     struct sigaction wish, plain = {.sa_handler = SIG_DFL};
     wish_read(wish_of(signal), &wish);
@@ -141,7 +141,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     if (told(info, context))
         errno = error;
     else
-        pass_on(signal, info, context);
+        fault_pass_on(signal, info, context);
 }
 
 /* ---- installing ------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* See sample.h. */
 #include "hard/sample.h"
 
+#include <string.h>
+
 #include "hard/registry.h"
 #include "hard/report.h"
 #include "hard/sample_watch.h"
@@ -20,7 +22,7 @@ static struct {
     uint32_t watched; /* how many of `most` lie in front, and are watched */
     uint32_t serial;
     uint64_t random;
-    uint8_t key; /* of the pattern */
+    uint8_t key; /* what the edges are filled with; not zero, with which strings end */
     bool guards; /* of the kernel's that cost no mapping */
     size_t page, stride;
 } sample;
@@ -89,29 +91,43 @@ static bool pages_show(uintptr_t start, uintptr_t end)
 
 /* ---- the pattern ----------------------------------------------------------------------------------------- */
 
-static uint8_t edge_pattern_at(const struct sample_block *block, uintptr_t p)
+/* Into the page at `to`, which is or will be the one at `page`, what of it is beside the block. */
+void sample_edges(const struct sample_block *block, uintptr_t page, uint8_t *to)
 {
-    return block->watched ? 0 : (uint8_t)((p * 37) ^ sample.key) | 0x80;
+    uintptr_t end = page + sample.page, block_end = block->start + block->size;
+    if (block->start > page) memset(to, sample.key, base_min(block->start, end) - page);
+    if (block_end < end)
+        memset(to + (base_max(page, block_end) - page), sample.key,
+               end - base_max(page, block_end));
 }
 
-static void edge_pattern_write(const struct sample_block *block)
+static void edges_write(const struct sample_block *block)
 {
-    if (block->watched) return;
-    for (uintptr_t p = first_page(block); p < block->start; p++)
-        *(uint8_t *)p = edge_pattern_at(block, p);
-    for (uintptr_t p = block->start + block->size; p < end_page(block); p++)
-        *(uint8_t *)p = edge_pattern_at(block, p);
+    uintptr_t last = end_page(block) - sample.page;
+    if (block->watched) return; /* the helper does it */
+    sample_edges(block, first_page(block), (uint8_t *)first_page(block));
+    if (last != first_page(block)) sample_edges(block, last, (uint8_t *)last);
 }
 
+/* Where bytes are not all this one; `to`: they are. */
+static uintptr_t edge_find_other(uintptr_t from, uintptr_t to, uint8_t byte)
+{
+    uint64_t word = byte * 0x0101010101010101ull;
+    while (from < to && from % sizeof word && *(const uint8_t *)from == byte) from++;
+    if (from % sizeof word == 0)
+        while (from + sizeof word <= to && *(const uint64_t *)from == word) from += sizeof word;
+    while (from < to && *(const uint8_t *)from == byte) from++;
+    return from;
+}
+
+/* A page of a watched block that came when there was no helper (in the child of a fork) is all zeros. */
 struct sample_damage sample_damage(const struct sample_block *block, bool front)
 {
-    struct sample_damage damage = {0};
     uintptr_t from = front ? first_page(block) : block->start + block->size;
     uintptr_t to = front ? block->start : end_page(block);
-    for (uintptr_t p = from; p < to; p++) {
-        if (*(const uint8_t *)p == edge_pattern_at(block, p)) continue;
-        if (damage.count++ == 0) damage.first = p;
-    }
+    struct sample_damage damage = {.first = edge_find_other(from, to, sample.key)};
+    if (damage.first == to || (block->watched && edge_find_other(from, to, 0) == to)) return damage;
+    for (uintptr_t p = damage.first; p < to; p++) damage.count += *(const uint8_t *)p != sample.key;
     return damage;
 }
 
@@ -166,12 +182,13 @@ static void sample_slots_open(void)
 }
 
 /* A quarter of the slots stays freed, to be touched by mistake. */
-static bool free_find(uint32_t *i)
+static bool free_find(uint32_t *i, bool *right)
 {
     lock_take(&sample.lock);
     if (sample.free <= sample.open / KEEP_ONE_OF) sample_slots_open();
     bool found = sample.free > sample.open / KEEP_ONE_OF;
     if (found) *i = free_take();
+    *right = sample.random >> 20 & 1;
     lock_give(&sample.lock);
     return found;
 }
@@ -203,6 +220,7 @@ static void block_record(struct sample_block *block, size_t size, size_t alignme
     block->size = size;
     block->alignment = (uint32_t)alignment;
     block->was_read = 0;
+    STORE(&block->may_be_read, 0);
     block->serial = __atomic_add_fetch(&sample.serial, 1, __ATOMIC_RELAXED);
     block->freed.thread = block->freed.count = 0;
     history_take(&block->made);
@@ -216,18 +234,18 @@ static bool block_show(struct sample_block *block)
         if (block->watched) sample_watch_end();
         return false;
     }
-    edge_pattern_write(block);
+    edges_write(block);
     return true;
 }
 
 void *sample_allocate(size_t size, size_t alignment, unsigned kind)
 {
     uint32_t i;
+    bool right;
     if (sample_region.size == 0 || size == 0 || size > SAMPLE_MOST || alignment > sample.page)
         return NULL;
-    if (!free_find(&i)) return NULL;
+    if (!free_find(&i, &right)) return NULL;
     struct sample_block *block = &sample.block[i];
-    bool right = __atomic_load_n(&sample.random, __ATOMIC_RELAXED) >> 20 & 1;
     block->start = block_place(i, size, base_max(alignment, 1), right);
     block_record(block, size, base_max(alignment, 1), kind);
     if (block_show(block)) return (void *)block->start;
@@ -236,22 +254,26 @@ void *sample_allocate(size_t size, size_t alignment, unsigned kind)
     return NULL;
 }
 
+/* The record of the slot at a place in the region; NULL: none there yet. */
+static const struct sample_block *block_at_place(uintptr_t place)
+{
+    if (place >= sample.most) return NULL;
+    uint32_t i = slot_at_place((uint32_t)place);
+    return i < LOAD(&sample.open) && sample.block[i].start ? &sample.block[i] : NULL;
+}
+
+/* In the guard between two slots: whose is nearer? */
 const struct sample_block *sample_find(const void *p)
 {
-    uintptr_t offset = (uintptr_t)p - sample_region.base;
+    uintptr_t at = (uintptr_t)p, offset = at - sample_region.base;
     if (offset >= sample_region.size) return NULL;
-    uint32_t place = (uint32_t)((offset < sample.page ? 0 : offset - sample.page) / sample.stride);
-    if (place >= sample.most) place = sample.most - 1;
-    uint32_t i = slot_at_place(place), next;
-    if (i >= LOAD(&sample.open)) return NULL;
-    const struct sample_block *block = &sample.block[i];
-    /* In the guard between two slots: whose is nearer? */
-    if ((uintptr_t)p < slot_data(i) + data_size() || place + 1 == sample.most) return block;
-    next = slot_at_place(place + 1);
-    if (next >= sample.open || sample.block[next].start == 0) return block;
-    size_t behind = (uintptr_t)p - (block->start + block->size),
-           front = sample.block[next].start - (uintptr_t)p;
-    return block->start == 0 || front < behind ? &sample.block[next] : block;
+    if (offset < sample.page) return block_at_place(0);
+    uintptr_t place = (offset - sample.page) / sample.stride;
+    const struct sample_block *block = block_at_place(place);
+    if ((offset - sample.page) % sample.stride < data_size()) return block;
+    const struct sample_block *next = block_at_place(place + 1);
+    if (block == NULL || next == NULL) return block ? block : next;
+    return next->start - at < at - (block->start + block->size) ? next : block;
 }
 
 /* ---- what is wrong with a call ---------------------------------------------------------------------------- */
@@ -327,11 +349,19 @@ size_t sample_usable(const void *p, const char *call)
     return block ? block->size : 0;
 }
 
+/* What is missing of them comes by being read, now that this is not told any more. */
+static void pages_settle(struct sample_block *block, uintptr_t start, uintptr_t end)
+{
+    STORE(&block->may_be_read, 1); /* before the reads, and so before the helper learns of them */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (; start < end; start += sample.page) (void)*(volatile char *)start;
+}
+
 void sample_unwatch(const void *p)
 {
-    const struct sample_block *block = sample_find(p);
-    if (block && block->watched)
-        sample_watch_fill(first_page(block), end_page(block) - first_page(block));
+    struct sample_block *block = (struct sample_block *)sample_find(p);
+    if (block && block->watched && hard_state(LOAD(&block->word)) == SLOT_LIVE)
+        pages_settle(block, first_page(block), end_page(block));
 }
 
 /* ---- faults -------------------------------------------------------------------------------------------------- */
@@ -355,9 +385,9 @@ void sample_explain(const void *p, struct hard_fault *fault)
 void sample_open(const void *p)
 {
     uintptr_t page = base_round_down((uintptr_t)p, sample.page);
-    const struct sample_block *block = sample_find(p);
+    struct sample_block *block = (struct sample_block *)sample_find(p);
     pages_show(page, page + sample.page);
-    if (block && block->watched) sample_watch_fill(page, sample.page);
+    if (block && block->watched) pages_settle(block, page, page + sample.page);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
@@ -397,7 +427,7 @@ static bool sample_reserve(uint32_t slots)
     os_vm_dump(region, size, false); /* gcore writes what is not marked */
     os_vm_name(region, size, "freehold:sample");
     sample_region.base = (uintptr_t)region;
-    sample.guards = sample_guards_work();
+    sample.guards = sample_guards_work() && !sample_region.no_guards;
     if (!pages_hide(sample_region.base, sample_region.base + sample.page)) return false;
     sample.most = slots;
     sample_region.size = size;
@@ -411,7 +441,7 @@ bool sample_start(unsigned uninit)
     slots = (uint32_t)base_min(base_max(slots, FIRST_SLOTS), SAMPLE_SLOTS_MOST);
     if (!base_is_pow2(slots)) slots = 1u << (base_log2(slots) + 1);
     sample.random = os_random() | 1;
-    sample.key = (uint8_t)(sample.random >> 32);
+    sample.key = (uint8_t)(sample.random >> 32) | 0x80;
     if (!sample_reserve(slots)) return false;
     hard_registry_samples(sample.block, sample.most);
     if (uninit == UNINIT_NO || !sample.guards) return true;

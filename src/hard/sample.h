@@ -4,11 +4,11 @@
  * freed it. (The idea is GWP-ASan's, and Electric Fence's before it.)
  *
  *     region   | guard | data, 32 KiB | guard | data, 32 KiB | guard | ...       a slot is data and a guard
- *     a slot   | ......... | 0xa5 | block | | guard |   to the right: its end is the end of the data, as far as
- *              | block | 0xa5 | ......... | guard |     its alignment allows; to the left: at its start
+ *     a slot   | ......... | edge | block | | guard |   to the right: its end is the end of the data, as far as
+ *              | block | edge | ......... | guard |     its alignment allows; to the left: at its start
  *
  * Only the pages that hold the block are there; the rest of the slot faults too. What the block does not fill
- * of its first and last page holds a pattern that is looked at when it is freed. A freed slot faults, and
+ * of its first and last page holds a byte that is looked for when it is freed. A freed slot faults, and
  * is used again last: at random among the half that was freed first.
  *
  * Records lie apart, one a slot. They are written under `sample_lock`, read by the handler of faults and by
@@ -42,14 +42,16 @@ struct sample_block {
     uintptr_t start;
     size_t size;
     uint32_t alignment;
-    uint8_t watched;          /* for reads of what was never written: sample_watch.h */
-    _Atomic uint8_t was_read; /* before it was written: a page of it, which faults since */
+    uint8_t watched;             /* for reads of what was never written: sample_watch.h */
+    _Atomic uint8_t may_be_read; /* watched, but reads are not told any more */
+    _Atomic uint8_t was_read;    /* before it was written: a page of it, which faults since */
     struct sample_history made, freed;
 };
 
 struct sample_region {
     uintptr_t base;
-    size_t size; /* 0: no samples are taken */
+    size_t size;    /* 0: no samples are taken */
+    bool no_guards; /* set before the start: do without the kernel's guards (tests) */
 };
 extern struct sample_region sample_region;
 
@@ -74,7 +76,8 @@ void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const ch
 /* The size of the live block at p; what is none is reported for `call`, and is 0 under bad_free=ignore. */
 size_t sample_usable(const void *p, const char *call);
 
-/* Before the allocator itself reads the block (realloc): reads of it are no longer watched. */
+/* Before the allocator itself reads the block (realloc): reads of it are no longer watched. Of a block that is not live:
+ * nothing. */
 void sample_unwatch(const void *p);
 
 /* The record of the slot that holds p, or that p overflows or underflows out of; NULL: never used. */
@@ -99,6 +102,9 @@ void sample_explain(const void *p, struct hard_fault *fault);
 
 /* The program goes on after a fault at p (bad_free=ignore): the page there no longer faults. */
 void sample_open(const void *p);
+
+/* What a page of a block's holds beside the block, into another page of memory. */
+void sample_edges(const struct sample_block *block, uintptr_t page, uint8_t *to);
 
 /* Bytes beside the block, on its pages, that are not the pattern any more. */
 struct sample_damage {

@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/format.h"
@@ -44,9 +45,12 @@ static struct {
     _Atomic uint32_t state; /* enum watcher_state */
     _Atomic uint32_t live;  /* watched blocks */
     _Atomic int alive;      /* the stack is in use */
+    bool user_only;         /* faults in the kernel never come here */
     int fd;                 /* in the helper's own table */
 } watcher = {.fd = -1};
 
+/* What is copied to missing pages: as large as a page may be. */
+static uint8_t watcher_page[64 << 10] __attribute__((aligned(64)));
 static char watcher_stack[WATCHER_STACK] __attribute__((aligned(64)));
 
 /* ---- userfaultfd ------------------------------------------------------------------------------------------ */
@@ -60,8 +64,8 @@ static long uffd_new(enum sample_uninit wish)
         fd = SYS3(SYS_ioctl, device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
         SYS1(SYS_close, device);
     }
-    if (base_syscall_failed(fd) && wish == UNINIT_USER)
-        fd = SYS1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    watcher.user_only = base_syscall_failed(fd) && wish == UNINIT_USER;
+    if (watcher.user_only) fd = SYS1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     return fd;
 }
 
@@ -82,11 +86,16 @@ static bool uffd_register(void)
     return SYS3(SYS_ioctl, watcher.fd, UFFDIO_REGISTER, &memory) == 0;
 }
 
+/* A page as the program should find it: zeros, and the edges of its block. */
 static void page_fill(uintptr_t page)
 {
-    struct uffdio_zeropage zero = {.range = {page, watcher.page}};
+    const struct sample_block *block = sample_find((void *)page);
+    bool live = block && hard_state(LOAD(&block->word)) == SLOT_LIVE;
+    memset(watcher_page, 0, watcher.page);
+    if (live) sample_edges(block, page, watcher_page);
+    struct uffdio_copy copy = {.dst = page, .src = (uintptr_t)watcher_page, .len = watcher.page};
     struct uffdio_range wake = {page, watcher.page};
-    if (SYS3(SYS_ioctl, watcher.fd, UFFDIO_ZEROPAGE, &zero) != 0)
+    if (SYS3(SYS_ioctl, watcher.fd, UFFDIO_COPY, &copy) != 0)
         SYS3(SYS_ioctl, watcher.fd, UFFDIO_WAKE,
              &wake); /* it is there already, or guarded: meet it again */
 }
@@ -104,6 +113,7 @@ static bool met_in_program(uint32_t thread)
     text_dec(&t, thread);
     text_str(&t, "/syscall");
     text_end(&t);
+    if (watcher.user_only) return true;
     for (int i = 0; i < TRIES && said[0] == 'r'; i++) {
         int fd = os_file_open(path);
         if (fd < 0) return false;
@@ -118,8 +128,8 @@ static bool met_in_program(uint32_t thread)
 static void on_read(uintptr_t page, uint32_t thread)
 {
     struct sample_block *block = (struct sample_block *)sample_find((void *)page);
-    bool tell = block && block->watched && hard_state(LOAD(&block->word)) == SLOT_LIVE &&
-                met_in_program(thread);
+    bool tell = block && block->watched && !LOAD(&block->may_be_read) &&
+                hard_state(LOAD(&block->word)) == SLOT_LIVE && met_in_program(thread);
     if (tell) {
         struct uffdio_range wake = {page, watcher.page};
         STORE_RELEASE(&block->was_read, 1); /* before the page faults; read by sample_explain */
@@ -228,12 +238,6 @@ bool sample_watch_begin(void)
 void sample_watch_end(void)
 {
     if (LOAD(&watcher.live)) atomic_fetch_sub(&watcher.live, 1);
-}
-
-void sample_watch_fill(uintptr_t start, size_t size)
-{
-    for (uintptr_t page = start; page < start + size; page += watcher.page)
-        atomic_fetch_or((_Atomic uint8_t *)page, 0); /* a write that changes nothing */
 }
 
 bool sample_watch_start(enum sample_uninit wish, uintptr_t start, uintptr_t end)

@@ -4,7 +4,7 @@
  *
  * Some slots are registered with userfaultfd for missing pages: a page of a block that nobody touched yet
  * stops the thread that touches it, and a bare helper thread of ours is told whether it reads or writes. A write gets
- * its page of zeros. A read has found uninitialised memory: the page is made to fault, and the thread, when it
+ * its page. A read has found uninitialised memory: the page is made to fault, and the thread, when it
  * goes on, meets the handler of faults, which reports it with the stack of the one who reads.
  *
  * No signal is involved in what is right, so that a thread which blocks all signals, or has handlers of its own, never
@@ -37,9 +37,6 @@ bool sample_watch_start(enum sample_uninit wish, uintptr_t start, uintptr_t end)
 /* A block is watched from now on: the helper stands by. False: it does not. */
 bool sample_watch_begin(void);
 void sample_watch_end(void);
-
-/* These pages, which the program may use, are there from now on: as zeros if they were missing. */
-void sample_watch_fill(uintptr_t start, size_t size);
 
 /* The process locks itself in: nothing is watched any more, and the helper is gone when this returns. */
 void sample_watch_stop(void);

@@ -25,6 +25,8 @@ static struct {
     struct random random;
     uint32_t chunks;
     uint32_t mappings; /* spent on guards */
+    uintptr_t meta;
+    size_t meta_size; /* all of it, records too */
     uintptr_t records, records_next, records_committed, records_end;
 } space;
 
@@ -87,6 +89,8 @@ static bool space_reserve(size_t size)
     os_vm_dump((void *)hard.meta, meta + records, false);
     os_vm_name((void *)hard.base, size, "freehold:heap");
     os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
+    space.meta = hard.meta;
+    space.meta_size = meta + records;
     space.records = space.records_next = space.records_committed = hard.meta + meta;
     space.records_end = space.records + records;
     hard.meta += META_ENDS;
@@ -127,6 +131,16 @@ static bool space_reserve_some(size_t size)
     os_say("freehold", "cannot reserve address space for a hardened heap (even 64 MiB was refused); raise "
                        "RLIMIT_AS (ulimit -v)");
     return false;
+}
+
+uintptr_t space_meta(void)
+{
+    return space.meta;
+}
+
+size_t space_meta_size(void)
+{
+    return space.meta_size;
 }
 
 void *space_record(size_t size)

@@ -21,6 +21,10 @@ uint32_t space_chunk_take(unsigned region, uint32_t count);
 /* Memory for records that no program's overflow reaches, zeroed; never given back. NULL: none. */
 void *space_record(size_t size);
 
+/* All meta data and records lie here. */
+uintptr_t space_meta(void);
+size_t space_meta_size(void);
+
 /* Makes a page fault, in committed memory: without a mapping if the kernel can, else within the budget of
  * mappings. False: it does not fault. */
 bool space_guard(void *p, size_t size);

@@ -12,6 +12,8 @@
 
 #define OS_REGISTERS 48 /* at most */
 
+typedef void os_signal_fn(int signal, siginfo_t *info, void *context);
+
 /* The calling thread's stack, from its lowest to one past its highest address, thread-local storage
  * at the top included where libc puts it there. */
 bool os_stack_bounds(uintptr_t *low, uintptr_t *high);
@@ -25,7 +27,14 @@ bool os_thread_signal(uint32_t thread, int signal);
 
 /* Has `handler(context)` run for a signal, on the alternate stack if there is one, other signals
  * masked; interrupted system calls go on where the kernel can. */
-bool os_signal_handle(int signal, void (*handler)(int, siginfo_t *, void *));
+bool os_signal_handle(int signal, os_signal_fn *handler);
+
+/* Has `hook` run first whenever that signal comes, in whatever thread, and then whom os_signal_handle was
+ * told; one hook for all. Meant for a signal that does nothing by default: false if the program handles it. */
+bool os_signal_hook(int signal, os_signal_fn *hook);
+
+/* Whether that signal still leads to the hook; programs may have changed that. From any thread. */
+bool os_signal_is_hooked(int signal);
 
 /* Stack pointer and general registers from a handler's context; returns the number of the latter. */
 unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer);

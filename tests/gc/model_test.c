@@ -3,7 +3,7 @@
  * freed, moved or changed; one that cannot is kept; a weak reference, an ephemeron or a finalizer acts too
  * early, or never.
  *
- *      model_test STEPS SEED THREADS policy=N debug=N stress=N limit=BYTES
+ *      model_test STEPS SEED THREADS policy=N debug=N stress=N limit=BYTES watch=WAYS
  *
  * With one thread stacks are exact (but under FH_GC_CONCURRENT), and after each full collection the heap
  * must hold exactly the objects that the model can reach. With more each thread has a graph of its own in
@@ -19,6 +19,7 @@
 #include "gc/world.h"
 #include "kit/expect.h"
 #include "kit/random.h"
+#include "os/watch.h"
 
 static struct fh_gc_options options;
 static int steps;
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
     steps = argc > 1 ? atoi(argv[1]) : 20000;
     seed = random_seed_argument(argc, argv, 2);
     int threads = argc > 3 ? atoi(argv[3]) : 1;
+    unsigned ways = 0;
     for (int i = 4; i < argc; i++) {
         options.policy += (uint32_t)number_after(argv[i], "policy=");
         options.debug += (uint32_t)number_after(argv[i], "debug=");
@@ -67,7 +69,9 @@ int main(int argc, char **argv)
         options.limit += number_after(argv[i], "limit=");
         options.markers += (uint32_t)number_after(argv[i], "markers=");
         options.sizing += (uint32_t)number_after(argv[i], "sizing=");
+        ways += (unsigned)number_after(argv[i], "watch=");
     }
+    if (ways) os_watch_allow(ways);
     bool alone = threads == 1, exact = alone && options.policy < FH_GC_CONCURRENT;
     options.exact_stacks = options.no_static_data = exact;
     options.initial = 1 << 20;

@@ -81,6 +81,9 @@ static const struct expected cases[] = {
 
 static void arrange(void)
 {
+    static bool arranged;
+    if (arranged) return;
+    arranged = true;
     fake_live(8, 64, KIND_MALLOC);
     char *front = fake_live(9, 56, KIND_MALLOC), *block = fake_live(10, 48, KIND_NEW_ARRAY);
     char *freed = fake_live(11, 20, KIND_MALLOC);
@@ -327,6 +330,7 @@ static void many_at_once(void *unused)
     (void)unused;
     if (!report_start(path)) _exit(1);
     report_config.go_on = true;
+    arrange();
     int null = open("/dev/null", O_WRONLY);
     dup2(null, 2);
     for (int i = 0; i < 4; i++) pthread_create(&thread[i], NULL, report_often, NULL);

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "kit/segv.h" /* pages may be watched by faults */
+
 #define GC_THREADS
 #define GC_NO_THREAD_REDIRECTS
 #include <gc/gc.h>

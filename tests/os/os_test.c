@@ -347,11 +347,13 @@ static void test_os__wait_ends_when_the_word_differs(void **state)
 
 /* ---- pages that were written to -------------------------------------------------------------- */
 
+static struct os_watch watch;
+
 static size_t pages_written(char *p, size_t size, struct os_range *ranges, size_t most)
 {
     uintptr_t from = (uintptr_t)p, end = from + size;
     size_t count = 0;
-    for (size_t more; (more = os_watch_take(&from, end, ranges + count, most - count));)
+    for (size_t more; (more = os_watch_take(&watch, &from, end, ranges + count, most - count));)
         assert_in_range(count += more, 1, most - 1);
     return count;
 }
@@ -361,11 +363,11 @@ static void test_os__watch_tells_pages_that_were_written_to(void **state)
     (void)state;
     size_t page = os_page_size();
     struct os_range range_of[40];
-    if (!os_watch_open()) skip(); /* a kernel that cannot tell */
-    assert_true(os_watch_add(range, SIZE));
+    if (!os_watch_open(&watch, OS_WATCH_ANY)) skip(); /* a kernel that cannot tell */
+    assert_true(os_watch_add(&watch, range, SIZE));
     assert_true(os_vm_commit(range, PIECE)); /* after it was added */
     memset(range, 1, PIECE);
-    assert_true(os_watch_begin((uintptr_t)range, (uintptr_t)range + SIZE));
+    assert_true(os_watch_begin(&watch, (uintptr_t)range, (uintptr_t)range + SIZE));
     assert_int_equal(pages_written(range, SIZE, range_of, 40), 0);
     for (int i = 0; i < 10; i++) range[(size_t)i * 8 * page] = 2;
     assert_int_equal(*(volatile char *)(range + 4 * page), 1); /* a read is none */
@@ -375,15 +377,15 @@ static void test_os__watch_tells_pages_that_were_written_to(void **state)
         assert_ptr_equal((void *)range_of[i].end, range + (size_t)i * 8 * page + page);
     }
     /* In small portions, with what comes meanwhile; and pages that follow each other are one range. */
-    assert_true(os_watch_begin((uintptr_t)range, (uintptr_t)range + SIZE));
+    assert_true(os_watch_begin(&watch, (uintptr_t)range, (uintptr_t)range + SIZE));
     uintptr_t from = (uintptr_t)range, end = from + SIZE;
     for (int i = 0; i < 4; i++) range[(size_t)i * 16 * page] = 3;
     memset(range + PIECE / 2, 3, 5 * page);
-    assert_int_equal(os_watch_take(&from, end, range_of, 2), 2);
-    assert_int_equal(os_watch_take(&from, end, range_of, 40), 3);
+    assert_int_equal(os_watch_take(&watch, &from, end, range_of, 2), 2);
+    assert_int_equal(os_watch_take(&watch, &from, end, range_of, 40), 3);
     assert_int_equal(range_of[2].end - range_of[2].start, 5 * page);
-    assert_int_equal(os_watch_take(&from, end, range_of, 40), 0);
-    os_watch_close();
+    assert_int_equal(os_watch_take(&watch, &from, end, range_of, 40), 0);
+    os_watch_close(&watch);
 }
 
 static void test_os__watch_sees_what_the_kernel_writes(void **state)
@@ -391,15 +393,15 @@ static void test_os__watch_sees_what_the_kernel_writes(void **state)
     (void)state;
     struct os_range range_of[4];
     int zero = open("/dev/zero", O_RDONLY);
-    if (!os_watch_open()) skip();
-    assert_true(os_watch_add(range, SIZE) && os_vm_commit(range, PIECE));
+    if (!os_watch_open(&watch, OS_WATCH_ANY)) skip();
+    assert_true(os_watch_add(&watch, range, SIZE) && os_vm_commit(range, PIECE));
     memset(range, 1, PIECE);
-    assert_true(os_watch_begin((uintptr_t)range, (uintptr_t)range + PIECE));
+    assert_true(os_watch_begin(&watch, (uintptr_t)range, (uintptr_t)range + PIECE));
     assert_int_equal(read(zero, range + 3 * os_page_size(), 10), 10);
     assert_int_equal(pages_written(range, PIECE, range_of, 4), 1);
     assert_ptr_equal((void *)range_of[0].start, range + 3 * os_page_size());
     close(zero);
-    os_watch_close();
+    os_watch_close(&watch);
 }
 
 /* Memory that was moved is not watched: then everything counts as written, until it is added again. */
@@ -407,10 +409,10 @@ static void test_os__watch_does_not_miss_memory_that_was_moved(void **state)
 {
     (void)state;
     struct os_range range_of[64];
-    if (!os_watch_open()) skip();
-    assert_true(os_watch_add(range, SIZE) && os_vm_commit(range, 3 * PIECE));
+    if (!os_watch_open(&watch, OS_WATCH_ANY)) skip();
+    assert_true(os_watch_add(&watch, range, SIZE) && os_vm_commit(range, 3 * PIECE));
     memset(range, 1, 3 * PIECE);
-    assert_true(os_watch_begin((uintptr_t)range, (uintptr_t)range + SIZE));
+    assert_true(os_watch_begin(&watch, (uintptr_t)range, (uintptr_t)range + SIZE));
     if (!os_vm_move(range + 2 * PIECE, range, PIECE)) skip();
     range[2 * PIECE + os_page_size()] = 2;
     size_t count = pages_written(range, SIZE, range_of, 64);
@@ -419,10 +421,10 @@ static void test_os__watch_does_not_miss_memory_that_was_moved(void **state)
         told |= range_of[i].start <= (uintptr_t)range + 2 * PIECE + os_page_size() &&
                 (uintptr_t)range + 2 * PIECE + os_page_size() < range_of[i].end;
     assert_true(told);
-    assert_true(os_watch_begin((uintptr_t)range, (uintptr_t)range + SIZE));
+    assert_true(os_watch_begin(&watch, (uintptr_t)range, (uintptr_t)range + SIZE));
     range[2 * PIECE] = 3;
     assert_int_equal(pages_written(range, SIZE, range_of, 64), 1);
-    os_watch_close();
+    os_watch_close(&watch);
 }
 
 static void test_os__environment_is_the_process_own(void **state)

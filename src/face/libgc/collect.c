@@ -6,6 +6,8 @@
  * program does there is bound by the ABI's rules: no allocation, no lock.
  */
 #include "face/libgc/libgc.h"
+#include "gc/cycle.h"
+#include "os/watch.h"
 #include "span/purger.h"
 
 /* In the ABI's order. */
@@ -195,10 +197,14 @@ GC_API int GC_collect_a_little(void)
 
 GC_API void GC_start_incremental_collection(void) {}
 
-/* docs/libgc.md says why it is not the standard. */
+/* docs/libgc.md says why it is not the standard. Who asks for it gets it by faults too, if there is no other way. */
 GC_API void GC_enable_incremental(void)
 {
-    STORE(&libgc_heap()->watch_least, 0);
+    struct gc_heap *heap = libgc_heap();
+    watch_ask(heap);
+    world_take();
+    heap->watch_fails = false; /* by the ways that could be tried so far */
+    world_give();
 }
 
 GC_API int GC_is_incremental_mode(void)
@@ -208,9 +214,14 @@ GC_API int GC_is_incremental_mode(void)
            LOAD(&heap->watch_least) == 0;
 }
 
+/* Objects with references and without share blocks. It is known when there is a collector's thread. */
 GC_API int GC_incremental_protection_needs(void)
 {
-    return 0;
+    enum { PROTECTS_NONE = 0, PROTECTS_ALL = 3 };
+    struct gc_heap *heap = libgc_heap();
+    if (LOAD(&heap->watch_least) > 0) return PROTECTS_NONE;
+    watch_when_due(heap);
+    return collector_find(heap) && os_watch_by_faults() ? PROTECTS_ALL : PROTECTS_NONE;
 }
 
 /* ---- the heap's size ------------------------------------------------------------------------------------------------- */

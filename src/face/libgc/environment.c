@@ -14,6 +14,7 @@
 #include "span/purger.h"
 
 bool environment_ignores_gcj, environment_aborts_on_leak;
+unsigned environment_watch;
 
 typedef void read_fn(struct fh_gc_options *options, const char *text);
 
@@ -260,6 +261,7 @@ void settings_from_environment(struct fh_gc_options *options)
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
         variable_read(&variables[i], options);
     options->stress = (uint32_t)environment_number("FREEHOLD_GC_STRESS");
+    environment_watch = (unsigned)environment_number("FREEHOLD_GC_WATCH");
     options->debug =
         (uint32_t)environment_number("FREEHOLD_GC_DEBUG") & (FH_GC_VERIFY | FH_GC_POISON);
 }

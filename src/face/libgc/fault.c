@@ -4,7 +4,8 @@
  * out of the procedure, or to wait for one of them. So while they stand SIGSEGV and SIGBUS are ours: a line names the
  * procedure and the object, and the process ends by the signal, as it would have without handlers.
  *
- * A fault elsewhere is not ours: it goes to whoever had the signal before, by being met again.
+ * A fault elsewhere is not ours: it goes to whoever had the signal before, by being met again. And one by which pages are
+ * watched (os/watch.h) is no fault at all: these procedures may write to objects.
  *
  * Which module an address is in is read from /proc/self/maps: the linker may not be asked, whose lock who collects holds.
  */
@@ -14,6 +15,7 @@
 #include "base/format.h"
 #include "face/libgc/libgc.h"
 #include "os/os.h"
+#include "os/watch.h"
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS};
 
@@ -123,6 +125,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     struct sigaction plain = {.sa_handler = SIG_DFL};
     unsigned i = signal == SIGBUS;
     (void)context;
+    if (os_watch_fault(info)) return;
     bool ours = libgc_local.called.what != NULL;
     if (ours) fault_tell(&libgc_local.called, (uintptr_t)info->si_addr);
     sigaction(signal, ours ? &plain : &faults_before[i],
@@ -132,6 +135,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 void fault_watch(bool on)
 {
     struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigfillset(&ours.sa_mask);
     for (unsigned i = 0; i < FAULTS; i++)
         sigaction(fault_signals[i], on ? &ours : &faults_before[i], on ? &faults_before[i] : NULL);
 }

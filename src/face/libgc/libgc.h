@@ -55,6 +55,9 @@ extern struct libgc libgc;
 
 FH_COLD struct gc_heap *libgc_start(void);
 
+/* The heap is to be marked beside the program from its first byte on, by any way that there is. */
+void watch_ask(struct gc_heap *heap);
+
 FH_INLINE struct gc_heap *libgc_heap(void)
 {
     struct gc_heap *heap = __atomic_load_n(&libgc.heap, __ATOMIC_ACQUIRE);
@@ -202,6 +205,8 @@ void collect_sync(struct gc_heap *heap);
 void settings_from_environment(struct fh_gc_options *options);
 extern bool environment_ignores_gcj; /* GC_IGNORE_GCJ_INFO */
 extern bool environment_aborts_on_leak;
+extern unsigned
+    environment_watch; /* for tests: the ways of os/watch.h that may be tried; 0: as usual */
 
 /* ---- log.c ---------------------------------------------------------------------------------------------------------- */
 

@@ -187,22 +187,53 @@ GC_API void *GC_generic_malloc_uncollectable(size_t size, int kind)
                                             : KIND_UNCOLLECTABLE);
 }
 
-/* Some objects at once, linked by their first words. Until the program has them they are on the stack, since links
- * in objects without references keep nothing. */
+/* The mark bytes of an object, in allocate_fast's order. */
+FH_INLINE void describe(uint8_t *meta, size_t granules, uint32_t id)
+{
+    if (granules == 1) {
+        meta_store(meta, (uint8_t)FH_GC_STAMP(id >> 16, 16));
+        return;
+    }
+    if (granules > 2) meta_store(meta + granules - 1, FH_GC_END);
+    *(volatile fh_gc_stamp *)meta = FH_GC_STAMP(id & 0xffff, granules == 2 ? 32 : 48);
+}
+
+/* What is left of the window of the thread's hole, up to `most` objects: each refers to the next by its first word.
+ * Busy: nobody looks at the hole meanwhile. */
+static void *window_take(size_t granules, uint32_t id, size_t most)
+{
+    struct fh_gc_context *context = &gc_local.contexts[0];
+    size_t size = granules << GC_SHIFT;
+    uintptr_t start = context->cursor, limit = base_max(context->limit, start);
+    uintptr_t end = start + base_min((limit - start) / size, most) * size;
+    if (end == start) return NULL;
+    for (uintptr_t p = start; p < end; p += size) {
+        describe(meta_of((void *)p), granules, id);
+        *(uintptr_t *)p = p + size < end ? p + size : 0;
+    }
+    context->cursor = end;
+    return (void *)start;
+}
+
+/* Some objects at once, linked by their first words: one that may have made room for others, and as many of these as
+ * there is room for. The program has them before the thread can be stopped, since links in objects without references keep
+ * nothing, and it may drop its lists when a collection begins, as Guile does. */
 GC_API void GC_generic_malloc_many(size_t size, int kind, void **result)
 {
-    enum { BYTES = 2048, MOST = BYTES / GC_GRANULE };
-    void *some[MOST], *list = NULL;
+    enum { BYTES = 4096 };
     struct fh_gc_type *type = kind_type_checked(kind);
-    size_t count = base_min(BYTES / (size + GC_GRANULE) + 1, MOST), made = 0;
-    while (made < count && (some[made] = allocate(size, type))) made++;
-    __asm__ volatile("" ::"r"(some) : "memory");
-    while (made > 0) {
-        *(void **)some[--made] = list;
-        list = some[made];
+    void **first = allocate(size, type);
+    size_t bytes = size + (GC_all_interior_pointers != 0);
+    size_t granules = (base_max(bytes, 1) - 1) / GC_GRANULE + 1;
+    struct gc_thread *thread = thread_self();
+    if (first == NULL || granules > FAST_GRANULES) {
+        *result = first;
+        return;
     }
-    base_forget(some, count * sizeof *some);
-    *result = list;
+    thread_enter(thread);
+    *first = window_take(granules, type->id, BYTES / (granules << GC_SHIFT));
+    *result = first;
+    thread_leave(thread);
 }
 
 GC_API void *GC_malloc_many(size_t size)

@@ -7,6 +7,7 @@
 #include "face/libgc/libgc.h"
 #include "os/os.h"
 #include "os/say.h"
+#include "os/watch.h"
 #include "span/purger.h"
 
 struct libgc libgc;
@@ -152,6 +153,13 @@ static void bounds_publish(void)
  * each starts early. */
 #define WATCH_FROM (192 * MIB)
 
+void watch_ask(struct gc_heap *heap)
+{
+    unsigned all = OS_WATCH_PROTECT | OS_WATCH_SOFT_DIRTY | OS_WATCH_FAULTS;
+    os_watch_allow(environment_watch ? environment_watch : all);
+    STORE(&heap->watch_least, 0);
+}
+
 static struct gc_heap *start_once(void)
 {
     struct fh_gc_options options = {.policy = FH_GC_WATCHED,
@@ -173,7 +181,8 @@ static struct gc_heap *start_once(void)
     if (heap == NULL) libgc_stop("no memory for a heap; stopping");
     heap->meets = true;
     if (heap->options.debug == 0) STORE(&heap->watch_least, WATCH_FROM);
-    if (os_environment("GC_ENABLE_INCREMENTAL")) STORE(&heap->watch_least, 0);
+    if (environment_watch) os_watch_allow(environment_watch);
+    if (os_environment("GC_ENABLE_INCREMENTAL")) watch_ask(heap);
     kinds_init();
     uncollectable_init();
     boehm_finalizers_init();

@@ -13,6 +13,7 @@
 
 #include "face/libgc/libgc.h"
 #include "os/os.h"
+#include "os/watch.h"
 
 struct GC_stack_base {
     void *mem_base;
@@ -153,13 +154,15 @@ GC_API int GC_pthread_cancel(pthread_t id)
     return pthread_cancel(id);
 }
 
-/* The signal that stops threads stays open. */
+/* The signal that stops threads stays open, and that by which pages may be watched: a thread that blocks it is killed by
+ * a fault. */
 GC_API int GC_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
     sigset_t open;
     if (set && how != SIG_UNBLOCK) {
         open = *set;
         sigdelset(&open, FH_GC_SIGNAL);
+        if (os_watch_by_faults()) sigdelset(&open, SIGSEGV);
         set = &open;
     }
     return pthread_sigmask(how, set, old);

@@ -258,7 +258,9 @@ bool os_thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, 
     sigset_t all, before;
     if (!request_granted(&os_fake.threads)) return false;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(thread ? thread : &other, NULL, entry, argument) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started && thread == NULL) pthread_detach(other);

@@ -48,7 +48,9 @@ bool os_thread_start(pthread_t *thread, void *(*entry)(void *), void *argument, 
     pthread_attr_t attributes;
     pthread_t other;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, stack_size);
     if (!thread) pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

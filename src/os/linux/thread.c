@@ -30,15 +30,59 @@ bool os_thread_signal(uint32_t thread, int signal)
     return SYS3(SYS_tgkill, os_process_id(), thread, signal) == 0;
 }
 
-bool os_signal_handle(int signal, void (*handler)(int, siginfo_t *, void *))
+/* ---- signals --------------------------------------------------------------------------------- */
+
+enum { SIGNALS = 65 };
+static os_signal_fn *_Atomic signal_handler[SIGNALS], *_Atomic signal_hook;
+static _Atomic int signal_hooked;
+
+static void signal_dispatch(int signal, siginfo_t *info, void *context)
+{
+    if (LOAD(&signal_hooked) == signal) LOAD (&signal_hook)(signal, info, context);
+    os_signal_fn *handler = LOAD(&signal_handler[signal]);
+    if (handler) handler(signal, info, context);
+}
+
+static bool dispatch_install(int signal)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = handler;
+    action.sa_sigaction = signal_dispatch;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask);
     return sigaction(signal, &action, NULL) == 0;
 }
+
+bool os_signal_handle(int signal, os_signal_fn *handler)
+{
+    STORE(&signal_handler[signal], handler);
+    return dispatch_install(signal);
+}
+
+bool os_signal_is_hooked(int signal)
+{
+    struct { /* the kernel's */
+        os_signal_fn *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } now = {NULL, 0, NULL, 0};
+    long result = SYS4(SYS_rt_sigaction, signal, NULL, &now, sizeof now.mask);
+    return result == 0 && now.handler == signal_dispatch && LOAD(&signal_hooked) == signal;
+}
+
+bool os_signal_hook(int signal, os_signal_fn *hook)
+{
+    struct sigaction now;
+    if (sigaction(signal, NULL, &now) != 0) return false;
+    bool by_default = now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN;
+    if (!by_default && now.sa_sigaction != signal_dispatch) return false;
+    STORE(&signal_hook, hook);
+    STORE_RELEASE(&signal_hooked, signal);
+    return !by_default || dispatch_install(signal);
+}
+
+/* ---- registers ------------------------------------------------------------------------------- */
 
 unsigned os_context_registers(const void *context, uintptr_t *registers, uintptr_t *stack_pointer)
 {
