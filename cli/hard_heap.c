@@ -25,6 +25,10 @@ static bool is_range(uint64_t start, uint64_t bytes)
     return start != 0 && start + bytes > start && start + bytes <= (uint64_t)1 << 57;
 }
 
+/* Threads' records, and room around the meta data. */
+#define BESIDE_META ((uint64_t)1 << 30)
+#define SAMPLED_MAX ((uint64_t)1 << 36)
+
 static bool is_sound(const struct fh_hard *f)
 {
     return is_range(f->base, f->bytes) && is_range(f->reserved_base, f->reserved_bytes) &&
@@ -33,19 +37,23 @@ static bool is_sound(const struct fh_hard *f)
            f->bytes >> f->chunk_shift <= CHUNKS_MAX && f->meta >= f->reserved_base &&
            f->meta - f->reserved_base < f->reserved_bytes && f->meta % 16 == 0 &&
            f->bytes >> f->meta_shift <= f->reserved_bytes - (f->meta - f->reserved_base) &&
+           f->reserved_bytes <= (f->bytes >> f->meta_shift) + BESIDE_META &&
            f->region_count <= REGIONS_MAX && f->region_size >= sizeof(struct fh_hard_region) &&
            f->region_size <= RECORD_MAX && f->large_size >= sizeof(struct fh_hard_large) &&
            f->large_size <= RECORD_MAX;
 }
 
-/* Samples that contradict themselves are none. */
+/* Samples that contradict themselves are none; what lies there is memory like any other. */
 static void check_samples(struct fh_hard *f)
 {
-    bool good = is_range(f->sample_base, f->sample_bytes) && f->samples != 0 &&
+    bool good = is_range(f->sample_base, f->sample_bytes) && f->sample_bytes <= SAMPLED_MAX &&
+                f->samples != 0 &&
                 f->sample_count <= SAMPLES_MAX && f->sample_size >= sizeof(struct fh_hard_sample) &&
                 f->sample_size <= RECORD_MAX &&
                 is_range(f->samples, (uint64_t)f->sample_count * f->sample_size);
-    if (!good) f->sample_count = 0;
+    if (good) return;
+    f->sample_count = 0;
+    f->sample_base = f->sample_bytes = 0;
 }
 
 static bool read_head(struct hard_heap *h, uint64_t address)

@@ -17,6 +17,7 @@ complete -c freehold -n __fish_use_subcommand -a gc -d 'Run a program of the Boe
 complete -c freehold -n '__fish_seen_subcommand_from run' -s j -l json -r -F -d 'Write all numbers as JSON'
 complete -c freehold -n '__fish_seen_subcommand_from run' -s q -l quiet -d 'Say nothing unless something is wrong'
 complete -c freehold -n '__fish_seen_subcommand_from run' -s o -l options -x -d 'Options of the library'
+complete -c freehold -n '__fish_seen_subcommand_from run' -l hardened -a 'light standard strict' -d 'On the hardened library'
 complete -c freehold -n '__fish_seen_subcommand_from run' -l oom -r -F -d 'Append what the program held when memory was about to run out'
 complete -c freehold -n '__fish_seen_subcommand_from run' -l leaks -d 'Tell what was lost at the end'
 complete -c freehold -n '__fish_seen_subcommand_from run' -l leaks-exit-code -x -d 'The status if anything is lost'

@@ -39,6 +39,9 @@ extern struct options options;
 void options_read(void);
 void options_stop_if_strict(void);
 
+/* Options of the hardened library are taken: it is that one, or a test says so. */
+extern bool options_hardened;
+
 /* Reads "key=value,key=value"; `source` names it in messages. */
 void options_parse(const char *text, const char *source);
 

@@ -72,9 +72,11 @@ static const struct option *option_find(struct word name)
     return NULL;
 }
 
+bool options_hardened = POLICY_IS_HARDENED;
+
 static bool option_is_ours(const struct option *option)
 {
-    return option->when != HARDENED || POLICY_IS_HARDENED;
+    return option->when != HARDENED || options_hardened;
 }
 
 /* ---- values --------------------------------------------------------------------------------------- */

@@ -42,7 +42,8 @@ static void test_options__standards_are_those_of_the_table(void **state)
     (void)state;
     char text[300];
 #define OPTION(name, type, standard, smallest, largest, when, unit, sentence)                      \
-    assert_int_equal(fh_option_get(#name, text, sizeof text), 0);                                  \
+    assert_int_equal(fh_option_get(#name, text, sizeof text),                                      \
+                     strcmp(#when, "HARDENED") ? 0 : -ENOENT);                                     \
     assert_true(strlen(sentence) > 10);
 #include "face/options.def"
 #undef OPTION
@@ -50,6 +51,35 @@ static void test_options__standards_are_those_of_the_table(void **state)
     expect_option("purge_delay", "1000");
     expect_option("bad_free", "abort");
     expect_option("stats", "0");
+}
+
+/* Nobody shall believe to be hardened because an option was taken without effect. */
+static void test_options__those_of_the_hardened_library_are_refused_by_the_other(void **state)
+{
+    (void)state;
+    char text[300];
+    assert_int_equal(fh_option_set("harden", "strict"), -ENOENT);
+    os_fake.said_length = 0;
+    options_parse("harden=strict,canary=1", "here");
+    os_fake.said[os_fake.said_length] = 0;
+    assert_non_null(strstr(os_fake.said, "freehold: here: 'harden' is an option of libfreehold-hardened.so.1, and "
+                                         "this is libfreehold.so.1; ignored (freehold run --hardened"));
+    assert_non_null(strstr(os_fake.said, "'canary' is an option of"));
+    assert_int_equal(options.harden, 1);
+    assert_int_equal(options.canary, -1);
+    options_hardened = true;
+    os_fake.said_length = 0;
+    options_parse("harden=strict,canary=1,uninit=user,zero=64K", "here");
+    assert_int_equal(os_fake.said_length, 0);
+    assert_true(options.harden == 2 && options.canary == 1 && options.uninit == 2 && options.zero == 64 << 10);
+    expect_option("harden", "strict");
+    expect_option("buckets", "level");
+    assert_int_equal(fh_option_set("harden", "light"), -EPERM);
+    assert_int_equal(fh_option_get("sample", text, sizeof text), 0);
+    options_hardened = false;
+    options.harden = 1;
+    options.canary = options.zero = -1;
+    options.uninit = 0;
 }
 
 static void test_options__values_are_understood(void **state)
@@ -372,8 +402,9 @@ static void test_options__help_prints_the_table(void **state)
     assert_int_equal(end.status, 0);
     assert_non_null(strstr(end.said, "reserve=1T ")); /* not 1099511627776 */
 #define OPTION(name, type, standard, smallest, largest, when, unit, sentence)                      \
-    assert_non_null(strstr(end.said, #name "="));                                                  \
-    assert_non_null(strstr(end.said, sentence));
+    assert_true((strstr(end.said, "\n" #name "=") != NULL || strncmp(#name, "purge", 6) == 0) ==     \
+                (strcmp(#when, "HARDENED") != 0));                                                 \
+    assert_true((strstr(end.said, sentence) != NULL) == (strcmp(#when, "HARDENED") != 0));
 #include "face/options.def"
 #undef OPTION
 }
@@ -396,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_options__run_file_that_cannot_be_is_said),
         /* In this one. */
         cmocka_unit_test_setup(test_options__standards_are_those_of_the_table, set_up),
+        cmocka_unit_test(test_options__those_of_the_hardened_library_are_refused_by_the_other),
         cmocka_unit_test(test_options__values_are_understood),
         cmocka_unit_test(test_options__take_effect),
         cmocka_unit_test(test_options__wrong_values_are_refused_and_change_nothing),

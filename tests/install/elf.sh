@@ -1,10 +1,10 @@
 #!/bin/sh
-# elf.sh LIBRARY: what the shared library needs, exports and promises to the loader.
+# elf.sh LIBRARY SONAME: what the shared library needs, exports and promises to the loader.
 # What could break: a symbol of an inner floor that leaks and collides with the program's own; a second
 # library pulled into every process; a malloc that carries a version. The last is silent: the loader
 # does not bind a program's malloc@GLIBC_2.2.5 to a malloc@@FREEHOLD_1, and the allocator takes no effect.
 set -eu
-library=$1
+library=$1 soname=$2
 readelf=readelf
 bad=0
 
@@ -24,7 +24,7 @@ for name in $needed; do
     *) complain "needs $name, but libc only is allowed" ;;
     esac
 done
-echo "$dynamic" | grep -q 'soname: \[libfreehold\.so\.1\]' || complain 'soname is not libfreehold.so.1'
+echo "$dynamic" | grep -qF "soname: [$soname]" || complain "soname is not $soname"
 echo "$dynamic" | grep -q 'BIND_NOW\|FLAGS_1.*NOW' || complain 'binds lazily'
 echo "$dynamic" | grep -q TEXTREL && complain 'has text relocations'
 echo "$headers" | grep -q 'GNU_RELRO' || complain 'has no relro segment'
@@ -36,6 +36,8 @@ allowed='malloc|calloc|realloc|reallocarray|free|free_sized|free_aligned_sized|c
 allowed="$allowed|aligned_alloc|posix_memalign|memalign|valloc|pvalloc|malloc_usable_size"
 allowed="$allowed|mallinfo|mallinfo2|mallopt|malloc_trim|malloc_stats|malloc_info"
 allowed="$allowed|__libc_[a-z_]+|_Zn[aw][A-Za-z0-9_]+|_Zd[al][A-Za-z0-9_]+|fh_[a-z0-9_]+|prctl|sigaltstack|FREEHOLD_1"
+# Whoever handles faults must not be replaced by a program's own handlers.
+[ "$soname" = libfreehold.so.1 ] || allowed="$allowed|sigaction|signal|bsd_signal|__sysv_signal"
 leaked=$(echo "$symbols" | sed 's/@.*//' | grep -vxE "$allowed" || true)
 [ -z "$leaked" ] || complain "exports what is not public: $(echo "$leaked" | tr '\n' ' ')"
 

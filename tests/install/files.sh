@@ -9,6 +9,7 @@ bin/freehold
 include/freehold/freehold.h
 include/freehold/gc.h
 include/freehold/gc_fast.h
+include/freehold/hardened.h
 include/freehold/plug.h
 include/freehold/registry.h
 lib/cmake/freehold/freehold-config-version.cmake
@@ -17,6 +18,8 @@ lib/cmake/freehold/freehold-targets.cmake
 lib/freehold/gc/libgc.so.1
 lib/freehold/gc/libgccpp.so.1
 lib/freehold/gc/libgctba.so.1
+lib/libfreehold-hardened.so
+lib/libfreehold-hardened.so.1
 lib/libfreehold.a
 lib/libfreehold.so
 lib/libfreehold.so.1
