@@ -75,12 +75,12 @@ static void add_meta(struct tally *t, const struct hard_heap *hard)
 {
     const struct fh_hard *f = &hard->hard;
     uint64_t size = (uint64_t)1 << (f->chunk_shift - f->meta_shift);
-    uint64_t end = f->meta + hard->chunks * size, limit = f->reserved_base + f->reserved_bytes;
+    uint64_t behind = f->meta + hard->chunks * size, limit = f->reserved_base + f->reserved_bytes;
     for (uint32_t i = 0; i < hard->chunks && !t->failed; i++) {
         uint64_t at = f->meta + i * size;
         if (hard->owner[i]) t->h->metadata += resident(t, at, at + size);
     }
-    t->h->metadata += resident(t, end, limit);
+    t->h->metadata += resident(t, behind, limit);
 }
 
 /* False: it could not all be read. */
