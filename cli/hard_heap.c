@@ -47,9 +47,8 @@ static bool is_sound(const struct fh_hard *f)
 static void check_samples(struct fh_hard *f)
 {
     bool good = is_range(f->sample_base, f->sample_bytes) && f->sample_bytes <= SAMPLED_MAX &&
-                f->samples != 0 &&
-                f->sample_count <= SAMPLES_MAX && f->sample_size >= sizeof(struct fh_hard_sample) &&
-                f->sample_size <= RECORD_MAX &&
+                f->samples != 0 && f->sample_count <= SAMPLES_MAX &&
+                f->sample_size >= sizeof(struct fh_hard_sample) && f->sample_size <= RECORD_MAX &&
                 is_range(f->samples, (uint64_t)f->sample_count * f->sample_size);
     if (good) return;
     f->sample_count = 0;

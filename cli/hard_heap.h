@@ -48,8 +48,8 @@ void hard_heap_finish(struct hard_heap *h);
 bool hard_heap_walk(struct hard_heap *h, const struct hard_visitor *visitor);
 
 /* Calls `each` with the stretches that hold the allocator's records, and no pointers of the program's. */
-bool hard_heap_records(const struct hard_heap *h, bool (*each)(void *context, uint64_t start, uint64_t end),
-                       void *context);
+bool hard_heap_records(const struct hard_heap *h,
+                       bool (*each)(void *context, uint64_t start, uint64_t end), void *context);
 
 /* What lies at an address: a sentence. False: nothing of this heap's. */
 bool hard_heap_describe(struct hard_heap *h, uint64_t address, char *text, size_t capacity);

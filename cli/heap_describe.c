@@ -116,8 +116,8 @@ static bool describe_hard(const struct fh_registry *r, const struct memory *memo
 {
     struct hard_heap h;
     if (r->hard == 0) return false;
-    bool told = hard_heap_read(&h, memory, r->hard) &&
-                hard_heap_describe(&h, address, text, capacity);
+    bool told =
+        hard_heap_read(&h, memory, r->hard) && hard_heap_describe(&h, address, text, capacity);
     hard_heap_finish(&h);
     return told;
 }

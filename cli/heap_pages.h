@@ -29,11 +29,11 @@ struct heap_pages {
     uint64_t
         remote; /* waiting for the owner: freed by another thread, or set aside by the purger */
     uint64_t quarantine; /* hardened: freed, kept back or in a thread's cache by now */
-    uint64_t partly;   /* free, in slabs and slices that also hold live blocks */
-    uint64_t spans;    /* whole free spans, kept until the purge */
-    uint64_t metadata; /* Freehold's own */
-    uint64_t gc;       /* blocks and large objects of the collector */
-    uint64_t unknown;  /* resident without an owner: the picture moved */
+    uint64_t partly;     /* free, in slabs and slices that also hold live blocks */
+    uint64_t spans;      /* whole free spans, kept until the purge */
+    uint64_t metadata;   /* Freehold's own */
+    uint64_t gc;         /* blocks and large objects of the collector */
+    uint64_t unknown;    /* resident without an owner: the picture moved */
     uint64_t trim;
     uint64_t slabs, runs, large_count, gc_slices; /* how many of each */
     bool has_plug;                                /* option plug is on, and so far gave back: */

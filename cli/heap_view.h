@@ -23,9 +23,9 @@ struct heap_view {
     uint64_t held_bytes;  /* address space of slabs and large blocks */
     /* Hardened: */
     bool hardened;
-    const char *level; /* "standard" */
+    const char *level;               /* "standard" */
     uint64_t kept_bytes, kept_count; /* freed blocks that are kept back from reuse */
-    uint64_t threads; /* that there ever were at once */
+    uint64_t threads;                /* that there ever were at once */
     /* Of the collector's heaps: */
     uint64_t gc_block_bytes; /* blocks of small objects, free room in them included */
     uint64_t gc_large_bytes; /* objects with a span of their own */

@@ -168,7 +168,8 @@ static struct json_node *take_value(struct reading *r)
 const struct json_node *json_tree_read(struct json_tree *tree, char *text, size_t size)
 {
     struct reading r = {tree, text, text + size, 0};
-    *tree = (struct json_tree){.capacity = size / 2 + 2}; /* a value and what parts it from the next */
+    *tree =
+        (struct json_tree){.capacity = size / 2 + 2}; /* a value and what parts it from the next */
     tree->nodes = calloc(tree->capacity, sizeof *tree->nodes);
     if (!tree->nodes) return NULL;
     struct json_node *root = take_value(&r);

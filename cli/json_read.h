@@ -12,8 +12,9 @@ enum json_kind { JSON_OBJECT, JSON_ARRAY, JSON_TEXT, JSON_NUMBER, JSON_OTHER };
 
 struct json_node {
     enum json_kind kind;
-    const char *key;  /* of a member; NULL: of no object */
-    const char *text; /* texts, ended by 0; a 0 in one is told as U+FFFD. Numbers, ended by what is no digit */
+    const char *key; /* of a member; NULL: of no object */
+    const char *
+        text; /* texts, ended by 0; a 0 in one is told as U+FFFD. Numbers, ended by what is no digit */
     struct json_node *first, *next; /* of an object or array; in the same one */
 };
 
@@ -29,8 +30,8 @@ void json_tree_finish(struct json_tree *tree);
 
 /* All of these take NULL. */
 const struct json_node *json_member(const struct json_node *object, const char *key);
-const char *json_text_of(const struct json_node *object, const char *key);    /* "" */
-uint64_t json_number_of(const struct json_node *object, const char *key);     /* 0 */
-uint64_t json_address_of(const struct json_node *object, const char *key);    /* of "0x7f..": 0 */
+const char *json_text_of(const struct json_node *object, const char *key); /* "" */
+uint64_t json_number_of(const struct json_node *object, const char *key);  /* 0 */
+uint64_t json_address_of(const struct json_node *object, const char *key); /* of "0x7f..": 0 */
 
 #endif

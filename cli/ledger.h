@@ -78,7 +78,8 @@ struct ledger {
     enum heap_view_error heap_error; /* of the malloc's arena, if it is */
     bool has_heap;                   /* at least one arena could be read, */
     struct heap_pages heap;          /* and this is the sum of all that were */
-    struct heap_range arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
+    struct heap_range
+        arenas[ARENAS_MAX]; /* the library may be there twice: as malloc and in libgc.so.1 */
     size_t arena_count;
     bool is_glibc;    /* its malloc is glibc's */
     bool has_glibc;   /* and its heaps were divided */

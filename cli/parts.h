@@ -114,7 +114,8 @@ struct own_heap {
     uint32_t first, high;
     struct hard_heap *hard; /* malloc's blocks are there; NULL: in the spans */
     struct memory memory;   /* the image's */
-    uint64_t used, blank;   /* of a core file: slabs with live blocks, and those of them that hold only zeros */
+    uint64_t used,
+        blank; /* of a core file: slabs with live blocks, and those of them that hold only zeros */
 };
 
 /* Whoever wrote the core could not read the heap: gdb gives up at guards that are no mappings. */

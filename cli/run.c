@@ -192,7 +192,8 @@ static int prepare_hardened(struct run *run, struct request *request, char **lis
 {
     if (!request->harden) return 0;
     if (request->plug.wanted || request->oom)
-        return refuse(STATUS_OWN_FAILURE, "--hardened and --%s do not go together: the hardened library has no %s",
+        return refuse(STATUS_OWN_FAILURE,
+                      "--hardened and --%s do not go together: the hardened library has no %s",
                       request->oom ? "oom" : "plug", request->oom ? "black box" : "plug");
     run->hardened = &request->hardened;
     return hardened_option(&request->hardened, request->options, list);

@@ -133,8 +133,8 @@ bool hardened_show_one(char *line, size_t size, FILE *out, const struct palette 
 }
 
 /* Calls `each` with a copy of each line. */
-static void each_line(const struct hardened *h, bool (*each)(void *context, char *line, size_t size),
-                      void *context)
+static void each_line(const struct hardened *h,
+                      bool (*each)(void *context, char *line, size_t size), void *context)
 {
     for (size_t at = 0; h->text && at < h->size;) {
         size_t length = line_length(h->text + at, h->text + h->size);

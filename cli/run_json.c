@@ -99,7 +99,8 @@ void run_json(const struct run *run, FILE *out)
     json_open(&j, "processes", '[');
     for (size_t i = 0; i < run->slot_count; i++) json_slot(&j, run, &run->slots[i]);
     json_close(&j, ']');
-    json_text(&j, "hardened", run->hardened ? run->hardened->level ? run->hardened->level : "" : NULL);
+    json_text(&j, "hardened",
+              run->hardened ? run->hardened->level ? run->hardened->level : "" : NULL);
     if (run->hardened) hardened_json(run->hardened, &j);
     if (run->plan.look) look_json(run->plan.look, &j);
     json_close(&j, '}');

@@ -30,8 +30,8 @@ static struct {
     struct dw_line *(*line_of)(struct dw_die *unit, uint64_t address);
     const char *(*line_file)(struct dw_line *line, uint64_t *time, uint64_t *length);
     int (*line_number)(struct dw_line *line, int *number);
-    int (*next_unit)(struct dw *dw, uint64_t at, uint64_t *next, size_t *header, uint64_t *abbreviations,
-                     uint8_t *address_size, uint8_t *offset_size);
+    int (*next_unit)(struct dw *dw, uint64_t at, uint64_t *next, size_t *header,
+                     uint64_t *abbreviations, uint8_t *address_size, uint8_t *offset_size);
     struct dw_die *(*die_at)(struct dw *dw, uint64_t at, struct dw_die *die);
     int (*has_address)(struct dw_die *die, uint64_t address);
     bool tried, there;
@@ -100,7 +100,7 @@ static struct file {
     struct elf_image image, debug; /* elf NULL: not there */
     struct dw *dw;
     int fd; /* dw's */
-} *files[FILES_MAX];
+} * files[FILES_MAX];
 static size_t file_count;
 
 /* Only what is a file is opened: the name comes from a process that may have been misled. */

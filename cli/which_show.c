@@ -106,8 +106,8 @@ static void show_heaps(const struct show *s, const struct heap_view *h)
             HUMAN(bytes, h->large_bytes), HUMAN(count, h->large_count));
     label(s, "kept free");
     if (h->hardened)
-        fprintf(s->out, "%s in %s freed blocks, in quarantine or a thread's cache\n", HUMAN(bytes, h->kept_bytes),
-                HUMAN(count, h->kept_count));
+        fprintf(s->out, "%s in %s freed blocks, in quarantine or a thread's cache\n",
+                HUMAN(bytes, h->kept_bytes), HUMAN(count, h->kept_count));
     else
         fprintf(s->out, "%s in spans not yet given back to the kernel\n",
                 HUMAN(bytes, h->dirty_bytes));

@@ -15,8 +15,9 @@ extern "C" {
 
 /* A report. All of it is the library's, and valid until the hook returns. */
 struct fh_hardened_report {
-    size_t size;          /* of this structure, as the library has it: later versions have more behind */
-    const char *what;     /* a word that stays the same: "double-free", "overflow", "use-after-free" ... */
+    size_t size; /* of this structure, as the library has it: later versions have more behind */
+    const char
+        *what; /* a word that stays the same: "double-free", "overflow", "use-after-free" ... */
     const char *sentence; /* what was done, for people */
     const char *call;     /* the function that found it, or NULL: the memory was touched */
     const void *address;  /* that it was given, or that was touched */

@@ -208,7 +208,7 @@ enum fh_hard_state {
     FH_HARD_GONE = 5    /* freed, and never handed out again */
 };
 
-#define FH_HARD_STATE(word) ((word) & 7u)
+#define FH_HARD_STATE(word) ((word)&7u)
 #define FH_HARD_KIND(word) ((word) >> 3 & 3u)
 #define FH_HARD_SLACK(word) ((word) >> 16)
 
@@ -237,7 +237,8 @@ struct fh_hard_region {
 struct fh_hard_slab {
     uint32_t next, prev;
     uint16_t free;
-    uint16_t carved; /* slots that exist: what lies behind them was never handed out, or given back */
+    uint16_t
+        carved; /* slots that exist: what lies behind them was never handed out, or given back */
     uint16_t queued, emptied;
 };
 
@@ -266,11 +267,12 @@ struct fh_hard {
     uint64_t meta;        /* of chunk 0 */
     uint32_t meta_shift;
     uint32_t region_count;
-    uint64_t reserved_base, reserved_bytes; /* the whole reservation around `meta`, threads' records too */
+    uint64_t reserved_base,
+        reserved_bytes; /* the whole reservation around `meta`, threads' records too */
     uint64_t owner;
-    uint64_t regions;     /* struct fh_hard_region, of `region_size` bytes each */
+    uint64_t regions; /* struct fh_hard_region, of `region_size` bytes each */
     uint32_t region_size;
-    uint32_t large_size;  /* from one fh_hard_large to the next */
+    uint32_t large_size;                /* from one fh_hard_large to the next */
     uint64_t sample_base, sample_bytes; /* the reservation of sampled blocks; 0: there are none */
     uint64_t samples;                   /* struct fh_hard_sample, of `sample_size` bytes each */
     uint32_t sample_count;

@@ -223,16 +223,18 @@ DELETE(_ZdaPvm, (void *p, size_t size), CXX_NEW_ARRAY, size, end_array(p))
 /* What is passed on beside p is known to nobody who gets p alone. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), CXX_NEW_ARRAY, SIZE_MAX, end_aligned(p, alignment))
+DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), CXX_NEW_ARRAY, SIZE_MAX,
+       end_aligned(p, alignment))
 DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW, SIZE_MAX, end(p))
 DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW_ARRAY, SIZE_MAX, end_array(p))
-DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW, size, end_aligned(p, alignment))
+DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW, size,
+       end_aligned(p, alignment))
 DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW_ARRAY, size,
        end_array_aligned(p, alignment))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW, SIZE_MAX,
-       end_aligned(p, alignment))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW_ARRAY, SIZE_MAX,
-       end_array_aligned(p, alignment))
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW,
+       SIZE_MAX, end_aligned(p, alignment))
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+       CXX_NEW_ARRAY, SIZE_MAX, end_array_aligned(p, alignment))
 #pragma GCC diagnostic pop
 
 #endif

@@ -44,9 +44,7 @@ FH_INLINE void cxx_free(enum cxx_form form, void *p, size_t size)
     fh_free(p);
 }
 
-FH_INLINE void cxx_runtime_allocates(void)
-{
-}
+FH_INLINE void cxx_runtime_allocates(void) {}
 
 #endif
 #endif

@@ -25,7 +25,8 @@ bool face_start(void);
 struct options {
     int64_t purge, purge_delay, reserve, bad_free, stats, strict, gc_debug, gc_stress, limit;
     int64_t plug, plug_age, plug_rate;
-    int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep, uninit;
+    int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep,
+        uninit;
     int64_t poison, report; /* of the hardened library; -1: as its level has it */
     char report_path[256];
     int64_t oom, run_file; /* 1: the path is given */

@@ -318,8 +318,9 @@ static void option_take(struct word entry, const char *source)
         return;
     }
     if (!option_is_ours(option)) {
-        option_complain(source, name, "is an option of libfreehold-hardened.so.1, and this is libfreehold.so.1", NULL,
-                        " (freehold run --hardened runs a program on it)");
+        option_complain(source, name,
+                        "is an option of libfreehold-hardened.so.1, and this is libfreehold.so.1",
+                        NULL, " (freehold run --hardened runs a program on it)");
         return;
     }
     if (name.length == entry.length && option->type == BOOL) value = word_of("1");

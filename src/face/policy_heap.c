@@ -52,9 +52,7 @@ void policy_fork_child(void)
     heap_fork_child();
 }
 
-void policy_confined(void)
-{
-}
+void policy_confined(void) {}
 
 bool policy_sweep(bool force)
 {

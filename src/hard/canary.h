@@ -37,7 +37,8 @@ FH_INLINE bool canary_is_clear_aligned(uintptr_t start, uintptr_t end)
         all |= (at[0] | at[1]) | (at[2] | at[3]);
     }
     for (; start + 16 <= end; start += 16) all |= *(const canary_lane *)start;
-    uint64_t rest = start < end ? *(const uint64_t *)start : 0; /* ends before a canary: 8 bytes or none */
+    uint64_t rest =
+        start < end ? *(const uint64_t *)start : 0; /* ends before a canary: 8 bytes or none */
     return (all[0] | all[1] | rest) == 0;
 }
 

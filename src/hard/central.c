@@ -143,8 +143,8 @@ static void slab_is_used(struct region_state *state, struct slab *slab)
 }
 
 /* Holds: the region's lock. */
-static unsigned take_locked(struct region_state *state, const struct region *region, struct random *random,
-                            uintptr_t *slots, unsigned want)
+static unsigned take_locked(struct region_state *state, const struct region *region,
+                            struct random *random, uintptr_t *slots, unsigned want)
 {
     unsigned have = 0;
     while (have < want) {
@@ -152,14 +152,16 @@ static unsigned take_locked(struct region_state *state, const struct region *reg
         uint32_t number = state->first - 1;
         struct slab *slab = slab_at(number, region);
         slab_is_used(state, slab);
-        while (slab->free < want - have && slab->carved < region->slots) slab_carve(state, number, region);
+        while (slab->free < want - have && slab->carved < region->slots)
+            slab_carve(state, number, region);
         have += slab_gather(number, region, random, slots + have, want - have);
         if (slab->free == 0 && slab->carved == region->slots) queue_remove(state, region, number);
     }
     return have;
 }
 
-unsigned central_take(const struct region *region, struct random *random, uintptr_t *slots, unsigned want)
+unsigned central_take(const struct region *region, struct random *random, uintptr_t *slots,
+                      unsigned want)
 {
     struct region_state *state = region_state_of(region);
     lock_take(&state->lock);
@@ -173,7 +175,8 @@ static void give_locked(struct region_state *state, const struct region *region,
 {
     slot_word *word;
     CHECK(slot_locate(start, region, &word));
-    uint32_t number = (uint32_t)((start - hard.base) >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
+    uint32_t number =
+        (uint32_t)((start - hard.base) >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
     uint32_t index = (uint32_t)(word - slab_words(number, region));
     struct slab *slab = slab_at(number, region);
     word_set_state(word, SLOT_FREE);
@@ -204,7 +207,8 @@ static bool slab_purge(struct region_state *state, uint32_t number, const struct
 {
     struct slab *slab = slab_at(number, region);
     size_t bytes = base_round_up((size_t)slab->carved * region->size, os_page_size());
-    if (region->kind == REGION_SMALL && !os_vm_purge((void *)slab_start(number), bytes)) return false;
+    if (region->kind == REGION_SMALL && !os_vm_purge((void *)slab_start(number), bytes))
+        return false;
     memset(slab_bits(number, region), 0, region->words * sizeof(uint64_t));
     state->carved -= slab->carved;
     slab->carved = slab->free = 0;
@@ -214,10 +218,11 @@ static bool slab_purge(struct region_state *state, uint32_t number, const struct
 }
 
 /* Empty slabs are behind all others. True: some are left for a later round. */
-static bool sweep_region(struct region_state *state, const struct region *region, uint16_t now, bool force)
+static bool sweep_region(struct region_state *state, const struct region *region, uint16_t now,
+                         bool force)
 {
     bool left = false;
-    for (uint32_t number = state->last; number; ) {
+    for (uint32_t number = state->last; number;) {
         struct slab *slab = queued(number, region);
         uint32_t before = slab->prev;
         if (slab->free != slab->carved) break;

@@ -29,7 +29,8 @@ FH_INLINE struct region_state *region_state_of(const struct region *region)
 bool central_start(void);
 
 /* Up to `want` free slots of a region, at random, into slots[]; they are SLOT_CACHED then. 0: no memory. */
-unsigned central_take(const struct region *region, struct random *random, uintptr_t *slots, unsigned want);
+unsigned central_take(const struct region *region, struct random *random, uintptr_t *slots,
+                      unsigned want);
 
 /* Slots of a region are free. */
 void central_give(const struct region *region, const uintptr_t *slots, unsigned count);

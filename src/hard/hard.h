@@ -35,30 +35,32 @@
 
 /* ---- sizes ------------------------------------------------------------------------------------ */
 
-#define HARD_CANARY 8                /* bytes behind a block, at least */
-#define HARD_SMALL_MOST (128 * KIB)  /* bytes of the largest small slot */
-#define HARD_CLASSES 121             /* class 0 serves malloc(0) */
-#define HARD_BUCKETS 4               /* the last one is for what holds no pointers */
+#define HARD_CANARY 8               /* bytes behind a block, at least */
+#define HARD_SMALL_MOST (128 * KIB) /* bytes of the largest small slot */
+#define HARD_CLASSES 121            /* class 0 serves malloc(0) */
+#define HARD_BUCKETS 4              /* the last one is for what holds no pointers */
 #define HARD_BUCKET_DATA (HARD_BUCKETS - 1)
-#define HARD_LARGE_FIRST (HARD_CLASSES * HARD_BUCKETS) /* regions from here on: slots of 2^(16 + i) */
+#define HARD_LARGE_FIRST                                                                           \
+    (HARD_CLASSES * HARD_BUCKETS) /* regions from here on: slots of 2^(16 + i) */
 #define HARD_LARGE_COUNT 28
-#define HARD_SAMPLE (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
+#define HARD_SAMPLE                                                                                \
+    (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
 #define HARD_REGIONS (HARD_SAMPLE + 1)
 
 #define HARD_CACHE_BYTES (68 * KIB) /* of a thread's record: its few slots of each region */
-#define HARD_META_SHIFT 2 /* meta data of a chunk: its size >> this */
+#define HARD_META_SHIFT 2           /* meta data of a chunk: its size >> this */
 
 /* ---- what a slot is ------------------------------------------------------------------------------ */
 
 /* The word of a slot:  | slack : 16 | thread : 9 | held 1 | marked 1 | kind 2 | state 3 |
  * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512. */
 enum slot_state {
-    SLOT_NEVER = 0,       /* not handed out yet */
+    SLOT_NEVER = 0, /* not handed out yet */
     SLOT_LIVE = 1,
     SLOT_QUARANTINED = 2, /* freed; not to be handed out yet */
     SLOT_FREE = 3,
-    SLOT_CACHED = 4,      /* free, in what a thread takes from */
-    SLOT_GONE = 5,        /* freed for good: never handed out again */
+    SLOT_CACHED = 4, /* free, in what a thread takes from */
+    SLOT_GONE = 5,   /* freed for good: never handed out again */
 };
 
 enum slot_kind {
@@ -88,7 +90,7 @@ struct region {
     uint8_t kind;        /* enum region_kind */
     uint16_t size_class;
     uint8_t bucket;
-    uint8_t window; /* slots that a thread gets at a time; it keeps twice as many at most */
+    uint8_t window;    /* slots that a thread gets at a time; it keeps twice as many at most */
     uint16_t words;    /* of free bits for a slab */
     uint16_t carve;    /* slots of a slab that are made at a time */
     uint32_t words_at; /* where words of slots begin in the meta data of a chunk */
@@ -99,10 +101,10 @@ struct region {
 struct large {
     slot_word word;
     uint32_t thread;
-    uint64_t start, size; /* what was asked for, from where */
-    uint64_t pages;       /* where the page of its last byte ends */
-    uint32_t next;        /* freed slots of its region, the oldest first: number + 1 */
-    uint32_t guarded;     /* what of the slot is not the block faults */
+    uint64_t start, size;    /* what was asked for, from where */
+    uint64_t pages;          /* where the page of its last byte ends */
+    uint32_t next;           /* freed slots of its region, the oldest first: number + 1 */
+    uint32_t guarded;        /* what of the slot is not the block faults */
     uint64_t open, open_end; /* freed: pages that are there still; level light */
     uint64_t front;          /* live: where such pages begin, if that is before the block; 0 not */
     uint32_t visits;         /* of the purger since it was freed */
@@ -120,11 +122,11 @@ struct slab {
 struct measures {
     int level; /* 0 light, 1 standard, 2 strict */
     bool canary, kinds, chance, reuse, poison;
-    uint32_t buckets;      /* by call site, at most HARD_BUCKETS - 1 */
-    uint32_t zero_most;    /* bytes that are cleared when a block of up to this size is freed */
-    uint32_t check_most;   /* bytes that are checked to be clear still when it is handed out */
-    uint32_t quarantine;   /* bytes, each thread's */
-    uint32_t sample;       /* one of how many allocations gets pages of its own; 0 none */
+    uint32_t buckets;    /* by call site, at most HARD_BUCKETS - 1 */
+    uint32_t zero_most;  /* bytes that are cleared when a block of up to this size is freed */
+    uint32_t check_most; /* bytes that are checked to be clear still when it is handed out */
+    uint32_t quarantine; /* bytes, each thread's */
+    uint32_t sample;     /* one of how many allocations gets pages of its own; 0 none */
     uint32_t sample_slots;
 };
 
@@ -138,7 +140,7 @@ struct hard_space {
     struct measures measures;
     struct region region[HARD_REGIONS];
     uint8_t class_of[HARD_SMALL_MOST / 16 + 1]; /* small sizes, in 16 bytes rounded up */
-} __attribute__((aligned(65536)));              /* alone on its pages, of whatever size, to be sealed */
+} __attribute__((aligned(65536))); /* alone on its pages, of whatever size, to be sealed */
 
 extern struct hard_space hard;
 

@@ -11,9 +11,10 @@
 static uint64_t kept; /* bytes of pages that freed blocks keep */
 
 enum {
-    HOLD = 256,         /* freed slots of a size that wait at least; addresses cost nothing but page tables */
-    HOLD_HUGE = 16,     /* of those whose page tables go as well */
-    HUGE_SHIFT = 24,    /* from this slot size on, pages are committed and decommitted, not guarded */
+    HOLD =
+        256, /* freed slots of a size that wait at least; addresses cost nothing but page tables */
+    HOLD_HUGE = 16,  /* of those whose page tables go as well */
+    HUGE_SHIFT = 24, /* from this slot size on, pages are committed and decommitted, not guarded */
     CHANCE_PAGES = 256, /* how far from a slot's end, at most */
 };
 
@@ -70,7 +71,8 @@ static void pages_drop(struct large *large, const struct region *region)
 }
 
 /* Pages of a block from start to end, of which some may be there; more in front of it stay. */
-static bool pages_reuse(struct large *large, const struct region *region, uintptr_t start, uintptr_t end)
+static bool pages_reuse(struct large *large, const struct region *region, uintptr_t start,
+                        uintptr_t end)
 {
     if (large->open_end != end) {
         pages_drop(large, region);
@@ -134,7 +136,8 @@ static uint32_t fresh_take(struct region_state *state, const struct region *regi
     if (state->chunk == UINT32_MAX || state->made == region->slots) {
         uint32_t run = region_run(region), chunk = space_chunk_take(region_number(region), run);
         if (chunk == UINT32_MAX) return 0;
-        if (!is_huge(region) && !space_commit((void *)chunk_start(chunk), run * chunk_size())) return 0;
+        if (!is_huge(region) && !space_commit((void *)chunk_start(chunk), run * chunk_size()))
+            return 0;
         state->chunk = chunk;
         state->made = 0;
     }
@@ -157,7 +160,8 @@ static uint32_t slot_number_take(const struct region *region)
 static bool slot_prepare(struct large *large, const struct region *region, uintptr_t slot)
 {
     if (large->guarded) return true;
-    if (!is_huge(region) && !os_vm_guard((void *)slot, (size_t)1 << region->slab_shift)) return false;
+    if (!is_huge(region) && !os_vm_guard((void *)slot, (size_t)1 << region->slab_shift))
+        return false;
     large->guarded = true;
     return true;
 }
@@ -172,8 +176,8 @@ static unsigned chance_pages(struct hard_thread *thread, size_t room)
 
 /* At the end of the pages that end `chance` pages before the slot's guard; without an alignment, at the beginning of
  * the slot. */
-static void place(struct hard_thread *thread, struct large *large, uintptr_t slot, size_t bytes, size_t size,
-                  size_t alignment)
+static void place(struct hard_thread *thread, struct large *large, uintptr_t slot, size_t bytes,
+                  size_t size, size_t alignment)
 {
     uintptr_t end = slot + bytes - os_page_size();
     large->size = size;
@@ -214,8 +218,8 @@ static FH_COLD void *give_back(const struct region *region, uint32_t number)
     return NULL;
 }
 
-static void *allocate_in(struct hard_thread *thread, const struct region *region, size_t size, size_t alignment,
-                         const struct hard_call *call, bool *zeroed)
+static void *allocate_in(struct hard_thread *thread, const struct region *region, size_t size,
+                         size_t alignment, const struct hard_call *call, bool *zeroed)
 {
     uint32_t number = slot_number_take(region);
     if (number == 0) return NULL;
@@ -225,7 +229,8 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
     if (!slot_prepare(large, region, slot)) return give_back(region, number);
     place(thread, large, slot, (size_t)1 << region->slab_shift, size, alignment);
     *zeroed = large->open == large->open_end;
-    if (!pages_reuse(large, region, page_down(large->start), large->pages)) return give_back(region, number);
+    if (!pages_reuse(large, region, page_down(large->start), large->pages))
+        return give_back(region, number);
     large->thread = thread->id;
     large_count(size, true);
     STORE_RELEASE(&large->word, SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT |
@@ -243,8 +248,8 @@ void *large_allocate_growing(struct hard_thread *thread, size_t size, const stru
     return region ? allocate_in(thread, region, size, 0, call, &zeroed) : NULL;
 }
 
-void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call,
-                     bool *zeroed)
+void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
+                     const struct hard_call *call, bool *zeroed)
 {
     if (size > hard.size / 2 || alignment > hard.size / 4) return NULL;
     size_t over = alignment > os_page_size() ? alignment : 0;
@@ -259,7 +264,8 @@ void *large_resize(const struct slot *slot, size_t size)
 {
     struct large *large = large_at(slot->slab, slot->index);
     const struct region *region = slot->region;
-    uintptr_t limit = large_slot(slot->slab, region, slot->index) + ((uintptr_t)1 << region->slab_shift);
+    uintptr_t limit =
+        large_slot(slot->slab, region, slot->index) + ((uintptr_t)1 << region->slab_shift);
     if (size <= HARD_SMALL_MOST || size > hard.size / 2) return NULL;
     uintptr_t end = large->start + size, pages = page_up(end);
     if (end < large->start || pages > limit - os_page_size()) return NULL;

@@ -8,8 +8,8 @@
 
 #include "hard/slot.h"
 
-void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment, const struct hard_call *call,
-                     bool *zeroed);
+void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
+                     const struct hard_call *call, bool *zeroed);
 
 /* The same with room behind it; NULL: use the other. */
 void *large_allocate_growing(struct hard_thread *thread, size_t size, const struct hard_call *call);

@@ -44,8 +44,9 @@ static void chacha8(const uint32_t key[8], uint32_t counter, uint32_t out[16])
 static FH_COLD void seed(struct random *random)
 {
     if (!os_entropy(random->key, sizeof random->key)) {
-        os_say("freehold", "the kernel gives no random numbers (getrandom failed), and a hardened heap "
-                           "without them would only look like one; stopping");
+        os_say("freehold",
+               "the kernel gives no random numbers (getrandom failed), and a hardened heap "
+               "without them would only look like one; stopping");
         base_abort();
     }
     random->epoch = LOAD(&random_epoch);

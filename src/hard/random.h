@@ -13,7 +13,7 @@
 
 struct random {
     uint32_t key[8];
-    uint32_t left; /* bytes of `bytes`, from its end on; 0: refill */
+    uint32_t left;  /* bytes of `bytes`, from its end on; 0: refill */
     uint32_t epoch; /* random_epoch at the last seeding */
     uint8_t bytes[RANDOM_BYTES];
 };

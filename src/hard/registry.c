@@ -23,7 +23,8 @@ SAME(fh_hard_region, size_class, region, size_class);
 SAME(fh_hard_region, bucket, region, bucket);
 SAME(fh_hard_region, words, region, words);
 SAME(fh_hard_region, words_at, region, words_at);
-static_assert(sizeof(struct fh_hard_region) <= sizeof(struct region), "read from the table of regions");
+static_assert(sizeof(struct fh_hard_region) <= sizeof(struct region),
+              "read from the table of regions");
 
 static_assert(sizeof(struct fh_hard_slab) == sizeof(struct slab), "an array of them");
 SAME(fh_hard_slab, free, slab, free);

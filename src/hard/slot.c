@@ -16,13 +16,15 @@ static unsigned site_bucket(const struct hard_call *call)
     return (uint32_t)((uint64_t)(mixed & 0xffffff) * hard.measures.buckets >> 24);
 }
 
-static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region, struct cache *cache)
+static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region,
+                               struct cache *cache)
 {
     cache->count = central_take(region, &thread->random, cache->slot, region->window);
     return cache->count != 0;
 }
 
-static FH_COLD void report_slot(enum hard_what what, const char *name, const void *p, const struct slot *slot)
+static FH_COLD void report_slot(enum hard_what what, const char *name, const void *p,
+                                const struct slot *slot)
 {
     struct hard_fault fault = {.what = what, .call = name, .address = p, .slot = slot};
     hard_report(&fault);
@@ -47,11 +49,13 @@ static FH_COLD void report_written(uintptr_t start, uint32_t size)
 FH_INLINE bool slot_is_to_check(const struct region *region, uint64_t chance)
 {
     if (region->size > hard.measures.check_most && chance % 16 != 7) return false;
-    return region->kind == REGION_SMALL && hard.measures.check_most && region->size <= hard.measures.zero_most;
+    return region->kind == REGION_SMALL && hard.measures.check_most &&
+           region->size <= hard.measures.zero_most;
 }
 
 /* From a region, at random. What it held before is gone if zero_most says so. */
-static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size, unsigned kind)
+static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size,
+                       unsigned kind)
 {
     struct cache *cache = cache_of(thread, region);
     if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
@@ -63,7 +67,8 @@ static void *slot_take(struct hard_thread *thread, const struct region *region, 
     slot_locate(start, region, &word);
     if (slot_is_to_check(region, chance) && UNLIKELY(!slot_is_clear(start, region->size)))
         report_written(start, region->size);
-    STORE(word, SLOT_LIVE | kind << WORD_KIND_SHIFT | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT |
+    STORE(word, SLOT_LIVE | kind << WORD_KIND_SHIFT |
+                    (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT |
                     (uint32_t)(region->size - size) << WORD_SLACK_SHIFT);
     thread->allocated[region->size_class]++;
     thread->allocated_bytes += region->size;
@@ -100,8 +105,8 @@ static void tail_clear(void *p, size_t size, const struct region *region)
 }
 
 /* A bucket whose addresses are used up leaves to another what it cannot hold. */
-static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class, size_t size,
-                                         unsigned kind)
+static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class,
+                                         size_t size, unsigned kind)
 {
     void *p = NULL;
     for (unsigned b = 0; b < HARD_BUCKETS && p == NULL; b++)
@@ -110,7 +115,7 @@ static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned si
 }
 
 static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size_t size,
-                            const struct hard_call *call, bool *zeroed)
+                           const struct hard_call *call, bool *zeroed)
 {
     const struct region *region = region_for(size_class, call);
     void *p = slot_take(thread, region, size, call->kind);
@@ -121,13 +126,15 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
     return p;
 }
 
-static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment, unsigned kind)
+static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment,
+                                    unsigned kind)
 {
     hard_sample_next(thread);
     return hard.measures.sample ? sample_allocate(size, alignment, kind) : NULL;
 }
 
-void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed)
+void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call,
+                    bool *zeroed)
 {
     if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
     if (UNLIKELY(--thread->sample_left <= 0)) {
@@ -158,9 +165,11 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
     if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
     if (size == 0) size = 1;
     size_t need = size + slot_tail();
-    unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS ? class_aligned(need, alignment)
-                                                                                     : 0;
-    return c ? slot_allocate(thread, c, size, call, &zeroed) : large_allocate(thread, size, alignment, call, &zeroed);
+    unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS
+                     ? class_aligned(need, alignment)
+                     : 0;
+    return c ? slot_allocate(thread, c, size, call, &zeroed)
+             : large_allocate(thread, size, alignment, call, &zeroed);
 }
 
 /* ---- give -------------------------------------------------------------------------------------------- */
@@ -238,7 +247,8 @@ FH_INLINE bool word_change(slot_word *word, uint32_t from, uint32_t to)
         STORE(word, to);
         return true;
     }
-    return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
 }
 
 /* A freed slot's word: who freed it, and that it is. */
@@ -248,23 +258,30 @@ FH_INLINE uint32_t word_freed(const struct hard_thread *thread, uint32_t word, u
     return kept | state | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT;
 }
 
-static FH_COLD bool kind_report(const struct slot *slot, const void *p, const struct hard_call *call)
+static FH_COLD bool kind_report(const struct slot *slot, const void *p,
+                                const struct hard_call *call)
 {
-    struct hard_fault fault = {.what = HARD_KIND, .call = call->name, .address = p, .slot = slot, .kind = call->kind};
+    struct hard_fault fault = {
+        .what = HARD_KIND, .call = call->name, .address = p, .slot = slot, .kind = call->kind};
     hard_report(&fault);
     return true;
 }
 
-static FH_COLD void size_report(const struct slot *slot, const void *p, size_t size, const char *name)
+static FH_COLD void size_report(const struct slot *slot, const void *p, size_t size,
+                                const char *name)
 {
-    struct hard_fault fault = {.what = HARD_SIZE, .call = name, .address = p, .slot = slot, .size = size,
+    struct hard_fault fault = {.what = HARD_SIZE,
+                               .call = name,
+                               .address = p,
+                               .slot = slot,
+                               .size = size,
                                .right = hard_slot_size(slot)};
     hard_report(&fault);
 }
 
 /* From live to `state`; false after a report if it is no live block, or not of that kind and size. */
-static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, size_t size, unsigned state,
-                     const struct hard_call *call)
+static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, size_t size,
+                     unsigned state, const struct hard_call *call)
 {
     uint32_t word = LOAD(slot->word);
     if (UNLIKELY(hard_state(word) != SLOT_LIVE) || UNLIKELY((uintptr_t)p != slot->start)) {
@@ -273,7 +290,8 @@ static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, siz
     }
     if (hard.measures.kinds && UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY)
         kind_report(slot, p, call);
-    if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) && hard_slot_size(slot))
+    if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) &&
+        hard_slot_size(slot))
         size_report(slot, p, size, call->name);
     if (LIKELY(word_change(slot->word, word, word_freed(thread, word, state)))) return true;
     report_bad(call->name, p);
@@ -291,12 +309,14 @@ static FH_COLD void free_other(void *p, size_t size, const struct hard_call *cal
 }
 
 /* A small slot is cleared and waits; `word` is as it was when it was live. */
-FH_INLINE void small_end(struct hard_thread *thread, const struct region *region, uintptr_t start, uint32_t word,
-                         const char *name)
+FH_INLINE void small_end(struct hard_thread *thread, const struct region *region, uintptr_t start,
+                         uint32_t word, const char *name)
 {
     thread->freed_bytes += region->size;
-    if (hard.measures.canary && UNLIKELY(!slot_is_whole(region, start, word))) slot_is_damaged(start, word, name);
-    if (region->size <= hard.measures.zero_most) memset((void *)start, 0, region->size - slot_tail());
+    if (hard.measures.canary && UNLIKELY(!slot_is_whole(region, start, word)))
+        slot_is_damaged(start, word, name);
+    if (region->size <= hard.measures.zero_most)
+        memset((void *)start, 0, region->size - slot_tail());
     if (hard.measures.quarantine)
         quarantine_put(thread, region, start);
     else
@@ -304,7 +324,8 @@ FH_INLINE void small_end(struct hard_thread *thread, const struct region *region
 }
 
 /* What is not a live small block of the right kind, and all that is rare. */
-static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
+static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t size,
+                                  const struct hard_call *call)
 {
     struct slot slot;
     if (!hard_holds(p)) {
@@ -338,14 +359,16 @@ FH_INLINE bool word_is_live(uint32_t word, const struct hard_call *call)
 void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
 {
     uintptr_t start = (uintptr_t)p, offset = start - hard.base;
-    if (UNLIKELY(offset >= hard.size) || UNLIKELY(thread == &hard_none) || UNLIKELY(size != SIZE_MAX)) {
+    if (UNLIKELY(offset >= hard.size) || UNLIKELY(thread == &hard_none) ||
+        UNLIKELY(size != SIZE_MAX)) {
         free_slow(thread, p, size, call);
         return;
     }
     unsigned owner = __atomic_load_n(&hard.owner[offset >> hard.chunk_shift], __ATOMIC_RELAXED);
     const struct region *region = &hard.region[owner - 1];
     slot_word *at;
-    if (UNLIKELY(owner == 0) || UNLIKELY(region->kind != REGION_SMALL) || UNLIKELY(!slot_locate(start, region, &at))) {
+    if (UNLIKELY(owner == 0) || UNLIKELY(region->kind != REGION_SMALL) ||
+        UNLIKELY(!slot_locate(start, region, &at))) {
         free_slow(thread, p, size, call);
         return;
     }
@@ -401,7 +424,8 @@ static bool small_resize(struct slot *slot, uint32_t word, size_t size)
     return true;
 }
 
-static void *move(struct hard_thread *thread, void *p, size_t old, size_t size, const struct hard_call *call)
+static void *move(struct hard_thread *thread, void *p, size_t old, size_t size,
+                  const struct hard_call *call)
 {
     bool zeroed;
     void *new = NULL;
@@ -424,11 +448,13 @@ static FH_COLD void *reallocate_other(struct hard_thread *thread, void *p, size_
     return NULL;
 }
 
-void *hard_reallocate(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
+void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
+                      const struct hard_call *call)
 {
     struct slot slot;
     if (!hard_holds(p)) return reallocate_other(thread, p, size, call);
-    if (!hard_slot_find(p, &slot) || hard_state(LOAD(slot.word)) != SLOT_LIVE || (uintptr_t)p != slot.start) {
+    if (!hard_slot_find(p, &slot) || hard_state(LOAD(slot.word)) != SLOT_LIVE ||
+        (uintptr_t)p != slot.start) {
         report_bad(call->name, p);
         return NULL;
     }
@@ -452,7 +478,8 @@ size_t hard_usable_size(const void *p, const char *name)
 {
     struct slot slot;
     if (sample_holds(p)) return sample_usable(p, name);
-    if (hard_slot_find(p, &slot) && hard_state(LOAD(slot.word)) == SLOT_LIVE && (uintptr_t)p == slot.start)
+    if (hard_slot_find(p, &slot) && hard_state(LOAD(slot.word)) == SLOT_LIVE &&
+        (uintptr_t)p == slot.start)
         return hard_slot_size(&slot);
     report_bad(name, p);
     return 0;

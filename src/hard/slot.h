@@ -24,7 +24,8 @@ struct hard_call {
 #define HARD_BY_SITE 0xff
 
 /* Blocks of every size. NULL when memory is out. `zeroed`: of its first `size` bytes, all are zero. */
-void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call, bool *zeroed);
+void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call,
+                    bool *zeroed);
 void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t size,
                             const struct hard_call *call);
 
@@ -32,7 +33,8 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
 void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call);
 
 /* Not for NULL, and not for size 0. NULL when memory is out, and the block is then as it was. */
-void *hard_reallocate(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call);
+void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
+                      const struct hard_call *call);
 
 /* What was asked for; 0 after a report. */
 size_t hard_usable_size(const void *p, const char *call);

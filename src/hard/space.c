@@ -68,8 +68,11 @@ static bool counts_commitments(void)
 /* A 4096th of all: there are some four hundred regions, and each may want several. */
 static unsigned chunk_shift_for(size_t size)
 {
-    enum { OF_COUNTED = 22 }; /* each chunk counts a quarter of its size, whether it is used or not */
-    unsigned shift = (unsigned)base_max(base_log2(size), 12) - 12, most = counts_commitments() ? OF_COUNTED : CHUNK_SHIFT_MOST;
+    enum {
+        OF_COUNTED = 22
+    }; /* each chunk counts a quarter of its size, whether it is used or not */
+    unsigned shift = (unsigned)base_max(base_log2(size), 12) - 12,
+             most = counts_commitments() ? OF_COUNTED : CHUNK_SHIFT_MOST;
     return shift < CHUNK_SHIFT_LEAST ? CHUNK_SHIFT_LEAST : shift > most ? most : shift;
 }
 
@@ -128,8 +131,9 @@ static bool space_reserve_some(size_t size)
     if (left != SIZE_MAX) size = base_min(size, left / 8 * 5);
     for (; size >= LEAST; size /= 2)
         if (space_reserve(size)) return true;
-    os_say("freehold", "cannot reserve address space for a hardened heap (even 64 MiB was refused); raise "
-                       "RLIMIT_AS (ulimit -v)");
+    os_say("freehold",
+           "cannot reserve address space for a hardened heap (even 64 MiB was refused); raise "
+           "RLIMIT_AS (ulimit -v)");
     return false;
 }
 
@@ -195,7 +199,8 @@ static void region_small(struct region *region, unsigned size_class, unsigned bu
     region->reciprocal = (((uint64_t)1 << 40) + size - 1) / size;
     region->window = (uint8_t)window_for(size);
     region->words = (uint16_t)((region->slots + 63) / 64);
-    region->carve = (uint16_t)base_min(base_max(os_page_size() / size, region->window), region->slots);
+    region->carve =
+        (uint16_t)base_min(base_max(os_page_size() / size, region->window), region->slots);
     region->words_at = (uint32_t)((sizeof(struct slab) + region->words * sizeof(uint64_t))
                                   << (hard.chunk_shift - region->slab_shift));
 }
@@ -248,7 +253,8 @@ bool space_start(const struct measures *measures, size_t size)
     if (hard.owner == NULL || !os_vm_commit(hard.owner, owners)) return false;
     space_has_guards = guards_work();
     hard.measures = *measures;
-    if (hard.size >> NARROW_SHIFT == 0) hard.measures.buckets = 1; /* each region takes a chunk at least */
+    if (hard.size >> NARROW_SHIFT == 0)
+        hard.measures.buckets = 1; /* each region takes a chunk at least */
     hard.secret = random_64(&space.random) | 1;
     hard.site_secret = random_64(&space.random) | 1;
     regions_make();
@@ -287,7 +293,8 @@ uint32_t space_chunk_take(unsigned region, uint32_t count)
 {
     lock_take(&space.lock);
     uint32_t first = run_find(count);
-    if (first != UINT32_MAX && space_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
+    if (first != UINT32_MAX &&
+        space_commit((void *)chunk_meta(first), chunk_size() >> HARD_META_SHIFT)) {
         /* whoever finds an owner finds the meta data */
         for (uint32_t i = 0; i < count; i++)
             __atomic_store_n(&hard.owner[first + i], (uint16_t)(region + 1), __ATOMIC_RELEASE);
@@ -310,7 +317,8 @@ bool space_guard(void *p, size_t size)
 
 /* ---- from an address to its slot ---------------------------------------------------------------------- */
 
-static bool slot_find_large(uintptr_t offset, uint32_t chunk, const struct region *region, struct slot *slot)
+static bool slot_find_large(uintptr_t offset, uint32_t chunk, const struct region *region,
+                            struct slot *slot)
 {
     uint32_t head = chunk & ~(region_run(region) - 1);
     size_t within = offset - ((uintptr_t)head << hard.chunk_shift);

@@ -132,7 +132,8 @@ FH_INLINE bool slot_locate(uintptr_t p, const struct region *region, slot_word *
 /* Chunks that one slot takes, 1 at least. */
 FH_INLINE uint32_t region_run(const struct region *region)
 {
-    return region->slab_shift > hard.chunk_shift ? 1u << (region->slab_shift - hard.chunk_shift) : 1;
+    return region->slab_shift > hard.chunk_shift ? 1u << (region->slab_shift - hard.chunk_shift)
+                                                 : 1;
 }
 
 FH_INLINE struct large *large_at(uint32_t chunk, uint32_t index)

@@ -64,7 +64,8 @@ void hard_sample_next(struct hard_thread *thread)
 {
     uint32_t rate = hard.measures.sample;
     thread->sample_left = INT32_MAX;
-    if (rate) thread->sample_left = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
+    if (rate)
+        thread->sample_left = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
 }
 
 static void thread_put(struct hard_thread *thread)

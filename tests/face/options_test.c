@@ -62,8 +62,9 @@ static void test_options__those_of_the_hardened_library_are_refused_by_the_other
     os_fake.said_length = 0;
     options_parse("harden=strict,canary=1", "here");
     os_fake.said[os_fake.said_length] = 0;
-    assert_non_null(strstr(os_fake.said, "freehold: here: 'harden' is an option of libfreehold-hardened.so.1, and "
-                                         "this is libfreehold.so.1; ignored (freehold run --hardened"));
+    assert_non_null(strstr(
+        os_fake.said, "freehold: here: 'harden' is an option of libfreehold-hardened.so.1, and "
+                      "this is libfreehold.so.1; ignored (freehold run --hardened"));
     assert_non_null(strstr(os_fake.said, "'canary' is an option of"));
     assert_int_equal(options.harden, 1);
     assert_int_equal(options.canary, -1);
@@ -71,7 +72,8 @@ static void test_options__those_of_the_hardened_library_are_refused_by_the_other
     os_fake.said_length = 0;
     options_parse("harden=strict,canary=1,uninit=user,zero=64K", "here");
     assert_int_equal(os_fake.said_length, 0);
-    assert_true(options.harden == 2 && options.canary == 1 && options.uninit == 2 && options.zero == 64 << 10);
+    assert_true(options.harden == 2 && options.canary == 1 && options.uninit == 2 &&
+                options.zero == 64 << 10);
     expect_option("harden", "strict");
     expect_option("buckets", "level");
     assert_int_equal(fh_option_set("harden", "light"), -EPERM);
@@ -402,7 +404,7 @@ static void test_options__help_prints_the_table(void **state)
     assert_int_equal(end.status, 0);
     assert_non_null(strstr(end.said, "reserve=1T ")); /* not 1099511627776 */
 #define OPTION(name, type, standard, smallest, largest, when, unit, sentence)                      \
-    assert_true((strstr(end.said, "\n" #name "=") != NULL || strncmp(#name, "purge", 6) == 0) ==     \
+    assert_true((strstr(end.said, "\n" #name "=") != NULL || strncmp(#name, "purge", 6) == 0) ==   \
                 (strcmp(#when, "HARDENED") != 0));                                                 \
     assert_true((strstr(end.said, sentence) != NULL) == (strcmp(#when, "HARDENED") != 0));
 #include "face/options.def"

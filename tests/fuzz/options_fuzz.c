@@ -22,7 +22,8 @@ static void check_option(const char *key, int64_t value, int64_t smallest, int64
         EXPECT(fh_option_get(key, text, sizeof text) == -ENOENT, "%s can be read", key);
         return;
     }
-    if (largest && value != -1) EXPECT(value >= smallest && value <= largest, "%s is %lld", key, (long long)value);
+    if (largest && value != -1)
+        EXPECT(value >= smallest && value <= largest, "%s is %lld", key, (long long)value);
     EXPECT(fh_option_get(key, text, sizeof text) == 0, "%s cannot be read", key);
     int set = fh_option_set(key, text);
     EXPECT(set == 0 || set == -EPERM, "%s=%s: %d", key, text, set);
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     os_fake.quiet = true;
     options_hardened = size % 2; /* the options of both libraries */
     os_fake.said_length = 0;
-    if (strncmp(text, "strict", 6) != 0 && strstr(text, ",strict") == NULL) { /* which rightly ends the program */
+    if (strncmp(text, "strict", 6) != 0 &&
+        strstr(text, ",strict") == NULL) { /* which rightly ends the program */
         options_parse(text, "fuzz");
         check_options();
     }

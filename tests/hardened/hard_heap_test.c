@@ -96,7 +96,8 @@ static void test_hard_heap__a_head_that_lies_is_refused(void **state)
     LIE(bytes, 0);
     LIE(bytes, UINT64_MAX);
     LIE(bytes, (uint64_t)1 << 46);
-    LIE(bytes, (uint64_t)(MADE_CHUNKS + 1) << MADE_CHUNK_SHIFT); /* more meta data than is reserved */
+    LIE(bytes, (uint64_t)(MADE_CHUNKS + 1)
+                   << MADE_CHUNK_SHIFT); /* more meta data than is reserved */
     LIE(meta, MADE_RESERVED - 16);
     LIE(meta, MADE_RESERVED + 1);
     LIE(meta, MADE_RESERVED + MADE_META);
@@ -192,9 +193,8 @@ static void test_hard_heap__an_address_is_told(void **state)
                         "byte 7 of a block of 500 bytes at 0x200000210000, live");
     assert_string_equal(told(made_slot(1, 0) + 503),
                         "3 bytes behind a block of 500 bytes at 0x200000210000, live");
-    assert_string_equal(
-        told(made_slot(1, 1)),
-        "byte 0 of a block of 512 bytes at 0x200000210200, freed, in quarantine or a thread's cache");
+    assert_string_equal(told(made_slot(1, 1)), "byte 0 of a block of 512 bytes at 0x200000210200, "
+                                               "freed, in quarantine or a thread's cache");
     assert_string_equal(told(made_slot(0, 0)),
                         "byte 0 of a block of 512 bytes at 0x200000200000, not handed out yet");
     assert_string_equal(told(made_slot(1, 127)), "the tail of a slab, in no block");

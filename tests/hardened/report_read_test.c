@@ -46,9 +46,12 @@ static void test_report__functions_and_lines_are_told(void **state)
     assert_true(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
     unsigned long offset = (unsigned long)((uintptr_t)here_it_is - (uintptr_t)__executable_start);
     snprintf(line, sizeof line,
-             "{\"report\":1,\"what\":\"double-free\",\"sentence\":\"double free of a block\",\"process\":7,"
-             "\"thread\":8,\"program\":\"/bin/x\\u001b[2J\",\"stack\":[{\"pc\":\"0x1\",\"module\":\"%s\","
-             "\"offset\":\"0x%lx\"},{\"pc\":\"0x77\"}],\"freed\":{\"thread\":9,\"stack\":[{\"pc\":\"0x99\"}]}}",
+             "{\"report\":1,\"what\":\"double-free\",\"sentence\":\"double free of a "
+             "block\",\"process\":7,"
+             "\"thread\":8,\"program\":\"/bin/"
+             "x\\u001b[2J\",\"stack\":[{\"pc\":\"0x1\",\"module\":\"%s\","
+             "\"offset\":\"0x%lx\"},{\"pc\":\"0x77\"}],\"freed\":{\"thread\":9,\"stack\":[{\"pc\":"
+             "\"0x99\"}]}}",
              path, offset);
     char *text = shown(line);
     assert_non_null(text);
@@ -99,7 +102,8 @@ static void test_report__nesting_is_bounded(void **state)
 
 static void test_report__texts_are_decoded(void **state)
 {
-    char text[] = "{\"a\":\"\\u0041\\u00e9\\u20ac\\n\\\"\\ud800\\u0000\",\"n\":18446744073709551615,\"p\":\"0xff\"}";
+    char text[] = "{\"a\":\"\\u0041\\u00e9\\u20ac\\n\\\"\\ud800\\u0000\",\"n\":"
+                  "18446744073709551615,\"p\":\"0xff\"}";
     struct json_tree tree;
     const struct json_node *root = json_tree_read(&tree, text, strlen(text));
     assert_string_equal(json_text_of(root, "a"),

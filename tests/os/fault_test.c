@@ -231,7 +231,9 @@ static int child_signal(void (*what)(void))
         struct sigaction plain = {.sa_handler = SIG_DFL};
         os_watch_close(&watch);
         sigaction(SIGSEGV, &plain, NULL);
-        if (!os_watch_open(&watch, OS_WATCH_ANY) || !os_watch_add(&watch, range, SIZE) || !watch_all()) _exit(3);
+        if (!os_watch_open(&watch, OS_WATCH_ANY) || !os_watch_add(&watch, range, SIZE) ||
+            !watch_all())
+            _exit(3);
         write_to(3);
         what();
         _exit(written() == 1 << 3 ? 0 : 4);

@@ -15,7 +15,9 @@
 #include "span/purger.h"
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
-#define CALL(call_name) (&(struct hard_call){.name = (call_name), .site = CALLER, .kind = KIND_MALLOC, .bucket = HARD_BY_SITE})
+#define CALL(call_name)                                                                            \
+    (&(struct hard_call){                                                                          \
+        .name = (call_name), .site = CALLER, .kind = KIND_MALLOC, .bucket = HARD_BY_SITE})
 
 /* ---- this thread's record --------------------------------------------------------------------------- */
 
@@ -149,7 +151,10 @@ PUBLIC void fh_free_sized(void *p, size_t size)
 static void check_alignment(const void *p, size_t alignment, const char *name)
 {
     if (base_is_pow2(alignment) && (uintptr_t)p % alignment == 0) return;
-    struct hard_fault fault = {.what = HARD_ALIGNMENT, .call = name, .address = p, .size = alignment,
+    struct hard_fault fault = {.what = HARD_ALIGNMENT,
+                               .call = name,
+                               .address = p,
+                               .size = alignment,
                                .right = (size_t)1 << base_ctz((uintptr_t)p | (size_t)1 << 47)};
     hard_report(&fault);
 }
@@ -193,8 +198,10 @@ static struct hard_call cxx_call(enum cxx_form form, void *site, bool makes)
     };
     unsigned kind = form == CXX_NEW ? KIND_NEW : form == CXX_NEW_ARRAY ? KIND_NEW_ARRAY : KIND_ANY;
     if (!makes && __atomic_load_n(&runtime_allocates, __ATOMIC_RELAXED)) kind = KIND_ANY;
-    return (struct hard_call){
-        .name = names[makes][form], .site = (uintptr_t)site, .kind = (uint8_t)kind, .bucket = HARD_BY_SITE};
+    return (struct hard_call){.name = names[makes][form],
+                              .site = (uintptr_t)site,
+                              .kind = (uint8_t)kind,
+                              .bucket = HARD_BY_SITE};
 }
 
 void *cxx_allocate(enum cxx_form form, size_t size, void *site)

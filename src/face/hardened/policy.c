@@ -93,7 +93,8 @@ bool policy_start(void)
     hard_attached = attached;
     report_config.go_on = options.bad_free;
     if (!report_start(options.report ? options.report_path : NULL))
-        os_say("freehold", "the file of option report cannot be opened for writing; reports go to standard error only");
+        os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
+                           "standard error only");
     stack_start();
     sample_start((unsigned)options.uninit);
     fault_start();
@@ -196,7 +197,8 @@ uint32_t policy_class_size(unsigned size_class)
 
 void policy_class_sizes(uint32_t sizes[FH_CLASSES])
 {
-    for (unsigned c = 0; c < FH_CLASSES; c++) sizes[c] = 0; /* those of slabs that this library has not */
+    for (unsigned c = 0; c < FH_CLASSES; c++)
+        sizes[c] = 0; /* those of slabs that this library has not */
 }
 
 void policy_allocated(uint64_t blocks[POLICY_CLASSES])
@@ -231,36 +233,28 @@ bool policy_describe(struct span *span, const char *p, struct fh_description *d)
     if (!hard_slot_find(p, &slot)) return true;
     unsigned state = hard_state(LOAD(slot.word));
     d->start = (const void *)slot.start;
-    d->size = state == SLOT_LIVE || slot.region->size == 0 ? hard_slot_size(&slot) : slot.region->size;
+    d->size =
+        state == SLOT_LIVE || slot.region->size == 0 ? hard_slot_size(&slot) : slot.region->size;
     d->offset = (uintptr_t)p - slot.start;
     d->thread = LOAD(slot.word) >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     bool large = slot.region->kind == REGION_LARGE;
-    d->kind = state != SLOT_LIVE ? FH_BLOCK_FREE : d->offset && d->offset >= d->size ? FH_SLACK : large ? FH_LARGE : FH_BLOCK;
+    d->kind = state != SLOT_LIVE                  ? FH_BLOCK_FREE
+              : d->offset && d->offset >= d->size ? FH_SLACK
+              : large                             ? FH_LARGE
+                                                  : FH_BLOCK;
     return true;
 }
 
 /* ---- not in this library ------------------------------------------------------------------------------------ */
 
-void oom_start(void)
-{
-}
+void oom_start(void) {}
 
-void oom_stop(void)
-{
-}
+void oom_stop(void) {}
 
-void oom_fork_child(void)
-{
-}
+void oom_fork_child(void) {}
 
-void plug_start(void)
-{
-}
+void plug_start(void) {}
 
-void plug_tick(void)
-{
-}
+void plug_tick(void) {}
 
-void plug_fork_child(void)
-{
-}
+void plug_fork_child(void) {}

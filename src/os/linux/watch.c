@@ -224,7 +224,8 @@ static bool faults_work(struct os_watch *watch, char *p)
     uintptr_t from = (uintptr_t)p, end = from + 4 * OS_WATCH_GRAIN;
     struct os_range range[3];
     for (unsigned i = 0; i < 4; i++) p[i * OS_WATCH_GRAIN] = 1;
-    if (!os_watch_add(watch, p, 4 * OS_WATCH_GRAIN) || !os_watch_begin(watch, from, end)) return false;
+    if (!os_watch_add(watch, p, 4 * OS_WATCH_GRAIN) || !os_watch_begin(watch, from, end))
+        return false;
     os_watch_again(from, end);
     *(volatile char *)(p + OS_WATCH_GRAIN) = 2;
     bool works = os_watch_take(watch, &from, end, range, 3) == 2 &&
