@@ -7,7 +7,7 @@
 
 #include "face/face.h"
 
-enum cxx_form { CXX_NEW, CXX_NEW_ARRAY, CXX_ANY };
+enum cxx_form { CXX_NEW, CXX_NEW_ARRAY, CXX_NEW_ALIGNED, CXX_NEW_ARRAY_ALIGNED, CXX_ANY };
 
 #ifdef FH_HARDENED
 

@@ -163,6 +163,10 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
     bool zeroed;
     if (alignment <= 16) return hard_allocate(thread, size, call, &zeroed);
     if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
+    if (UNLIKELY(--thread->sample_left <= 0)) {
+        void *p = sample_instead(thread, size, alignment, call->kind);
+        if (p) return p;
+    }
     if (size == 0) size = 1;
     size_t need = size + slot_tail();
     unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS
@@ -352,7 +356,7 @@ static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t si
 /* One comparison for what the word must say: a live block, of this kind. */
 FH_INLINE bool word_is_live(uint32_t word, const struct hard_call *call)
 {
-    enum { BOTH = WORD_STATE | 3u << WORD_KIND_SHIFT };
+    enum { BOTH = WORD_STATE | WORD_KIND << WORD_KIND_SHIFT };
     return (word & BOTH) == (SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT);
 }
 

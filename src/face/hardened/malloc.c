@@ -192,13 +192,20 @@ void cxx_runtime_allocates(void)
 
 static struct hard_call cxx_call(enum cxx_form form, void *site, bool makes)
 {
-    static const char *const names[2][3] = {
-        {"operator delete", "operator delete[]", "operator delete"},
-        {"operator new", "operator new[]", "operator new"},
+    static const struct {
+        const char *make, *end;
+        uint8_t kind;
+    } forms[] = {
+        [CXX_NEW] = {"operator new", "operator delete", KIND_NEW},
+        [CXX_NEW_ARRAY] = {"operator new[]", "operator delete[]", KIND_NEW_ARRAY},
+        [CXX_NEW_ALIGNED] = {"aligned operator new", "aligned operator delete", KIND_NEW_ALIGNED},
+        [CXX_NEW_ARRAY_ALIGNED] = {"aligned operator new[]", "aligned operator delete[]",
+                                   KIND_NEW_ARRAY_ALIGNED},
+        [CXX_ANY] = {"operator new", "operator delete", KIND_ANY},
     };
-    unsigned kind = form == CXX_NEW ? KIND_NEW : form == CXX_NEW_ARRAY ? KIND_NEW_ARRAY : KIND_ANY;
+    unsigned kind = forms[form].kind;
     if (!makes && __atomic_load_n(&runtime_allocates, __ATOMIC_RELAXED)) kind = KIND_ANY;
-    return (struct hard_call){.name = names[makes][form],
+    return (struct hard_call){.name = makes ? forms[form].make : forms[form].end,
                               .site = (uintptr_t)site,
                               .kind = (uint8_t)kind,
                               .bucket = HARD_BY_SITE};
