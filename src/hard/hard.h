@@ -53,7 +53,8 @@
 /* ---- what a slot is ------------------------------------------------------------------------------ */
 
 /* The word of a slot:  | slack : 16 | thread : 9 | marked 1 | kind 3 | state 3 |
- * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512. */
+ * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512; of kinds
+ * that are told an alignment, while it lives, that. */
 enum slot_state {
     SLOT_NEVER = 0, /* not handed out yet */
     SLOT_LIVE = 1,

@@ -211,6 +211,13 @@ static struct hard_call cxx_call(enum cxx_form form, void *site, bool makes)
                               .bucket = HARD_BY_SITE};
 }
 
+/* Its power of two, for a form that was told it; what is none is refused when the block is made. */
+static uint8_t power_of(enum cxx_form form, size_t alignment)
+{
+    if (form != CXX_NEW_ALIGNED && form != CXX_NEW_ARRAY_ALIGNED) return 0;
+    return alignment ? (uint8_t)base_ctz(alignment) : 0;
+}
+
 void *cxx_allocate(enum cxx_form form, size_t size, void *site)
 {
     struct hard_call call = cxx_call(form, site, true);
@@ -220,8 +227,16 @@ void *cxx_allocate(enum cxx_form form, size_t size, void *site)
 void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_t size, void *site)
 {
     struct hard_call call = cxx_call(form, site, true);
+    call.aligned = power_of(form, alignment);
     if (alignment <= 16) return allocate(size, &call);
     return base_is_pow2(alignment) ? allocate_aligned(alignment, size, &call) : NULL;
+}
+
+void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment)
+{
+    struct hard_call call = cxx_call(form, NULL, false);
+    call.aligned = power_of(form, alignment);
+    release(p, size, &call);
 }
 
 void cxx_free(enum cxx_form form, void *p, size_t size)
