@@ -515,10 +515,10 @@ bool reuse_start(void)
     return true;
 }
 
-void reuse_end(void)
+void reuse_end(bool wait)
 {
     STORE(&reuse.ended, 1);
-    if (reuse.segment) sweeper_await_end();
+    if (wait && reuse.segment) sweeper_await_end();
 }
 
 void reuse_stats_get(struct reuse_stats *stats)

@@ -71,9 +71,9 @@ void reuse_thread_end(void);
 /* Sweeps now, whatever is pending, and waits for it: malloc_trim, tests. */
 void reuse_now(void);
 
-/* No system calls of ours any more, no helper: the process locks itself in (face/sandbox.c). Returns when the
+/* No system calls of ours any more, no helper: the process locks itself in (face/sandbox.c). `wait`: returns when the
  * helper is gone. */
-void reuse_end(void);
+void reuse_end(bool wait);
 
 /* Memory of our own in which addresses of slots are no references; at most 8. Before the first sweep. */
 void reuse_hide(uintptr_t start, size_t size);
