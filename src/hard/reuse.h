@@ -65,6 +65,15 @@ bool reuse_start(void);
 /* A slot has been long enough in a thread's quarantine. No lock is held: who frees may have to wait. */
 void reuse_add(uintptr_t start, slot_word *word, size_t bytes);
 
+/* Where a thread passes now and then as it takes and gives slots, with no lock held: if the program is to stand, it
+ * does so here, which is sooner than it can be made to. */
+extern _Atomic uint32_t stop_round;
+void stop_visit(void);
+FH_INLINE void reuse_pass(void)
+{
+    if (UNLIKELY(LOAD(&stop_round) & 1)) stop_visit();
+}
+
 /* The calling thread ends: what it has collected becomes everybody's. It may come again. */
 void reuse_thread_end(void);
 
