@@ -19,6 +19,7 @@ static unsigned site_bucket(const struct hard_call *call)
 static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region,
                                struct cache *cache)
 {
+    reuse_pass();
     cache->count = central_take(region, &thread->random, cache->slot, region->window);
     return cache->count != 0;
 }

@@ -925,7 +925,7 @@ static void locked_in(void)
     uintptr_t masked = block_make(CORE_SMALL);
     put(&in_bss, masked);
     block_free(masked);
-    reuse_end();
+    reuse_end(true);
     sweep_now();
     if (block_waits(masked) || stats().blind == 0) _exit(1);
     churner(NULL);

@@ -174,6 +174,7 @@ void policy_confined(void)
 {
     report_config.confined = true;
     sample_watch_stop();
+    reuse_end(fh_registry.pid == os_process_id());
 }
 
 bool policy_sweep(bool force)
