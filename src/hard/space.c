@@ -32,14 +32,6 @@ static struct {
 
 bool space_has_guards;
 
-uint64_t space_random_below(uint64_t n)
-{
-    lock_take(&space.lock);
-    uint64_t value = (uint64_t)((unsigned __int128)random_64(&space.random) * n >> 64);
-    lock_give(&space.lock);
-    return value;
-}
-
 /* ---- reservations ---------------------------------------------------------------------------------- */
 
 /* At a place of our own choice: the kernel's would be near its other mappings, and they near each other. */

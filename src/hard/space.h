@@ -32,9 +32,6 @@ bool space_guard(void *p, size_t size);
 /* Whether the kernel can guard pages without mappings. */
 extern bool space_has_guards;
 
-/* Below n, for what belongs to no thread. */
-uint64_t space_random_below(uint64_t n);
-
 /* Memory of the reservations becomes usable, and belongs in core dumps; or neither again. */
 bool space_commit(void *p, size_t size);
 bool space_decommit(void *p, size_t size);
