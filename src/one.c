@@ -45,6 +45,7 @@
 #include "hard/random.c"
 #include "hard/space.c"
 #include "hard/central.c"
+#include "hard/zone.c"
 #include "hard/stack.c"
 #include "hard/report_place.c"
 #include "hard/report_symbol.c"
@@ -60,7 +61,10 @@
 #include "hard/reuse.c"
 #include "hard/thread.c"
 #include "hard/large.c"
+#include "hard/walk.c"
+#include "hard/verify.c"
 #include "hard/slot.c"
+#include "hard/stale.c"
 #include "hard/usage.c"
 #include "hard/registry.c"
 #elif !defined(FH_LIBGC)
@@ -163,6 +167,10 @@
 #ifdef FH_HARDENED
 #include "face/hardened/policy.c"
 #include "face/hardened/malloc.c"
+#include "face/hardened/zone.c"
+#include "face/hardened/token.c"
+#include "face/hardened/look.c"
+#include "face/hardened/range.c"
 #else
 #include "face/policy_heap.c"
 #include "face/malloc.c"

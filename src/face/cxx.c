@@ -99,6 +99,13 @@ FH_INLINE bool are_ours(void)
     return LIKELY(now == OURS) || (now == UNKNOWN && find_whose());
 }
 
+#ifdef FH_HARDENED
+bool cxx_is_ours(void)
+{
+    return are_ours();
+}
+#endif
+
 /* ---- the runtime's operators ----------------------------------------------------------------------- */
 
 /* All parameters of all forms are words in registers, so that one type serves for every form. */

@@ -18,6 +18,9 @@ void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_t size, vo
 void cxx_free(enum cxx_form form, void *p, size_t size);
 void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment);
 
+/* Whether all operators that others call are this library's, and no program's. */
+bool cxx_is_ours(void);
+
 /* From now on a block may have come by the runtime's operators, which call malloc. */
 void cxx_runtime_allocates(void);
 

@@ -28,6 +28,7 @@ struct options {
     int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep,
         uninit;
     int64_t poison, report; /* of the hardened library; -1: as its level has it */
+    int64_t calls, verify_every, abort_on_null, names, token_max;
     char report_path[256];
     int64_t oom, run_file; /* 1: the path is given */
     char oom_path[256], run_file_path[256];

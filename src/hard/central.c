@@ -6,7 +6,8 @@
 #include "os/guard.h"
 #include "span/purger.h"
 
-struct region_state *region_states;
+struct region_state *region_states, *zone_states;
+_Atomic uint32_t zone_regions;
 static _Atomic uint32_t sweep_count = 1;
 
 bool central_start(void)
@@ -15,6 +16,38 @@ bool central_start(void)
     if (region_states == NULL) return false;
     for (unsigned i = 0; i < HARD_REGIONS; i++) region_states[i].chunk = UINT32_MAX;
     return true;
+}
+
+/* ---- regions of zones ------------------------------------------------------------------------------------ */
+
+/* Each takes a chunk at least. */
+static uint32_t zone_regions_most(void)
+{
+    return (uint32_t)base_min(HARD_TABLE - HARD_ZONE_FIRST, space_chunks());
+}
+
+struct region *central_zone_next(void)
+{
+    uint32_t n = LOAD(&zone_regions);
+    if (zone_states == NULL) zone_states = space_record(zone_regions_most() * sizeof *zone_states);
+    if (zone_states == NULL || n == zone_regions_most()) return NULL;
+    zone_states[n].chunk = UINT32_MAX;
+    return &hard.region[HARD_ZONE_FIRST + n];
+}
+
+void central_zone_made(void)
+{
+    STORE_RELEASE(&zone_regions, LOAD(&zone_regions) + 1); /* with region_after */
+}
+
+void central_zone_end(const struct region *region)
+{
+    struct region_state *state = region_state_of(region);
+    lock_take(&state->lock);
+    state->ended = true;
+    state->first = state->last = state->empties = state->waiting = 0;
+    state->chunk = UINT32_MAX;
+    lock_give(&state->lock);
 }
 
 /* ---- the queue ----------------------------------------------------------------------------------------- */
@@ -68,6 +101,7 @@ static bool slabs_commit(struct region_state *state, const struct region *region
 
 static bool slab_new(struct region_state *state, const struct region *region)
 {
+    if (UNLIKELY(state->ended)) return false;
     if (state->chunk == UINT32_MAX || state->made == region_slabs(region)) {
         uint32_t chunk = space_chunk_take(region_number(region), 1);
         if (chunk == UINT32_MAX) return false;
@@ -174,6 +208,7 @@ unsigned central_take(const struct region *region, struct random *random, uintpt
 static void give_locked(struct region_state *state, const struct region *region, uintptr_t start)
 {
     slot_word *word;
+    if (UNLIKELY(state->ended)) return;
     CHECK(slot_locate(start, region, &word));
     uint32_t number =
         (uint32_t)((start - hard.base) >> 16) & ~((1u << (region->slab_shift - 16)) - 1);
@@ -243,11 +278,12 @@ bool central_sweep(bool force)
 {
     bool left = false;
     uint16_t now = (uint16_t)(atomic_fetch_add(&sweep_count, 1) | 1);
-    for (unsigned i = 0; i < HARD_LARGE_FIRST; i++) {
-        struct region_state *state = &region_states[i];
-        if (__atomic_load_n(&state->empties, __ATOMIC_RELAXED) == 0) continue;
+    for (const struct region *region = hard.region; region; region = region_after(region)) {
+        struct region_state *state = region_state_of(region);
+        if (region->kind == REGION_LARGE || __atomic_load_n(&state->empties, __ATOMIC_RELAXED) == 0)
+            continue;
         lock_take(&state->lock);
-        if (sweep_region(state, &hard.region[i], now, force)) left = true;
+        if (sweep_region(state, region, now, force)) left = true;
         lock_give(&state->lock);
     }
     return left;
@@ -255,17 +291,33 @@ bool central_sweep(bool force)
 
 /* ---- fork ------------------------------------------------------------------------------------------------------- */
 
+static void each_state(void (*visit)(struct lock *lock))
+{
+    for (unsigned i = 0; i < HARD_REGIONS; i++) visit(&region_states[i].lock);
+    for (unsigned i = 0; i < LOAD(&zone_regions); i++) visit(&zone_states[i].lock);
+}
+
+static void take(struct lock *lock)
+{
+    lock_take(lock);
+}
+
+static void give(struct lock *lock)
+{
+    lock_give(lock);
+}
+
 void central_fork_prepare(void)
 {
-    for (unsigned i = 0; i < HARD_REGIONS; i++) lock_take(&region_states[i].lock);
+    each_state(take);
 }
 
 void central_fork_parent(void)
 {
-    for (unsigned i = 0; i < HARD_REGIONS; i++) lock_give(&region_states[i].lock);
+    each_state(give);
 }
 
 void central_fork_child(void)
 {
-    for (unsigned i = 0; i < HARD_REGIONS; i++) lock_reset(&region_states[i].lock);
+    each_state(lock_reset);
 }

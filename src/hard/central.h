@@ -17,13 +17,35 @@ struct region_state {
     uint32_t slabs;       /* ever made */
     uint64_t carved;      /* slots that exist */
     uint32_t waiting;     /* large: freed slots in the queue, whose first and last are above */
+    bool ended;           /* of a destroyed zone: takes and gives nothing any more */
 };
 
-extern struct region_state *region_states;
+extern struct region_state *region_states, *zone_states;
+extern _Atomic uint32_t zone_regions; /* how many zones have */
 
 FH_INLINE struct region_state *region_state_of(const struct region *region)
 {
-    return &region_states[region_number(region)];
+    return region_is_zone(region) ? &zone_states[region - &hard.region[HARD_ZONE_FIRST]]
+                                  : &region_states[region_number(region)];
+}
+
+/* The next region of the table that a zone may have, NULL: none is left; and it is made now. One thread at a
+ * time, under the lock of zones. */
+struct region *central_zone_next(void);
+void central_zone_made(void);
+
+/* Nothing is taken from it or given to it any more. */
+void central_zone_end(const struct region *region);
+
+/* The one that follows of those with slots, small or large, zones' last; NULL: none. Begin with hard.region. */
+FH_INLINE const struct region *region_after(const struct region *region)
+{
+    const struct region *next = region + 1;
+    if (next == &hard.region[HARD_SAMPLE]) next = &hard.region[HARD_ZONE_FIRST];
+    return region_is_zone(next) &&
+                   next >= &hard.region[HARD_ZONE_FIRST + LOAD_ACQUIRE(&zone_regions)]
+               ? NULL
+               : next;
 }
 
 bool central_start(void);

@@ -22,6 +22,7 @@
  *     free    state, kind, canary, zero, then a quarantine, then the few       slot.c
  *     central a region's slabs, under the region's lock                        central.c
  *     large   above 128 KiB                                                    large.c
+ *     zones   regions that the program makes for itself, and destroys          zone.c
  *
  * Why a policy of its own and not hooks in heap/: docs/decisions/0014.
  */
@@ -46,9 +47,13 @@
 #define HARD_SAMPLE                                                                                \
     (HARD_LARGE_FIRST + HARD_LARGE_COUNT) /* blocks on pages of their own: sample.c */
 #define HARD_REGIONS (HARD_SAMPLE + 1)
+#define HARD_ZONE_FIRST                                                                            \
+    2048 /* regions from here on are of private zones, made at run time: zone.c */
+#define HARD_TABLE 16384
 
 #define HARD_CACHE_BYTES (68 * KIB) /* of a thread's record: its few slots of each region */
-#define HARD_META_SHIFT 2           /* meta data of a chunk: its size >> this */
+#define HARD_CACHE_NONE (HARD_CACHE_BYTES - 8) /* there: no slots, ever */
+#define HARD_META_SHIFT 2                      /* meta data of a chunk: its size >> this */
 
 /* ---- what a slot is ------------------------------------------------------------------------------ */
 
@@ -111,7 +116,7 @@ struct large {
     uint32_t guarded;        /* what of the slot is not the block faults */
     uint64_t open, open_end; /* freed: pages that are there still; level light */
     uint64_t front;          /* live: where such pages begin, if that is before the block; 0 not */
-    uint32_t visits;         /* of the purger since it was freed */
+    uint32_t visits; /* of the purger since it was freed; of a zone's: what its tag is made of */
 };
 
 struct slab {
@@ -132,6 +137,7 @@ struct measures {
     uint32_t quarantine; /* bytes, each thread's */
     uint32_t sample;     /* one of how many allocations gets pages of its own; 0 none */
     uint32_t sample_slots;
+    uint32_t verify_every; /* allocations of a thread; 0: never */
 };
 
 struct hard_space {
@@ -142,9 +148,15 @@ struct hard_space {
     uint64_t secret, site_secret;
     uint16_t *owner; /* of each chunk: its region + 1; 0 nobody's */
     struct measures measures;
-    struct region region[HARD_REGIONS];
     uint8_t class_of[HARD_SMALL_MOST / 16 + 1]; /* small sizes, in 16 bytes rounded up */
+    /* those of zones on pages of their own, which are unsealed while one is added */
+    struct region region[HARD_TABLE] __attribute__((aligned(65536)));
+    uint16_t zone_of[HARD_TABLE - HARD_ZONE_FIRST]; /* the zone's number */
 } __attribute__((aligned(65536))); /* alone on its pages, of whatever size, to be sealed */
+
+static_assert(HARD_ZONE_FIRST * sizeof(struct region) % 65536 == 0 &&
+                  HARD_ZONE_FIRST >= HARD_REGIONS,
+              "regions of zones begin a page");
 
 extern struct hard_space hard;
 
@@ -161,6 +173,11 @@ struct slot {
 FH_INLINE bool hard_holds(const void *p)
 {
     return (uintptr_t)p - hard.base < hard.size;
+}
+
+FH_INLINE bool region_is_zone(const struct region *region)
+{
+    return region >= &hard.region[HARD_ZONE_FIRST];
 }
 
 FH_INLINE unsigned hard_state(uint32_t word)

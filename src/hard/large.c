@@ -149,6 +149,10 @@ static uint32_t slot_number_take(const struct region *region)
     struct region_state *state = region_state_of(region);
     uint32_t hold = is_huge(region) ? HOLD_HUGE : HOLD, number = 0;
     lock_take(&state->lock);
+    if (UNLIKELY(state->ended)) {
+        lock_give(&state->lock);
+        return 0;
+    }
     if (!hard.measures.chance) hold = 0;
     if (state->waiting <= hold) number = fresh_take(state, region);
     if (number == 0 && state->waiting) number = freed_take(state);
@@ -202,11 +206,18 @@ static void large_count(size_t size, bool more)
     __atomic_fetch_add(&fh_registry.large_allocated_bytes, page_up(size), __ATOMIC_RELAXED);
 }
 
-static const struct region *region_of_bytes(size_t bytes)
+/* Of slots that hold so many bytes: 2^(16 + i), or HARD_LARGE_COUNT if there are none so large. */
+static unsigned large_index(size_t bytes)
 {
     unsigned shift = bytes <= 64 * KIB ? 16 : base_log2(bytes - 1) + 1;
-    if (shift - 16 >= HARD_LARGE_COUNT || (size_t)1 << shift > hard.size / 4) return NULL;
-    return &hard.region[HARD_LARGE_FIRST + shift - 16];
+    return shift - 16 >= HARD_LARGE_COUNT || (size_t)1 << shift > hard.size / 4 ? HARD_LARGE_COUNT
+                                                                                : shift - 16;
+}
+
+static const struct region *region_of_bytes(size_t bytes)
+{
+    unsigned i = large_index(bytes);
+    return i < HARD_LARGE_COUNT ? &hard.region[HARD_LARGE_FIRST + i] : NULL;
 }
 
 static FH_COLD void *give_back(const struct region *region, uint32_t number)
@@ -256,6 +267,16 @@ void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
     return region ? allocate_in(thread, region, size, alignment, call, zeroed) : NULL;
 }
 
+void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+                          const struct hard_call *call)
+{
+    bool zeroed;
+    if (size > hard.size / 2) return NULL;
+    unsigned i = large_index(page_up(size) + os_page_size());
+    const struct region *region = i < HARD_LARGE_COUNT ? zone_region_large(zone, i) : NULL;
+    return region ? allocate_in(thread, region, size, 16, call, &zeroed) : NULL;
+}
+
 /* ---- resize --------------------------------------------------------------------------------------------- */
 
 /* Only towards its end, and a guard page stays behind it. */
@@ -295,7 +316,7 @@ void large_end(const struct slot *slot, bool for_good)
         hard_report(&fault);
     }
     large_count(large->size, false);
-    if (!for_good && !hard.measures.chance) {
+    if (!for_good && !hard.measures.chance && !region_is_zone(slot->region)) {
         pages_keep(large);
         large_release(slot);
         return;
@@ -314,6 +335,10 @@ void large_release(const struct slot *slot)
     struct region_state *state = region_state_of(slot->region);
     struct large *large = large_at(slot->slab, slot->index);
     lock_take(&state->lock);
+    if (UNLIKELY(state->ended)) {
+        lock_give(&state->lock);
+        return;
+    }
     STORE(&large->word, (LOAD(&large->word) & ~WORD_STATE) | SLOT_FREE);
     if (hard.measures.chance)
         freed_add(state, number_of(slot->slab, slot->index));

@@ -89,6 +89,11 @@ void hard_registry_samples(const struct sample_block *blocks, uint32_t count)
     described.sample_size = sizeof *blocks;
 }
 
+void hard_registry_regions(uint32_t count)
+{
+    __atomic_store_n(&described.region_count, count, __ATOMIC_RELAXED);
+}
+
 void hard_registry_thread(uint32_t threads)
 {
     __atomic_store_n(&described.threads, threads, __ATOMIC_RELAXED);

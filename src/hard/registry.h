@@ -12,6 +12,9 @@ void hard_registry_start(void);
 /* Where the records of sampled blocks lie, one a slot; those of slots never used are zero. */
 void hard_registry_samples(const struct sample_block *blocks, uint32_t count);
 
+/* So many regions of the table may be looked at: those of zones as well. */
+void hard_registry_regions(uint32_t count);
+
 /* Another thread got a record. */
 void hard_registry_thread(uint32_t threads);
 

@@ -41,7 +41,8 @@
     X(HARD_UNINITIALISED, "uninitialised-read") /* read before anything was written there */       \
     X(HARD_NO_ENTROPY, "no-entropy")            /* the kernel has no random numbers */             \
     X(HARD_METADATA, "damaged-records")         /* our own records are not what they were */       \
-    X(HARD_NO_MEMORY, "no-memory")              /* by option: a refusal is fatal */
+    X(HARD_NO_MEMORY, "no-memory")              /* by option: a refusal is fatal */                \
+    X(HARD_ZONE, "zone-rule")                   /* a private zone's; .right: enum zone_rule */
 
 #define HARD_FAULT_ENUM(name, word) name,
 enum hard_what { HARD_FAULTS(HARD_FAULT_ENUM) HARD_WHATS };

@@ -147,6 +147,20 @@ static void say_underflowed(const struct report *r, struct text *t)
     say_bytes(t, r->left.size);
 }
 
+static void say_zone(const struct report *r, struct text *t)
+{
+    static const char *const rules[] = {"a private zone",
+                                        "no zone, or a destroyed one",
+                                        "a sealed zone",
+                                        "a zone of another core's",
+                                        "a block that is not of this zone",
+                                        "a pointer without the right tag"};
+    text_str(t, rules[r->fault.right < sizeof rules / sizeof *rules ? r->fault.right : 0]);
+    if (r->block.start == 0) return;
+    text_str(t, ": ");
+    say_where(r, t);
+}
+
 static void say_rest(const struct report *r, struct text *t)
 {
     switch (r->fault.what) {
@@ -163,6 +177,7 @@ static void say_rest(const struct report *r, struct text *t)
         text_str(t, "no memory for ");
         say_bytes(t, r->fault.size);
         break;
+    case HARD_ZONE: say_zone(r, t); break;
     default: text_str(t, "misuse of memory"); break;
     }
 }

@@ -137,7 +137,8 @@ static void range_search(uintptr_t start, uintptr_t end)
 /* ---- blocks ---------------------------------------------------------------------------------------- */
 
 /* Live slots of one slab, as far as they lie in start..end, read where they are: a slab of slots smaller than a page
- * stays readable, since nobody can take a page of it away that holds nothing but his own block. */
+ * stays readable, since nobody can take a page of it away that holds nothing but his own block. (But a zone may be
+ * destroyed: its slots are read as larger ones are.) */
 static void slab_search(const struct region *region, uint32_t number, uintptr_t start,
                         uintptr_t end)
 {
@@ -187,7 +188,7 @@ static void block_range_search(const struct region *region, uintptr_t start, uin
 {
     if (region->kind != REGION_SMALL)
         range_search(start, end);
-    else if (region->size < os_page_size() && !reuse_scan.hides_blocks)
+    else if (region->size < os_page_size() && !reuse_scan.hides_blocks && !region_is_zone(region))
         slabs_search(region, start, end);
     else
         slots_search(region, start, end);

@@ -6,6 +6,7 @@
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
+#include "hard/verify.h"
 
 /* ---- take -------------------------------------------------------------------------------------------- */
 
@@ -54,16 +55,11 @@ FH_INLINE bool slot_is_to_check(const struct region *region, uint64_t chance)
            region->size <= hard.measures.zero_most;
 }
 
-/* From a region, at random. What it held before is gone if zero_most says so. */
-static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size,
-                       const struct hard_call *call)
+/* What it held before is gone if zero_most says so. */
+FH_INLINE void *slot_hand_out(struct hard_thread *thread, const struct region *region,
+                              uintptr_t start, size_t size, const struct hard_call *call,
+                              uint64_t chance)
 {
-    struct cache *cache = cache_of(thread, region);
-    if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
-    uint64_t last = --cache->count, i = last, chance = 0;
-    if (hard.measures.chance) i = (chance = random_byte(&thread->random)) * (last + 1) >> 8;
-    uintptr_t start = cache->slot[i];
-    cache->slot[i] = cache->slot[last];
     slot_word *word;
     slot_locate(start, region, &word);
     if (slot_is_to_check(region, chance) && UNLIKELY(!slot_is_clear(start, region->size)))
@@ -73,6 +69,19 @@ static void *slot_take(struct hard_thread *thread, const struct region *region, 
     thread->allocated[region->size_class]++;
     thread->allocated_bytes += region->size;
     return (void *)start;
+}
+
+/* From a region, at random. */
+static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size,
+                       const struct hard_call *call)
+{
+    struct cache *cache = cache_of(thread, region);
+    if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
+    uint64_t last = --cache->count, i = last, chance = 0;
+    if (hard.measures.chance) i = (chance = random_byte(&thread->random)) * (last + 1) >> 8;
+    uintptr_t start = cache->slot[i];
+    cache->slot[i] = cache->slot[last];
+    return slot_hand_out(thread, region, start, size, call, chance);
 }
 
 /* The class for this many bytes. */
@@ -129,8 +138,9 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
 static FH_COLD void *sample_instead(struct hard_thread *thread, size_t size, size_t alignment,
                                     unsigned kind)
 {
-    hard_sample_next(thread);
-    return hard.measures.sample ? sample_allocate(size, alignment, kind) : NULL;
+    bool verify, sample = hard_sample_due(thread, &verify);
+    if (verify) verify_all(thread, NULL, "malloc");
+    return sample ? sample_allocate(size, alignment, kind) : NULL;
 }
 
 void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call,
@@ -174,6 +184,52 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
                      : 0;
     return c ? slot_allocate(thread, c, size, call, &zeroed)
              : large_allocate(thread, size, alignment, call, &zeroed);
+}
+
+/* ---- in a zone --------------------------------------------------------------------------------------- */
+
+static void *zone_take_small(struct hard_thread *thread, struct zone *zone, size_t size,
+                             size_t room, const struct hard_call *call)
+{
+    uintptr_t start;
+    unsigned c = (unsigned)base_max(class_for(room + slot_tail()), ZONE_CLASS_LEAST);
+    const struct region *region = zone_region(zone, c);
+    if (region == NULL || central_take(region, &thread->random, &start, 1) == 0) return NULL;
+    void *p = slot_hand_out(thread, region, start, size, call, 7);
+    tail_clear(p, size, region);
+    return p;
+}
+
+/* All blocks of a zone with a block size have room for that: they are of one region. */
+void *hard_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+                         const struct hard_call *call)
+{
+    struct slot slot;
+    size_t room = zone->block ? zone->block : size;
+    if (size > room) return NULL;
+    struct hard_call any = *call;
+    any.kind = KIND_ANY;
+    void *p = room <= HARD_SMALL_MOST - HARD_CANARY
+                  ? zone_take_small(thread, zone, size, room, &any)
+                  : large_allocate_zone(thread, zone, base_max(size, 1), &any);
+    if (p && hard_slot_find(p, &slot)) zone_tag_renew(&slot, random_byte(&thread->random));
+    return p;
+}
+
+void hard_zone_report(const char *name, const void *p, enum zone_rule rule)
+{
+    struct slot slot;
+    struct hard_fault fault = {.what = HARD_ZONE, .call = name, .address = p, .right = rule};
+    if (hard_slot_find(p, &slot)) fault.slot = &slot;
+    hard_report(&fault);
+}
+
+/* Whether a block of a zone may be freed now; a report if not. */
+static FH_COLD bool zone_lets_go(const struct slot *slot, const char *name)
+{
+    enum zone_rule rule = zone_allows(zone_of(slot->region));
+    if (rule != ZONE_KEPT) hard_zone_report(name, (void *)slot->start, rule);
+    return rule == ZONE_KEPT;
 }
 
 /* ---- give -------------------------------------------------------------------------------------------- */
@@ -301,6 +357,13 @@ static FH_COLD void size_report(const struct slot *slot, const void *p, size_t s
     hard_report(&fault);
 }
 
+/* Blocks of zones are made by a call of no kind, and may go by every one. */
+FH_INLINE bool kinds_differ(uint32_t word, const struct hard_call *call)
+{
+    return UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY &&
+           hard_kind(word) != KIND_ANY;
+}
+
 /* From live to `state`; false after a report if it is no live block, or not of that kind and size. */
 static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, size_t size,
                      unsigned state, const struct hard_call *call)
@@ -310,8 +373,8 @@ static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, siz
         report_bad(call->name, p);
         return false;
     }
-    if (hard.measures.kinds && UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY)
-        kind_report(slot, p, call);
+    if (UNLIKELY(region_is_zone(slot->region)) && !zone_lets_go(slot, call->name)) return false;
+    if (hard.measures.kinds && kinds_differ(word, call)) kind_report(slot, p, call);
     if (UNLIKELY(call->aligned)) check_aligned(slot, word, p, call);
     if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) &&
         hard_slot_size(slot))
@@ -460,6 +523,18 @@ static void *move(struct hard_thread *thread, void *p, size_t old, size_t size,
     return new;
 }
 
+/* A block of a zone stays in its zone. */
+static FH_COLD void *zone_move(struct hard_thread *thread, const struct slot *slot, size_t old,
+                               size_t size, const struct hard_call *call)
+{
+    void *p = (void *)slot->start,
+         *new = hard_allocate_zone(thread, zone_of(slot->region), size, call);
+    if (new == NULL) return NULL;
+    memcpy(new, p, base_min(old, size));
+    hard_free(hard_self, p, SIZE_MAX, call);
+    return new;
+}
+
 static FH_COLD void *reallocate_other(struct hard_thread *thread, void *p, size_t size,
                                       const struct hard_call *call)
 {
@@ -482,8 +557,9 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
         return NULL;
     }
     uint32_t word = LOAD(slot.word);
-    if (hard.measures.kinds && hard_kind(word) != call->kind) kind_report(&slot, p, call);
+    if (hard.measures.kinds && kinds_differ(word, call)) kind_report(&slot, p, call);
     if (!hard_check_slot(&slot, word, call->name)) return NULL;
+    if (UNLIKELY(region_is_zone(slot.region)) && !zone_lets_go(&slot, call->name)) return NULL;
     size_t old = hard_slot_size(&slot);
     if (slot.region->kind == REGION_LARGE) {
         void *resized = large_resize(&slot, size);
@@ -491,6 +567,7 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
     } else if (small_resize(&slot, word, size)) {
         return p;
     }
+    if (UNLIKELY(region_is_zone(slot.region))) return zone_move(thread, &slot, old, size, call);
     struct hard_call same = *call;
     same.kind = (uint8_t)hard_kind(word);
     if (slot.region->kind == REGION_SMALL) same.bucket = slot.region->bucket;

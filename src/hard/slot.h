@@ -12,6 +12,7 @@
 
 #include "hard/canary.h"
 #include "hard/thread.h"
+#include "hard/zone.h"
 
 /* For all calls: where a call came from decides the bucket; KIND_* is what the caller calls it. */
 struct hard_call {
@@ -36,6 +37,13 @@ void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_c
                     bool *zeroed);
 void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t size,
                             const struct hard_call *call);
+
+/* A block of a zone that zone_allows to. NULL: memory is out, or larger than the zone's blocks. */
+void *hard_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+                         const struct hard_call *call);
+
+/* A call on a zone, or on p in one, that may not be. */
+FH_COLD void hard_zone_report(const char *name, const void *p, enum zone_rule rule);
 
 /* p may be anything, NULL too. `size` is what the caller says that it asked for, SIZE_MAX if it does not. */
 void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call);

@@ -31,6 +31,15 @@ static struct {
 } space;
 
 bool space_has_guards;
+void (*space_taken)(unsigned region, void *start, size_t size);
+
+uint64_t space_random(void)
+{
+    lock_take(&space.lock);
+    uint64_t value = random_64(&space.random);
+    lock_give(&space.lock);
+    return value;
+}
 
 /* ---- reservations ---------------------------------------------------------------------------------- */
 
@@ -209,6 +218,19 @@ static void region_large(struct region *region, unsigned i)
     region->words_at = region->slots * (uint32_t)sizeof(struct large);
 }
 
+void region_make_zone(struct region *region, unsigned size_class)
+{
+    region_small(region, size_class, 0);
+    region->window = 0;
+    region->cache_at = HARD_CACHE_NONE;
+}
+
+void region_make_zone_large(struct region *region, unsigned i)
+{
+    region_large(region, i);
+    region->bucket = 0;
+}
+
 static void regions_make(void)
 {
     uint32_t at = 0;
@@ -223,7 +245,7 @@ static void regions_make(void)
     for (unsigned c = 1; c < HARD_CLASSES; c++) /* sizes above the class before, up to this one's */
         for (uint32_t i = c == 1 ? 0 : class_size(c - 1) / 16 + 1; i <= class_size(c) / 16; i++)
             hard.class_of[i] = (uint8_t)c;
-    CHECK(at <= HARD_CACHE_BYTES);
+    CHECK(at <= HARD_CACHE_NONE);
     for (unsigned i = 0; i < HARD_LARGE_COUNT; i++)
         region_large(&hard.region[HARD_LARGE_FIRST + i], i);
 }
@@ -281,6 +303,11 @@ static uint32_t run_find(uint32_t count)
     return UINT32_MAX;
 }
 
+uint32_t space_chunks(void)
+{
+    return space.chunks;
+}
+
 uint32_t space_chunk_take(unsigned region, uint32_t count)
 {
     lock_take(&space.lock);
@@ -294,6 +321,8 @@ uint32_t space_chunk_take(unsigned region, uint32_t count)
         first = UINT32_MAX;
     }
     lock_give(&space.lock);
+    if (space_taken && first != UINT32_MAX)
+        space_taken(region, (void *)chunk_start(first), count * chunk_size());
     return first;
 }
 

@@ -14,6 +14,20 @@ bool space_start(const struct measures *measures, size_t reserve);
 /* Nothing in `hard` changes from now on. */
 void space_seal(void);
 
+/* What a region of a zone is like: of a small class, or large slots of 2^(16 + i). Threads keep nothing of
+ * it: window 0. */
+void region_make_zone(struct region *region, unsigned size_class);
+void region_make_zone_large(struct region *region, unsigned i);
+
+/* Told of each run of chunks that a region takes; set at the start, or NULL. */
+extern void (*space_taken)(unsigned region, void *start, size_t size);
+
+/* How many chunks there are, used or not. */
+uint32_t space_chunks(void);
+
+/* For what belongs to no thread. */
+uint64_t space_random(void);
+
 /* A run of free chunks for this region, `count` of them (a power of two, at a multiple of it), at random,
  * with their meta data. Returns the first, or UINT32_MAX. */
 uint32_t space_chunk_take(unsigned region, uint32_t count);

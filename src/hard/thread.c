@@ -60,12 +60,36 @@ struct hard_thread *hard_attach(void)
     return thread;
 }
 
+/* Until the nearest of what is due next. */
+static void turn_begin(struct hard_thread *thread)
+{
+    int32_t turn = (int32_t)base_min((size_t)thread->sample_wait, (size_t)thread->verify_wait);
+    thread->sample_left = turn;
+    thread->sample_wait -= turn;
+    thread->verify_wait -= turn;
+}
+
 void hard_sample_next(struct hard_thread *thread)
 {
-    uint32_t rate = hard.measures.sample;
-    thread->sample_left = INT32_MAX;
+    uint32_t rate = hard.measures.sample, every = hard.measures.verify_every;
+    thread->verify_wait = every ? (int32_t)every : INT32_MAX;
+    thread->sample_wait = INT32_MAX;
     if (rate)
-        thread->sample_left = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
+        thread->sample_wait = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
+    turn_begin(thread);
+}
+
+bool hard_sample_due(struct hard_thread *thread, bool *verify)
+{
+    uint32_t rate = hard.measures.sample, every = hard.measures.verify_every;
+    bool sample = rate && thread->sample_wait == 0;
+    *verify = every && thread->verify_wait == 0;
+    if (thread->verify_wait == 0) thread->verify_wait = every ? (int32_t)every : INT32_MAX;
+    if (thread->sample_wait == 0) thread->sample_wait = INT32_MAX;
+    if (sample)
+        thread->sample_wait = (int32_t)(1 + random_64(&thread->random) % (2 * (uint64_t)rate - 1));
+    turn_begin(thread);
+    return sample;
 }
 
 static void thread_put(struct hard_thread *thread)
@@ -116,12 +140,17 @@ static void cache_flush(struct hard_thread *thread, const struct region *region)
 }
 
 /* Those that came first are the coldest. */
-void cache_overflow(const struct region *region, struct cache *cache)
+void cache_overflow(const struct region *region, struct cache *cache, uintptr_t start)
 {
     unsigned some = region->window;
+    if (some == 0) {
+        central_give(region, &start, 1);
+        return;
+    }
     central_give(region, cache->slot, some);
     cache->count -= some;
     memmove(cache->slot, cache->slot + some, cache->count * sizeof *cache->slot);
+    cache->slot[cache->count++] = start;
 }
 
 /* ---- quarantine ------------------------------------------------------------------------------------------ */

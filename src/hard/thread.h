@@ -31,7 +31,8 @@ struct hard_thread {
     uint32_t number; /* 1, 2, ... */
     uint32_t id;     /* the kernel's */
     bool live;
-    int32_t sample_left; /* allocations until one gets pages of its own */
+    int32_t sample_left; /* allocations until one gets pages of its own, or all is verified */
+    int32_t sample_wait, verify_wait; /* from then on, until either */
     struct hard_thread *next, *next_idle;
     uint64_t allocated[HARD_CLASSES]; /* slots handed out */
     uint64_t allocated_bytes, freed_bytes;
@@ -73,14 +74,17 @@ FH_INLINE struct cache *cache_of(struct hard_thread *thread, const struct region
 /* A freed slot waits; others, for which it is time, become free. */
 void quarantine_put(struct hard_thread *thread, const struct region *region, uintptr_t start);
 
-FH_COLD void cache_overflow(const struct region *region, struct cache *cache);
+/* For a full one, and for regions of which threads keep none. */
+FH_COLD void cache_overflow(const struct region *region, struct cache *cache, uintptr_t start);
 
 /* A slot is free: one of the thread's few, or its region's again. Its word says freed already, and goes on to. */
 FH_INLINE void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start)
 {
     struct cache *cache = cache_of(thread, region);
-    if (UNLIKELY(cache->count == 2u * region->window)) cache_overflow(region, cache);
-    cache->slot[cache->count++] = start;
+    if (UNLIKELY(cache->count == 2u * region->window))
+        cache_overflow(region, cache, start);
+    else
+        cache->slot[cache->count++] = start;
 }
 
 #endif

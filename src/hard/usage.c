@@ -43,7 +43,8 @@ void hard_usage(struct fh_usage *usage)
         slots += count;
         usage->metadata += region_states[i].slabs * sizeof(struct slab);
     }
-    usage->metadata += slots * sizeof(slot_word) + sizeof hard;
+    usage->metadata +=
+        slots * sizeof(slot_word) + offsetof(struct hard_space, region[HARD_REGIONS]);
     uint64_t used = small_live() + usage->thread_lists + usage->remote;
     usage->free_in_slabs = carved - base_min(used, carved);
 }

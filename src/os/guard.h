@@ -22,6 +22,9 @@ bool os_vm_unguard(void *p, size_t size);
 /* Back to reserved: the pages go, and so do their page tables. Splits a mapping. */
 bool os_vm_decommit(void *p, size_t size);
 
+/* All threads of the process have a memory barrier, where the kernel has membarrier; at least this one. */
+void os_barrier_all(void);
+
 /* Random bytes of the kernel; false where it has none to give: there is no second best. */
 bool os_entropy(void *buffer, size_t size);
 

@@ -14,14 +14,9 @@
 #include "os/os.h"
 #include "span/purger.h"
 
-#define CALLER ((uintptr_t)__builtin_return_address(0))
-#define CALL(call_name)                                                                            \
-    (&(struct hard_call){                                                                          \
-        .name = (call_name), .site = CALLER, .kind = KIND_MALLOC, .bucket = HARD_BY_SITE})
-
 /* ---- this thread's record --------------------------------------------------------------------------- */
 
-static FH_NOINLINE struct hard_thread *self_slow(void)
+struct hard_thread *hardened_self_slow(void)
 {
     if (hard.size == 0 && !face_start()) return NULL;
     return hard_attach();
@@ -29,12 +24,13 @@ static FH_NOINLINE struct hard_thread *self_slow(void)
 
 FH_INLINE struct hard_thread *self(void)
 {
-    struct hard_thread *thread = hard_self;
-    return LIKELY(thread != &hard_none) ? thread : self_slow();
+    return hardened_self();
 }
 
-static FH_COLD void *fail_nomem(void)
+void *hardened_no_memory(const char *name, size_t size)
 {
+    struct hard_fault fault = {.what = HARD_NO_MEMORY, .call = name, .size = size};
+    if (options.abort_on_null) hard_report(&fault);
     errno = ENOMEM;
     return NULL;
 }
@@ -47,7 +43,7 @@ FH_INLINE void *allocate(size_t size, const struct hard_call *call)
     bool zeroed;
     void *p = LIKELY(thread) ? hard_allocate(thread, size, call, &zeroed) : NULL;
     if (UNLIKELY(size > HARD_SMALL_MOST)) hardened_tick();
-    return LIKELY(p) ? p : fail_nomem();
+    return LIKELY(p) ? p : hardened_no_memory(call->name, size);
 }
 
 static void *allocate_zeroed(size_t size, const struct hard_call *call)
@@ -55,7 +51,7 @@ static void *allocate_zeroed(size_t size, const struct hard_call *call)
     struct hard_thread *thread = self();
     bool zeroed = false;
     void *p = thread ? hard_allocate(thread, size, call, &zeroed) : NULL;
-    if (p == NULL) return fail_nomem();
+    if (p == NULL) return hardened_no_memory(call->name, size);
     if (!zeroed) memset(p, 0, size);
     if (size > HARD_SMALL_MOST) hardened_tick();
     return p;
@@ -89,7 +85,8 @@ PUBLIC void fh_free(void *p)
 PUBLIC void *fh_calloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return fail_nomem();
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return hardened_no_memory("calloc", SIZE_MAX);
     return allocate_zeroed(bytes, CALL("calloc"));
 }
 
@@ -103,7 +100,7 @@ static void *reallocate(void *p, size_t size, const struct hard_call *call)
     struct hard_thread *thread = self();
     void *new = thread ? hard_reallocate(thread, p, size, call) : NULL;
     if (size > HARD_SMALL_MOST) hardened_tick();
-    return LIKELY(new) ? new : fail_nomem();
+    return LIKELY(new) ? new : hardened_no_memory(call->name, size);
 }
 
 PUBLIC void *fh_realloc(void *p, size_t size)
@@ -114,7 +111,8 @@ PUBLIC void *fh_realloc(void *p, size_t size)
 PUBLIC void *fh_reallocarray(void *p, size_t count, size_t size)
 {
     size_t bytes;
-    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return fail_nomem();
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return hardened_no_memory("reallocarray", SIZE_MAX);
     return reallocate(p, bytes, CALL("reallocarray"));
 }
 
@@ -125,7 +123,7 @@ static void *aligned_alloc_for(size_t alignment, size_t size, const struct hard_
         return NULL;
     }
     void *p = allocate_aligned(alignment, size, call);
-    return LIKELY(p) ? p : fail_nomem();
+    return LIKELY(p) ? p : hardened_no_memory(call->name, size);
 }
 
 PUBLIC void *fh_aligned_alloc(size_t alignment, size_t size)
@@ -137,7 +135,12 @@ PUBLIC int fh_posix_memalign(void **p, size_t alignment, size_t size)
 {
     if (!base_is_pow2(alignment) || alignment % sizeof(void *)) return EINVAL;
     void *block = allocate_aligned(alignment, size, CALL("posix_memalign"));
-    if (block == NULL) return ENOMEM;
+    if (block == NULL) {
+        int before = errno;
+        hardened_no_memory("posix_memalign", size);
+        errno = before;
+        return ENOMEM;
+    }
     *p = block;
     return 0;
 }
@@ -179,6 +182,34 @@ PUBLIC int fh_malloc_trim(size_t pad)
     hard_flush(hard_self, false);
     purger_run_now();
     return __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED) > before;
+}
+
+/* ---- for calls made elsewhere ----------------------------------------------------------------------------- */
+
+void *hardened_allocate(size_t size, const struct hard_call *call)
+{
+    return allocate(size, call);
+}
+
+void *hardened_allocate_zeroed(size_t count, size_t size, const struct hard_call *call)
+{
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return hardened_no_memory(call->name, SIZE_MAX);
+    return allocate_zeroed(bytes, call);
+}
+
+void *hardened_allocate_aligned(size_t alignment, size_t size, const struct hard_call *call)
+{
+    return aligned_alloc_for(alignment, size, call);
+}
+
+void *hardened_reallocate(void *p, size_t count, size_t size, const struct hard_call *call)
+{
+    size_t bytes;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return hardened_no_memory(call->name, SIZE_MAX);
+    return reallocate(p, bytes, call);
 }
 
 /* ---- C++ ---------------------------------------------------------------------------------------------- */
@@ -278,7 +309,7 @@ PUBLIC void *valloc(size_t size)
 PUBLIC void *pvalloc(size_t size)
 {
     size_t page = os_page_size();
-    if (size > SIZE_MAX - page) return fail_nomem();
+    if (size > SIZE_MAX - page) return hardened_no_memory("pvalloc", size);
     return aligned_alloc_for(page, base_round_up(size ? size : 1, page), CALL("pvalloc"));
 }
 

@@ -12,8 +12,10 @@
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
+#include "hard/stale.h"
 #include "hard/sample_watch.h"
 #include "hard/usage.h"
+#include "hard/zone.h"
 #include "os/os.h"
 #include "os/say.h"
 #include "span/purger.h"
@@ -65,6 +67,7 @@ static struct measures measures_chosen(void)
     m.sample_slots = chosen(options.sample_slots, m.sample_slots);
     m.reuse = chosen(options.sweep, m.reuse);
     m.poison = options.poison;
+    m.verify_every = (uint32_t)options.verify_every;
     return m;
 }
 
@@ -91,6 +94,7 @@ bool policy_start(void)
     struct measures measures = measures_chosen();
     if (!space_start(&measures, (size_t)1 << 44) || !central_start()) return false;
     hard_attached = attached;
+    zone_start(options.names);
     if (!report_start(options.report ? options.report_path : NULL))
         os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
                            "standard error only");
@@ -146,6 +150,7 @@ void policy_fork_prepare(void)
     reuse_fork_prepare();
     sample_fork_prepare();
     hard_thread_fork_prepare();
+    zone_fork_prepare();
     central_fork_prepare();
     space_fork_prepare();
 }
@@ -154,6 +159,7 @@ void policy_fork_parent(void)
 {
     space_fork_parent();
     central_fork_parent();
+    zone_fork_parent();
     hard_thread_fork_parent();
     sample_fork_parent();
     reuse_fork_parent();
@@ -163,6 +169,8 @@ void policy_fork_child(void)
 {
     space_fork_child();
     central_fork_child();
+    zone_fork_child();
+    stale_fork_child();
     hard_thread_fork_child();
     sample_fork_child();
     reuse_fork_child();

@@ -42,6 +42,13 @@ bool os_vm_decommit(void *p, size_t size)
     return SYS6(SYS_mmap, p, size, PROT_NONE, flags, -1, 0) == (long)p;
 }
 
+void os_barrier_all(void)
+{
+    enum { EVERY_THREAD = 1 };
+    atomic_thread_fence(memory_order_seq_cst);
+    SYS3(SYS_membarrier, EVERY_THREAD, 0, 0);
+}
+
 bool os_entropy(void *buffer, size_t size)
 {
     for (size_t have = 0; have < size;) {

@@ -1,0 +1,104 @@
+/*
+ * freehold/zone.h: how much of a block is left behind an address; and the same for libfreehold-hardened-calls
+ * (calls.c), which asks before it lets libc write.
+ */
+#include <freehold/zone.h>
+
+#include <errno.h>
+
+#include "face/hardened/calls.h"
+#include "face/hardened/hardened.h"
+#include "hard/large.h"
+#include "hard/report.h"
+#include "hard/sample.h"
+
+struct room {
+    size_t left;
+    bool freed; /* p is in what is no live block any more */
+};
+
+static struct room room_in(uintptr_t p, uintptr_t start, size_t size, unsigned state)
+{
+    if (state == SLOT_LIVE)
+        return (struct room){p >= start && p - start <= size ? size - (p - start) : 0, false};
+    return (struct room){0, state != SLOT_NEVER};
+}
+
+static struct room room_behind(const void *p)
+{
+    struct slot slot;
+    if (sample_holds(p)) {
+        const struct sample_block *block = sample_find(p);
+        if (block == NULL) return (struct room){0, false};
+        return room_in((uintptr_t)p, block->start, block->size,
+                       hard_state(LOAD((slot_word *)&block->word)));
+    }
+    if (!hard_holds(p)) return (struct room){SIZE_MAX, false};
+    if (!hard_slot_find(p, &slot)) return (struct room){0, false};
+    return room_in((uintptr_t)p, slot.start, hard_slot_size(&slot), hard_state(LOAD(slot.word)));
+}
+
+PUBLIC size_t fh_object_size(const void *p)
+{
+    return room_behind(p).left;
+}
+
+static FH_COLD void range_report(const char *name, const void *p, size_t n, struct room room,
+                                 bool writes)
+{
+    struct slot slot;
+    struct hard_fault fault = {.what = room.freed ? HARD_USE_FREED : HARD_CHECKED,
+                               .call = name,
+                               .address = p,
+                               .size = n,
+                               .right = room.left,
+                               .access = writes ? OS_WRITE : OS_READ};
+    if (sample_holds(p))
+        fault.sample = sample_find(p);
+    else if (hard_slot_find(p, &slot))
+        fault.slot = &slot;
+    hard_report(&fault);
+}
+
+PUBLIC int fh_check_range(const void *p, size_t n)
+{
+    struct room room = room_behind(p);
+    if (LIKELY(n <= room.left)) return 0;
+    range_report("fh_check_range", p, n, room, true);
+    return -EFAULT;
+}
+
+/* ---- for calls.c --------------------------------------------------------------------------------------------- */
+
+/* This library's own code clears and copies what is freed already, and what no block is yet. */
+static bool is_own(const void *caller)
+{
+    extern const char __ehdr_start[] __attribute__((visibility("hidden"))); /* the linker's */
+    extern const char etext[] __attribute__((visibility("hidden")));
+    return (uintptr_t)caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
+}
+
+static size_t calls_room(const void *p)
+{
+    return room_behind(p).left;
+}
+
+static bool calls_refuse(const char *name, const void *p, size_t n, bool writes, const void *caller)
+{
+    if (is_own(caller)) return false;
+    range_report(name, p, n, room_behind(p), writes);
+    return true;
+}
+
+PUBLIC void fh_calls_join(struct fh_calls *calls)
+{
+    calls->level = 0;
+    if (calls->size != sizeof *calls || !face_start()) return;
+    calls->heap_base = hard.base;
+    calls->heap_size = hard.size;
+    calls->sample_base = sample_region.base;
+    calls->sample_size = sample_region.size;
+    calls->room = calls_room;
+    calls->refuse = calls_refuse;
+    calls->level = (int)options.calls;
+}

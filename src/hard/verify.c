@@ -1,0 +1,133 @@
+/* See verify.h. */
+#include <string.h>
+
+#include "hard/large.h"
+#include "hard/report.h"
+#include "hard/sample.h"
+#include "hard/verify.h"
+#include "hard/walk.h"
+#include "os/guard.h"
+#include "os/self.h"
+
+enum { LOOKS = 4 };
+
+struct verify {
+    struct hard_walk walk;
+    struct os_self self;
+    struct hard_thread *thread;
+    const char *call;
+    size_t damaged;
+};
+
+/* ---- one slot --------------------------------------------------------------------------------------- */
+
+/* Only who freed it clears it: and that was this thread, as long as the threads have numbers of their own. */
+static bool is_settled(const struct verify *verify, uint32_t word)
+{
+    unsigned state = hard_state(word), thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    if (state == SLOT_FREE || state == SLOT_CACHED) return true;
+    return state == SLOT_QUARANTINED && hard_thread_count() < WORD_THREADS &&
+           thread == verify->thread->number;
+}
+
+static bool is_whole(const struct verify *verify, const struct slot *slot, uint32_t word)
+{
+    const struct region *region = slot->region;
+    uintptr_t end = slot->start + region->size;
+    if (!canary_holds(end)) return false;
+    if (hard_state(word) == SLOT_LIVE) {
+        uint32_t slack = (uint32_t)base_min(hard_slack(word), region->size);
+        return slack <= HARD_CANARY || canary_is_clear(end - slack, end - HARD_CANARY);
+    }
+    bool clear = region->size <= hard.measures.zero_most && is_settled(verify, word);
+    return !clear || canary_is_clear(slot->start, end - HARD_CANARY);
+}
+
+/* Wrong in every look, and the same slot all the time. */
+static bool is_damaged(const struct verify *verify, const struct slot *slot, uint32_t *word)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        *word = LOAD_ACQUIRE(slot->word);
+        if (is_whole(verify, slot, *word)) return false;
+        os_barrier_all();
+        if (LOAD(slot->word) != *word) return false;
+    }
+    return true;
+}
+
+/* Leaves what a slot of this state should hold. */
+static void mend(const struct slot *slot, uint32_t word)
+{
+    uintptr_t end = slot->start + slot->region->size;
+    size_t behind = hard_state(word) == SLOT_LIVE ? hard_slack(word) : slot->region->size;
+    bool freed = hard_state(word) != SLOT_LIVE;
+    if (!freed || slot->region->size <= hard.measures.zero_most)
+        memset((void *)(end - behind), 0, behind);
+    canary_write(end);
+}
+
+static FH_COLD void slot_damaged(struct verify *verify, const struct slot *slot, uint32_t word)
+{
+    struct hard_fault fault = {.call = verify->call, .address = (void *)slot->start, .slot = slot};
+    fault.what = hard_state(word) == SLOT_LIVE ? HARD_OVERFLOWED : HARD_WRITTEN_FREED;
+    verify->damaged++;
+    hard_report(&fault);
+    mend(slot, word);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------- */
+
+static void verify_slab(struct hard_walk *walk, const struct region *region, uint32_t number)
+{
+    struct verify *verify = (struct verify *)walk;
+    struct region_state *state = region_state_of(region);
+    uint32_t word;
+    if (region->kind != REGION_SMALL) return;
+    lock_take(&state->lock);
+    uint32_t carved = state->ended ? 0 : slab_at(number, region)->carved;
+    for (uint32_t i = 0; i < carved; i++) {
+        struct slot slot = hard_walk_slot(region, number, i);
+        if (UNLIKELY(!is_whole(verify, &slot, LOAD_ACQUIRE(slot.word))) &&
+            is_damaged(verify, &slot, &word))
+            slot_damaged(verify, &slot, word);
+    }
+    lock_give(&state->lock);
+}
+
+/* A live block's pages go when it is freed: its region's lock does not keep them. */
+static void verify_large(struct hard_walk *walk, const struct slot *slot)
+{
+    struct verify *verify = (struct verify *)walk;
+    struct large *large = large_at(slot->slab, slot->index);
+    uint64_t zeros[64];
+    if (hard_state(LOAD_ACQUIRE(slot->word)) != SLOT_LIVE) return;
+    struct large was = {.start = large->start, .size = large->size, .pages = large->pages};
+    uintptr_t end = was.start + was.size, bytes = base_min(was.pages - end, sizeof zeros);
+    memset(zeros, 0, sizeof zeros);
+    for (int i = 0; i < LOOKS; i++) {
+        if (was.pages < end || os_self_read(&verify->self, zeros, end, bytes) != bytes) return;
+        if (canary_is_clear((uintptr_t)zeros, (uintptr_t)zeros + sizeof zeros)) return;
+        os_barrier_all();
+        bool same =
+            large->start == was.start && large->size == was.size && large->pages == was.pages;
+        if (!same || hard_state(LOAD(slot->word)) != SLOT_LIVE) return;
+    }
+    struct hard_fault fault = {
+        .what = HARD_OVERFLOWED, .call = verify->call, .address = (void *)was.start, .slot = slot};
+    verify->damaged++;
+    hard_report(&fault);
+    memset((void *)end, 0, bytes);
+}
+
+size_t verify_all(struct hard_thread *thread, const struct zone *zone, const char *call)
+{
+    struct verify verify = {.walk = {.zone = zone, .slab = verify_slab, .large = verify_large},
+                            .thread = thread,
+                            .call = call};
+    if (!hard.measures.canary) return 0;
+    bool open = os_self_open(&verify.self);
+    if (!open) verify.walk.large = NULL;
+    hard_walk_all(&verify.walk);
+    if (open) os_self_close(&verify.self);
+    return verify.damaged;
+}
