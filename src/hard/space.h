@@ -39,9 +39,6 @@ uint64_t space_random_below(uint64_t n);
 bool space_commit(void *p, size_t size);
 bool space_decommit(void *p, size_t size);
 
-/* The whole reservation that meta data and records lie in. */
-void space_meta_extent(uintptr_t *start, size_t *size);
-
 void space_fork_prepare(void);
 void space_fork_parent(void);
 void space_fork_child(void);
