@@ -209,7 +209,7 @@ enum fh_hard_state {
 };
 
 #define FH_HARD_STATE(word) ((word)&7u)
-#define FH_HARD_KIND(word) ((word) >> 3 & 3u)
+#define FH_HARD_KIND(word) ((word) >> 3 & 7u)
 #define FH_HARD_SLACK(word) ((word) >> 16)
 
 enum fh_hard_region_kind {

@@ -157,7 +157,7 @@ OPERATOR(void *, _Znwm, (size_t size))
 
 OPERATOR(void *, _ZnwmSt11align_val_t, (size_t size, size_t alignment))
 {
-    void *p = cxx_allocate_aligned(CXX_NEW, alignment, size, SITE);
+    void *p = cxx_allocate_aligned(CXX_NEW_ALIGNED, alignment, size, SITE);
     return LIKELY(p) ? p : BY_RUNTIME(_ZnwmSt11align_val_t, false, size, alignment, 0);
 }
 
@@ -171,7 +171,7 @@ OPERATOR(void *, _Znam, (size_t size))
 OPERATOR(void *, _ZnamSt11align_val_t, (size_t size, size_t alignment))
 {
     if (!are_ours()) return cxx_bound.make_aligned(size, alignment);
-    void *p = cxx_allocate_aligned(CXX_NEW_ARRAY, alignment, size, SITE);
+    void *p = cxx_allocate_aligned(CXX_NEW_ARRAY_ALIGNED, alignment, size, SITE);
     return LIKELY(p) ? p : BY_RUNTIME(_ZnamSt11align_val_t, false, size, alignment, 0);
 }
 
@@ -190,8 +190,8 @@ NEW_NOTHROW(_ZnamRKSt9nothrow_t, CXX_NEW_ARRAY)
         void *p = are_ours() ? cxx_allocate_aligned(form, alignment, size, SITE) : NULL;           \
         return LIKELY(p) ? p : BY_RUNTIME(name, true, size, alignment, tag);                       \
     }
-NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, CXX_NEW)
-NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, CXX_NEW_ARRAY)
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, CXX_NEW_ALIGNED)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, CXX_NEW_ARRAY_ALIGNED)
 
 /* ---- delete: sizes and alignments are known from the address, and a hardened heap compares ---------------- */
 
@@ -203,8 +203,7 @@ OPERATOR(void, _ZdlPv, (void *p))
 
 OPERATOR(void, _ZdlPvSt11align_val_t, (void *p, size_t alignment))
 {
-    (void)alignment;
-    cxx_free(are_ours() ? CXX_NEW : CXX_ANY, p, SIZE_MAX);
+    cxx_free_aligned(are_ours() ? CXX_NEW_ALIGNED : CXX_ANY, p, SIZE_MAX, alignment);
 }
 
 #define DELETE(name, parameters, form, size, next)                                                 \
@@ -216,6 +215,15 @@ OPERATOR(void, _ZdlPvSt11align_val_t, (void *p, size_t alignment))
             cxx_bound.next;                                                                        \
     }
 
+#define DELETE_ALIGNED(name, parameters, form, size, next)                                         \
+    OPERATOR(void, name, parameters)                                                               \
+    {                                                                                              \
+        if (are_ours())                                                                            \
+            cxx_free_aligned(form, p, size, alignment);                                            \
+        else                                                                                       \
+            cxx_bound.next;                                                                        \
+    }
+
 DELETE(_ZdaPv, (void *p), CXX_NEW_ARRAY, SIZE_MAX, end(p))
 DELETE(_ZdlPvm, (void *p, size_t size), CXX_NEW, size, end(p))
 DELETE(_ZdaPvm, (void *p, size_t size), CXX_NEW_ARRAY, size, end_array(p))
@@ -223,18 +231,18 @@ DELETE(_ZdaPvm, (void *p, size_t size), CXX_NEW_ARRAY, size, end_array(p))
 /* What is passed on beside p is known to nobody who gets p alone. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DELETE(_ZdaPvSt11align_val_t, (void *p, size_t alignment), CXX_NEW_ARRAY, SIZE_MAX,
-       end_aligned(p, alignment))
+DELETE_ALIGNED(_ZdaPvSt11align_val_t, (void *p, size_t alignment), CXX_NEW_ARRAY_ALIGNED, SIZE_MAX,
+               end_aligned(p, alignment))
 DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW, SIZE_MAX, end(p))
 DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const void *tag), CXX_NEW_ARRAY, SIZE_MAX, end_array(p))
-DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW, size,
-       end_aligned(p, alignment))
-DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW_ARRAY, size,
-       end_array_aligned(p, alignment))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag), CXX_NEW,
-       SIZE_MAX, end_aligned(p, alignment))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
-       CXX_NEW_ARRAY, SIZE_MAX, end_array_aligned(p, alignment))
+DELETE_ALIGNED(_ZdlPvmSt11align_val_t, (void *p, size_t size, size_t alignment), CXX_NEW_ALIGNED,
+               size, end_aligned(p, alignment))
+DELETE_ALIGNED(_ZdaPvmSt11align_val_t, (void *p, size_t size, size_t alignment),
+               CXX_NEW_ARRAY_ALIGNED, size, end_array_aligned(p, alignment))
+DELETE_ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+               CXX_NEW_ALIGNED, SIZE_MAX, end_aligned(p, alignment))
+DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t alignment, const void *tag),
+               CXX_NEW_ARRAY_ALIGNED, SIZE_MAX, end_array_aligned(p, alignment))
 #pragma GCC diagnostic pop
 
 #endif

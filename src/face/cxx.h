@@ -7,7 +7,7 @@
 
 #include "face/face.h"
 
-enum cxx_form { CXX_NEW, CXX_NEW_ARRAY, CXX_ANY };
+enum cxx_form { CXX_NEW, CXX_NEW_ARRAY, CXX_NEW_ALIGNED, CXX_NEW_ARRAY_ALIGNED, CXX_ANY };
 
 #ifdef FH_HARDENED
 
@@ -16,6 +16,7 @@ void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_t size, vo
 
 /* `size` is what the caller says that it was; SIZE_MAX: nothing. */
 void cxx_free(enum cxx_form form, void *p, size_t size);
+void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment);
 
 /* From now on a block may have come by the runtime's operators, which call malloc. */
 void cxx_runtime_allocates(void);
@@ -41,6 +42,14 @@ FH_INLINE void cxx_free(enum cxx_form form, void *p, size_t size)
 {
     (void)form;
     (void)size;
+    fh_free(p);
+}
+
+FH_INLINE void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment)
+{
+    (void)form;
+    (void)size;
+    (void)alignment;
     fh_free(p);
 }
 

@@ -299,6 +299,7 @@ static void options_help(void)
 static void option_apply(const struct option *option, int64_t value)
 {
     __atomic_store_n(option->value, value, __ATOMIC_RELAXED);
+    policy_options();
     purger.enabled = options.purge;
     purger.delay_ms = (uint64_t)options.purge_delay;
     fh_registry.purge_delay_ms = purger.delay_ms;

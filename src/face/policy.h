@@ -23,6 +23,9 @@
 /* At start-up, when the options are read and the arena stands. False: a line said why. */
 bool policy_start(void);
 
+/* An option was read, or changed. */
+void policy_options(void);
+
 /* How much address space the arena is to have, of what option reserve says. */
 size_t policy_reserve(size_t wanted);
 

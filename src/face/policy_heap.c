@@ -17,6 +17,10 @@ bool policy_start(void)
     return true;
 }
 
+void policy_options(void)
+{
+}
+
 size_t policy_reserve(size_t wanted)
 {
     return wanted;

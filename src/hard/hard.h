@@ -52,8 +52,9 @@
 
 /* ---- what a slot is ------------------------------------------------------------------------------ */
 
-/* The word of a slot:  | slack : 16 | thread : 9 | held 1 | marked 1 | kind 2 | state 3 |
- * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512. */
+/* The word of a slot:  | slack : 16 | thread : 9 | marked 1 | kind 3 | state 3 |
+ * slack: bytes of the slot behind what was asked for. thread: who made or freed it last, modulo 512; of kinds
+ * that are told an alignment, while it lives, that. */
 enum slot_state {
     SLOT_NEVER = 0, /* not handed out yet */
     SLOT_LIVE = 1,
@@ -67,12 +68,15 @@ enum slot_kind {
     KIND_MALLOC = 0,
     KIND_NEW = 1,
     KIND_NEW_ARRAY = 2,
-    KIND_ANY = 3, /* of a call that may end every kind */
+    KIND_ANY = 3,         /* of a call that may end every kind */
+    KIND_NEW_ALIGNED = 4, /* by the forms that are told an alignment */
+    KIND_NEW_ARRAY_ALIGNED = 5,
 };
 
 #define WORD_STATE 7u
 #define WORD_KIND_SHIFT 3
-#define WORD_MARKED (1u << 5) /* reuse.c: a word that points to it was found */
+#define WORD_KIND 7u
+#define WORD_MARKED (1u << 6) /* reuse.c: a word that points to it was found */
 #define WORD_THREAD_SHIFT 7
 #define WORD_THREADS 512u
 #define WORD_SLACK_SHIFT 16
@@ -166,7 +170,7 @@ FH_INLINE unsigned hard_state(uint32_t word)
 
 FH_INLINE unsigned hard_kind(uint32_t word)
 {
-    return word >> WORD_KIND_SHIFT & 3;
+    return word >> WORD_KIND_SHIFT & WORD_KIND;
 }
 
 FH_INLINE uint32_t hard_slack(uint32_t word)

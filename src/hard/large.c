@@ -233,8 +233,7 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
         return give_back(region, number);
     large->thread = thread->id;
     large_count(size, true);
-    STORE_RELEASE(&large->word, SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT |
-                                    (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT);
+    STORE_RELEASE(&large->word, word_made(thread, call->kind, call->aligned));
     return (void *)large->start;
 }
 

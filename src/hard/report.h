@@ -116,7 +116,7 @@ struct report {
 };
 
 extern const char *const report_words[HARD_WHATS];
-extern const char *const report_kinds[4]; /* of enum slot_kind */
+extern const char *const report_kinds[8]; /* of enum slot_kind */
 
 /* "live", "freed", ... */
 const char *report_state_word(const struct report_block *block);

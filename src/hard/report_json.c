@@ -130,7 +130,7 @@ static void told_block(struct text *t, const char *key, const struct report_bloc
     told_number(t, "size", block->size);
     told_number(t, "room", block->room);
     told_words(t, "state", report_state_word(block));
-    told_words(t, "kind", report_kinds[block->kind & 3]);
+    told_words(t, "kind", report_kinds[block->kind & WORD_KIND]);
     if (block->sample)
         told_number(t, "sample", block->sample->serial);
     else

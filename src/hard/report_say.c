@@ -6,10 +6,14 @@
 const char *const report_words[HARD_WHATS] = {HARD_FAULTS(HARD_FAULT_WORD)};
 #undef HARD_FAULT_WORD
 
-const char *const report_kinds[4] = {"malloc", "new", "new[]", "any call"};
+const char *const report_kinds[8] = {"malloc",      "new",           "new[]",    "any call",
+                                     "aligned new", "aligned new[]", "any call", "any call"};
 
-static const char *const makers[4] = {"malloc", "new", "new[]", "an allocation"};
-static const char *const enders[4] = {"free", "delete", "delete[]", "a call that frees"};
+static const char *const makers[8] = {"malloc",      "new",           "new[]",    "an allocation",
+                                      "aligned new", "aligned new[]", "any call", "any call"};
+static const char *const enders[8] = {
+    "free",           "delete",           "delete[]", "a call that frees",
+    "aligned delete", "aligned delete[]", "any call", "any call"};
 
 const char *report_state_word(const struct report_block *block)
 {
@@ -97,13 +101,13 @@ static void say_changed(const struct report *r, struct text *t)
 
 static void say_kind(const struct report *r, struct text *t)
 {
-    text_str(t, enders[r->fault.kind & 3]);
+    text_str(t, enders[r->fault.kind & WORD_KIND]);
     text_str(t, " of ");
     say_block(r, t);
     text_str(t, " that was made by ");
-    text_str(t, makers[r->block.kind & 3]);
+    text_str(t, makers[r->block.kind & WORD_KIND]);
     text_str(t, ", which wants ");
-    text_str(t, enders[r->block.kind & 3]);
+    text_str(t, enders[r->block.kind & WORD_KIND]);
 }
 
 static void say_mismatch(const struct report *r, const char *what, struct text *t)

@@ -125,7 +125,7 @@ static void print_block(struct text *t, const char *word, const struct report_bl
     text_str(t, report_state_word(block));
     if (block->state == SLOT_LIVE || block->state == SLOT_QUARANTINED || block->sample) {
         text_str(t, ", of ");
-        text_str(t, report_kinds[block->kind & 3]);
+        text_str(t, report_kinds[block->kind & WORD_KIND]);
     }
     if (block->sample) {
         text_str(t, ", on pages of its own (sample ");

@@ -401,13 +401,17 @@ static void sweeper_note_lost(void)
     STORE(&reuse.ended, 1);
 }
 
-static void sweep_await(void)
+/* Asleep, it is read from its stack pointer up; so its callers' registers are put there. */
+static FH_NOINLINE void sweep_await(void)
 {
+    uintptr_t registers[BASE_REGISTERS];
+    base_registers_save(registers);
     uint32_t done = LOAD_ACQUIRE(&reuse.done);
     while (LOAD_ACQUIRE(&reuse.sweeping) && LOAD(&reuse.done) == done) {
         os_wait(&reuse.done, done, 100);
         sweeper_note_lost();
     }
+    __asm__ volatile("" ::"r"(registers) : "memory");
 }
 
 /* Twice the bound is there: who frees waits, lest more be freed than is swept. */
@@ -451,6 +455,7 @@ static FH_COLD void entry_lost(uintptr_t start, slot_word *word)
 
 void reuse_add(uintptr_t start, slot_word *word, size_t bytes)
 {
+    reuse_pass();
     if (UNLIKELY(own_segment == 0)) {
         if (reuse.segment) own_segment = segment_take();
         if (own_segment == 0) {
@@ -516,10 +521,10 @@ bool reuse_start(void)
     return true;
 }
 
-void reuse_end(void)
+void reuse_end(bool wait)
 {
     STORE(&reuse.ended, 1);
-    if (reuse.segment) sweeper_await_end();
+    if (wait && reuse.segment) sweeper_await_end();
 }
 
 void reuse_stats_get(struct reuse_stats *stats)

@@ -65,15 +65,24 @@ bool reuse_start(void);
 /* A slot has been long enough in a thread's quarantine. No lock is held: who frees may have to wait. */
 void reuse_add(uintptr_t start, slot_word *word, size_t bytes);
 
+/* Where a thread passes now and then as it takes and gives slots, with no lock held: if the program is to stand, it
+ * does so here, which is sooner than it can be made to. */
+extern _Atomic uint32_t stop_round;
+void stop_visit(void);
+FH_INLINE void reuse_pass(void)
+{
+    if (UNLIKELY(LOAD(&stop_round) & 1)) stop_visit();
+}
+
 /* The calling thread ends: what it has collected becomes everybody's. It may come again. */
 void reuse_thread_end(void);
 
 /* Sweeps now, whatever is pending, and waits for it: malloc_trim, tests. */
 void reuse_now(void);
 
-/* No system calls of ours any more, no helper: the process locks itself in (face/sandbox.c). Returns when the
+/* No system calls of ours any more, no helper: the process locks itself in (face/sandbox.c). `wait`: returns when the
  * helper is gone. */
-void reuse_end(void);
+void reuse_end(bool wait);
 
 /* Memory of our own in which addresses of slots are no references; at most 8. Before the first sweep. */
 void reuse_hide(uintptr_t start, size_t size);

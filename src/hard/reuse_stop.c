@@ -8,6 +8,7 @@
  *                runs                      is interrupted by a timer (os/self.h says why it is no signal
  *                                          that is sent), and waits in the handler; its registers are
  *                                          in the frame that the kernel made for that
+ *                frees or allocates        stands by itself (reuse_pass): most are here before the timer goes off
  *                runs, SIGURG blocked      cannot be stopped: its stack is read, its registers are not
  *
  * Nobody is harmed by it, since:
@@ -43,8 +44,9 @@ enum stop_state {
     STOP_BEYOND, /* runs, and cannot be interrupted */
 };
 
+_Atomic uint32_t stop_round; /* odd: threads shall stand */
+
 static struct {
-    _Atomic uint32_t round;    /* odd: threads shall stand */
     _Atomic uint32_t arrivals; /* changes whenever one has come to stand */
     unsigned count;            /* of threads in the table */
     unsigned cursor;           /* where the next of the list is likely to be */
@@ -71,8 +73,8 @@ static void stop_stand(uint32_t round)
     uint64_t limit = STAND_TIMES * reuse_scan.reach_ms, end = os_clock_ms() + limit;
     atomic_fetch_add(&stop.arrivals, 1);
     os_wake(&stop.arrivals);
-    while (LOAD_ACQUIRE(&stop.round) == round && os_clock_ms() < end)
-        os_wait(&stop.round, round, limit);
+    while (LOAD_ACQUIRE(&stop_round) == round && os_clock_ms() < end)
+        os_wait(&stop_round, round, limit);
 }
 
 /* Above this frame lies that of the signal, and in it all registers, on the stack that is in use or on the alternate
@@ -80,19 +82,44 @@ static void stop_stand(uint32_t round)
 static FH_NOINLINE void stop_on_signal(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
-    uint32_t round = LOAD_ACQUIRE(&stop.round);
+    uint32_t round = LOAD_ACQUIRE(&stop_round);
     uintptr_t registers[OS_REGISTERS], interrupted = 0;
     struct stop_thread *thread = info->si_value.sival_ptr;
     if (info->si_code != SI_TIMER || !(round & 1) || !stop_entry_is_mine(thread)) return;
+    uint32_t state = LOAD(&thread->state);
+    if (state != STOP_RUNS && state != STOP_SLEEPS) return;
     os_context_registers(context, registers, &interrupted);
     thread->stands_at = (uintptr_t)__builtin_frame_address(0);
     thread->interrupted_at = interrupted - BASE_RED_ZONE;
-    uint32_t state = LOAD(&thread->state);
-    if (state != STOP_RUNS && state != STOP_SLEEPS) return;
     /* After what it has written, pointers and all. Partner: stop_seek. */
     if (atomic_compare_exchange_strong_explicit(&thread->state, &state, STOP_STANDS,
                                                 memory_order_release, memory_order_relaxed))
         stop_stand(round);
+}
+
+static struct stop_thread *stop_entry_of(uint32_t id)
+{
+    for (unsigned i = 0; i < __atomic_load_n(&stop.count, __ATOMIC_ACQUIRE); i++)
+        if (reuse_scan.room->thread[i].id == id) return &reuse_scan.room->thread[i];
+    return NULL;
+}
+
+/* As in the handler, with its callers' registers here. A timer that goes off meanwhile finds that it stands. */
+FH_NOINLINE void stop_visit(void)
+{
+    uintptr_t registers[BASE_REGISTERS];
+    uint32_t round = LOAD_ACQUIRE(&stop_round);
+    struct stop_thread *thread = round & 1 ? stop_entry_of(os_thread_id()) : NULL;
+    if (thread == NULL) return;
+    uint32_t state = LOAD(&thread->state);
+    if (state == STOP_STANDS) return; /* it has stood for as long as one may */
+    thread->stands_at = base_registers_save(registers);
+    thread->interrupted_at = 0;
+    while (!atomic_compare_exchange_weak_explicit(&thread->state, &state, STOP_STANDS,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    stop_stand(round);
+    __asm__ volatile("" ::"r"(registers) : "memory");
 }
 
 void stop_hook(void)
@@ -122,11 +149,12 @@ static void stop_note(uint32_t id)
         stop.crowded = true;
         return;
     }
-    struct stop_thread *thread = stop_entry(stop.count++);
+    struct stop_thread *thread = stop_entry(stop.count);
     thread->timer = -1;
     thread->id = id;
     thread->seen = true;
     STORE(&thread->state, STOP_NEW);
+    __atomic_store_n(&stop.count, stop.count + 1, __ATOMIC_RELEASE); /* partner: stop_entry_of */
 }
 
 static void stop_forget(unsigned i)
@@ -267,10 +295,10 @@ uintptr_t stop_lowest(uintptr_t start, uintptr_t end)
 
 void stop_begin(void)
 {
-    if (!(LOAD(&stop.round) & 1)) {
+    if (!(LOAD(&stop_round) & 1)) {
         stop.start_ns = os_time_ns();
         stop.start_ms = os_clock_ms();
-        atomic_fetch_add(&stop.round, 1);
+        atomic_fetch_add(&stop_round, 1);
     }
     uint64_t end = os_clock_ms() + reuse_scan.reach_ms;
     do {
@@ -315,8 +343,8 @@ uint64_t stop_end(bool *unsettled)
     }
     uint64_t ms = os_clock_ms() - stop.start_ms;
     if (unseen || stop.crowded || ms >= STAND_TIMES * reuse_scan.reach_ms) *unsettled = true;
-    atomic_fetch_add(&stop.round, 1);
-    os_wake(&stop.round);
+    atomic_fetch_add(&stop_round, 1);
+    os_wake(&stop_round);
     uint64_t ns = os_time_ns() - stop.start_ns;
     for (unsigned i = 0; i < stop.count; i++) stop_forget(i);
     reuse_stats.threads_unseen += unseen;
@@ -328,5 +356,5 @@ void stop_fork_child(void)
     /* Timers are not inherited, and nobody else is there. */
     for (unsigned i = 0; i < stop.count; i++) stop_entry(i)->timer = -1;
     stop.count = 0;
-    if (LOAD(&stop.round) & 1) atomic_fetch_add(&stop.round, 1);
+    if (LOAD(&stop_round) & 1) atomic_fetch_add(&stop_round, 1);
 }

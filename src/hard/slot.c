@@ -19,6 +19,7 @@ static unsigned site_bucket(const struct hard_call *call)
 static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region,
                                struct cache *cache)
 {
+    reuse_pass();
     cache->count = central_take(region, &thread->random, cache->slot, region->window);
     return cache->count != 0;
 }
@@ -55,7 +56,7 @@ FH_INLINE bool slot_is_to_check(const struct region *region, uint64_t chance)
 
 /* From a region, at random. What it held before is gone if zero_most says so. */
 static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size,
-                       unsigned kind)
+                       const struct hard_call *call)
 {
     struct cache *cache = cache_of(thread, region);
     if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
@@ -67,9 +68,8 @@ static void *slot_take(struct hard_thread *thread, const struct region *region, 
     slot_locate(start, region, &word);
     if (slot_is_to_check(region, chance) && UNLIKELY(!slot_is_clear(start, region->size)))
         report_written(start, region->size);
-    STORE(word, SLOT_LIVE | kind << WORD_KIND_SHIFT |
-                    (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT |
-                    (uint32_t)(region->size - size) << WORD_SLACK_SHIFT);
+    STORE(word, word_made(thread, call->kind, call->aligned) | (uint32_t)(region->size - size)
+                                                                   << WORD_SLACK_SHIFT);
     thread->allocated[region->size_class]++;
     thread->allocated_bytes += region->size;
     return (void *)start;
@@ -106,11 +106,11 @@ static void tail_clear(void *p, size_t size, const struct region *region)
 
 /* A bucket whose addresses are used up leaves to another what it cannot hold. */
 static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class,
-                                         size_t size, unsigned kind)
+                                         size_t size, const struct hard_call *call)
 {
     void *p = NULL;
     for (unsigned b = 0; b < HARD_BUCKETS && p == NULL; b++)
-        p = slot_take(thread, &hard.region[size_class * HARD_BUCKETS + b], size, kind);
+        p = slot_take(thread, &hard.region[size_class * HARD_BUCKETS + b], size, call);
     return p;
 }
 
@@ -118,8 +118,8 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
                            const struct hard_call *call, bool *zeroed)
 {
     const struct region *region = region_for(size_class, call);
-    void *p = slot_take(thread, region, size, call->kind);
-    if (UNLIKELY(p == NULL)) p = slot_take_elsewhere(thread, size_class, size, call->kind);
+    void *p = slot_take(thread, region, size, call);
+    if (UNLIKELY(p == NULL)) p = slot_take_elsewhere(thread, size_class, size, call);
     if (UNLIKELY(p == NULL)) return NULL;
     tail_clear(p, size, region);
     *zeroed = region_is_clear(region);
@@ -163,6 +163,10 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
     bool zeroed;
     if (alignment <= 16) return hard_allocate(thread, size, call, &zeroed);
     if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
+    if (UNLIKELY(--thread->sample_left <= 0)) {
+        void *p = sample_instead(thread, size, alignment, call->kind);
+        if (p) return p;
+    }
     if (size == 0) size = 1;
     size_t need = size + slot_tail();
     unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS
@@ -213,12 +217,14 @@ FH_INLINE bool slot_is_whole(const struct region *region, uintptr_t start, uint3
     return tail_holds(start, hard_slack(word), region->size) && front_holds(region, start);
 }
 
-/* Reports, and then, if the program is to go on, leaves them as they should be. */
+/* Reports, of the block as it was, and then, if the program is to go on, leaves them as they should be. */
 static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *name)
 {
     struct slot slot;
     if (NEVER(!hard_slot_find((void *)start, &slot))) return;
     uintptr_t end = start + slot.region->size;
+    uint32_t now = LOAD(slot.word);
+    STORE(slot.word, word);
     if (!tail_holds(start, hard_slack(word), slot.region->size)) {
         report_slot(HARD_OVERFLOWED, name, (void *)start, &slot);
         memset((void *)(end - hard_slack(word)), 0, hard_slack(word));
@@ -228,6 +234,7 @@ static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *
         report_slot(HARD_UNDERFLOWED, name, (void *)start, &slot);
         canary_write(start);
     }
+    STORE(slot.word, now);
 }
 
 bool hard_check_slot(const struct slot *slot, uint32_t word, const char *name)
@@ -267,6 +274,21 @@ static FH_COLD bool kind_report(const struct slot *slot, const void *p,
     return true;
 }
 
+/* What is said to have been made for another alignment. */
+static FH_COLD void check_aligned(const struct slot *slot, uint32_t word, const void *p,
+                                  const struct hard_call *call)
+{
+    unsigned made = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    if (call->aligned == made || hard_kind(word) != call->kind) return;
+    struct hard_fault fault = {.what = HARD_ALIGNMENT,
+                               .call = call->name,
+                               .address = p,
+                               .slot = slot,
+                               .size = (size_t)1 << call->aligned,
+                               .right = (size_t)1 << made % 64};
+    hard_report(&fault);
+}
+
 static FH_COLD void size_report(const struct slot *slot, const void *p, size_t size,
                                 const char *name)
 {
@@ -290,6 +312,7 @@ static bool slot_end(struct hard_thread *thread, struct slot *slot, void *p, siz
     }
     if (hard.measures.kinds && UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY)
         kind_report(slot, p, call);
+    if (UNLIKELY(call->aligned)) check_aligned(slot, word, p, call);
     if (UNLIKELY(size != SIZE_MAX) && UNLIKELY(size != hard_slot_size(slot)) &&
         hard_slot_size(slot))
         size_report(slot, p, size, call->name);
@@ -352,7 +375,7 @@ static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t si
 /* One comparison for what the word must say: a live block, of this kind. */
 FH_INLINE bool word_is_live(uint32_t word, const struct hard_call *call)
 {
-    enum { BOTH = WORD_STATE | 3u << WORD_KIND_SHIFT };
+    enum { BOTH = WORD_STATE | WORD_KIND << WORD_KIND_SHIFT };
     return (word & BOTH) == (SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT);
 }
 
@@ -360,7 +383,7 @@ void hard_free(struct hard_thread *thread, void *p, size_t size, const struct ha
 {
     uintptr_t start = (uintptr_t)p, offset = start - hard.base;
     if (UNLIKELY(offset >= hard.size) || UNLIKELY(thread == &hard_none) ||
-        UNLIKELY(size != SIZE_MAX)) {
+        UNLIKELY(size != SIZE_MAX) || UNLIKELY(call->aligned)) {
         free_slow(thread, p, size, call);
         return;
     }

@@ -18,10 +18,18 @@ struct hard_call {
     const char *name; /* "free", for messages */
     uintptr_t site;
     uint8_t kind;
-    uint8_t bucket; /* HARD_BUCKET_DATA, or HARD_BY_SITE */
+    uint8_t bucket;  /* HARD_BUCKET_DATA, or HARD_BY_SITE */
+    uint8_t aligned; /* of a form that is told an alignment: its power of two; 0 none */
 };
 
 #define HARD_BY_SITE 0xff
+
+/* The word of a new block. */
+FH_INLINE uint32_t word_made(const struct hard_thread *thread, unsigned kind, unsigned aligned)
+{
+    uint32_t told = kind >= KIND_NEW_ALIGNED ? aligned : thread->number % WORD_THREADS;
+    return SLOT_LIVE | kind << WORD_KIND_SHIFT | told << WORD_THREAD_SHIFT;
+}
 
 /* Blocks of every size. NULL when memory is out. `zeroed`: of its first `size` bytes, all are zero. */
 void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_call *call,

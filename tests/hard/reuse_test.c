@@ -811,6 +811,16 @@ static void in_child(uintptr_t masked, uintptr_t gone)
     _exit(stats().released > released ? 0 : 3);
 }
 
+/* In a frame that is gone before the fork, with what it had of addresses. */
+static __attribute__((noinline)) void two_freed(uintptr_t *masked, uintptr_t *gone)
+{
+    *masked = block_make(CORE_SMALL);
+    *gone = block_make(CORE_SMALL);
+    put(&in_bss, *masked);
+    block_free(*masked);
+    block_free(*gone);
+}
+
 static void test_reuse__child_of_fork_goes_on(void **state)
 {
     (void)state;
@@ -818,10 +828,9 @@ static void test_reuse__child_of_fork_goes_on(void **state)
     forker_end = false;
     pthread_create(&thread, NULL, churn_until_end, NULL);
     for (int i = 0; i < 12; i++) {
-        uintptr_t masked = block_make(CORE_SMALL), gone = block_make(CORE_SMALL);
-        put(&in_bss, masked);
-        block_free(masked);
-        block_free(gone);
+        uintptr_t masked, gone;
+        two_freed(&masked, &gone);
+        stack_clear();
         pid_t child = fork();
         if (child == 0) in_child(masked, gone);
         int status;
@@ -916,7 +925,7 @@ static void locked_in(void)
     uintptr_t masked = block_make(CORE_SMALL);
     put(&in_bss, masked);
     block_free(masked);
-    reuse_end();
+    reuse_end(true);
     sweep_now();
     if (block_waits(masked) || stats().blind == 0) _exit(1);
     churner(NULL);

@@ -5,6 +5,8 @@
  * stays resident after it was given back, an errno that a program sees change across free.
  */
 #include "os/os.h"
+#include "os/self.h"
+#include "os/thread.h"
 #include "os/watch.h"
 
 #include <errno.h>
@@ -16,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/syscall.h"
 #include "kit/unit.h"
 
 #ifdef OS_TEST_FAKE
@@ -427,6 +430,183 @@ static void test_os__watch_does_not_miss_memory_that_was_moved(void **state)
     os_watch_close(&watch);
 }
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* The kernel makes no page tables for what is not there, and guards are guards still. */
+static void test_os__watch_of_what_is_resident_leaves_the_rest_alone(void **state)
+{
+    (void)state;
+    size_t page = os_page_size();
+    struct os_range found[8];
+    uintptr_t start = (uintptr_t)range, end = start + SIZE, from = start;
+    if (!os_watch_open(&watch, OS_WATCH_ONLY_PROTECT)) skip();
+    assert_true(os_watch_add(&watch, range, SIZE) && os_vm_commit(range, SIZE));
+    range[3 * page] = range[4 * page] = range[2 * MIB] = 1;
+    bool guarded = madvise(range + 5 * page, page, MADV_GUARD_INSTALL) == 0;
+    assert_int_equal(os_watch_take_resident(&watch, &from, end, true, found, 8), 2);
+    assert_ptr_equal((void *)found[0].start, range + 3 * page);
+    assert_ptr_equal((void *)found[1].start, range + 2 * MIB);
+    from = start;
+    assert_int_equal(os_watch_take_resident(&watch, &from, end, false, found, 8), 0);
+    range[4 * page] = 2;
+    range[9 * MIB] = 1; /* was not there */
+    from = start;
+    assert_int_equal(os_watch_take_resident(&watch, &from, end, false, found, 8), 2);
+    assert_ptr_equal((void *)found[0].start, range + 4 * page);
+    assert_ptr_equal((void *)found[1].start, range + 9 * MIB);
+    assert_int_equal(range[3 * page] + range[4 * page] + range[9 * MIB], 4);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    if (guarded) assert_int_equal(write(ends[1], range + 5 * page, 1), -1);
+    close(ends[0]);
+    close(ends[1]);
+    os_watch_close(&watch);
+}
+
+/* ---- a process that looks at itself ------------------------------------------------------------ */
+
+static void test_os__self_reads_what_can_be_read(void **state)
+{
+    (void)state;
+    size_t page = os_page_size();
+    struct os_self self;
+    char copy[100];
+    assert_true(os_self_open(&self));
+    assert_true(os_vm_commit(range, PIECE));
+    memset(range, 7, page);
+    assert_int_equal(os_self_read(&self, copy, (uintptr_t)range, 100), 100);
+    assert_memory_equal(copy, range, 100);
+    int hole = (int)SYS3(SYS_mprotect, range + page, page, PROT_NONE);
+    assert_int_equal(hole, 0);
+    assert_int_equal(os_self_read(&self, copy, (uintptr_t)range + page - 60, 100), 60);
+    assert_int_equal(os_self_read(&self, copy, (uintptr_t)range + page, 100), 0);
+    assert_true(os_vm_commit(range + page, page));
+    os_self_close(&self);
+}
+
+static void test_os__self_knows_what_is_resident(void **state)
+{
+    (void)state;
+    size_t page = os_page_size();
+    struct os_self self;
+    struct os_range found[8];
+    assert_true(os_self_open(&self));
+    if (!self.tells_resident) skip();
+    assert_true(os_vm_commit(range, PIECE) && os_vm_purge(range, PIECE));
+    assert_int_equal(*(volatile char *)(range + 9 * page), 0); /* the page of zeros is none */
+    memset(range + 2 * page, 1, 3 * page);
+    range[6 * page] = 1;
+    uintptr_t from = (uintptr_t)range + 2 * page + 8, end = (uintptr_t)range + 6 * page + 16;
+    assert_int_equal(os_self_resident(&self, &from, end, false, false, found, 8), 2);
+    assert_ptr_equal((void *)found[0].start, range + 2 * page + 8);
+    assert_ptr_equal((void *)found[0].end, range + 5 * page);
+    assert_ptr_equal((void *)found[1].start, range + 6 * page);
+    assert_ptr_equal((void *)found[1].end, range + 6 * page + 16);
+    assert_int_equal(os_self_resident(&self, &from, end, false, false, found, 8), 0);
+    os_self_close(&self);
+}
+
+static void test_os__mappings_are_told_as_they_are(void **state)
+{
+    (void)state;
+    static char buffer[8192];
+    struct os_mappings mappings;
+    struct os_mapping m;
+    size_t page = os_page_size();
+    bool stack = false, ours = false, code = false;
+    assert_true(os_vm_commit(range, PIECE));
+    assert_int_equal(SYS3(SYS_mprotect, range, page, PROT_NONE), 0);
+    assert_true(os_mappings_open(&mappings, buffer, sizeof buffer));
+    for (uintptr_t last = 0; os_mappings_next(&mappings, &m); last = m.end) {
+        uintptr_t here = (uintptr_t)&m, text = (uintptr_t)os_mappings_next,
+                  at = (uintptr_t)range + page;
+        assert_true(m.start >= last && m.end > m.start);
+        if (here >= m.start && here < m.end) stack = m.kind == OS_MAPPING_STACK && m.writable;
+        if (text >= m.start && text < m.end)
+            code = m.kind == OS_MAPPING_FILE && !m.writable && m.readable;
+        if (at == m.start) ours = m.after_guard && m.readable && m.writable && !m.shared;
+    }
+    os_mappings_close(&mappings);
+    assert_true(os_vm_commit(range, page));
+    assert_true(stack && ours && code);
+}
+
+static _Atomic int looked_at_state;
+static uint32_t looked_at;
+static _Atomic unsigned threads_seen;
+
+static void *looked_at_main(void *unused)
+{
+    looked_at = os_thread_id();
+    STORE_RELEASE(&looked_at_state, 1);
+    while (LOAD_ACQUIRE(&looked_at_state) == 1) {
+    }
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    STORE_RELEASE(&looked_at_state, 3);
+    while (LOAD_ACQUIRE(&looked_at_state) == 3) usleep(20000);
+    return unused;
+}
+
+static void thread_seen(uint32_t thread)
+{
+    if (thread == looked_at || thread == os_thread_id()) threads_seen++;
+}
+
+static void *_Atomic rung_with;
+static void on_ring(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)context;
+    if (info->si_code == SI_TIMER) atomic_store(&rung_with, info->si_value.sival_ptr);
+}
+
+static void test_os__threads_are_seen_to_run_to_sleep_and_to_end(void **state)
+{
+    (void)state;
+    static uint64_t buffer[256];
+    pthread_t thread;
+    uintptr_t pointer, low, high;
+    STORE(&looked_at_state, 0);
+    assert_true(os_signal_hook(SIGURG, on_ring) && os_signal_is_hooked(SIGURG));
+    pthread_create(&thread, NULL, looked_at_main, NULL);
+    while (LOAD_ACQUIRE(&looked_at_state) != 1) {
+    }
+    threads_seen = 0;
+    assert_true(os_threads_each((char *)buffer, sizeof buffer, thread_seen));
+    assert_int_equal(threads_seen, 2);
+    assert_int_equal(os_thread_look(looked_at, &pointer), OS_THREAD_RUNS);
+    assert_false(os_thread_blocks(looked_at, SIGURG));
+    atomic_store(&rung_with, NULL);
+    int timer = os_thread_ring(looked_at, SIGURG, &thread);
+    assert_in_range(timer, 0, 1000);
+    while (atomic_load(&rung_with) == NULL) usleep(1000);
+    assert_ptr_equal(atomic_load(&rung_with), &thread);
+    os_thread_ring_end(timer);
+    STORE_RELEASE(&looked_at_state, 2);
+    while (LOAD_ACQUIRE(&looked_at_state) != 3) usleep(100);
+    assert_true(os_thread_blocks(looked_at, SIGURG));
+    uint64_t turns = os_thread_turns(looked_at);
+    for (int i = 0; i < 1000 && os_thread_look(looked_at, &pointer) != OS_THREAD_SLEEPS; i++)
+        usleep(1000);
+    assert_int_equal(os_thread_look(looked_at, &pointer), OS_THREAD_SLEEPS);
+    assert_true(os_stack_bounds(&low, &high));
+    assert_true(pointer != 0 && (pointer < low || pointer >= high)); /* on its own stack */
+    usleep(60000);
+    assert_true(os_thread_turns(looked_at) > turns);
+    STORE_RELEASE(&looked_at_state, 4);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 1000 && os_thread_look(looked_at, &pointer) != OS_THREAD_GONE; i++)
+        usleep(1000);
+    assert_int_equal(os_thread_look(looked_at, &pointer), OS_THREAD_GONE);
+    signal(SIGURG, SIG_DFL);
+    assert_false(os_signal_is_hooked(SIGURG));
+}
+
 static void test_os__environment_is_the_process_own(void **state)
 {
     (void)state;
@@ -556,6 +736,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_os__watch_does_not_miss_memory_that_was_moved, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_os__watch_of_what_is_resident_leaves_the_rest_alone,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__self_reads_what_can_be_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__self_knows_what_is_resident, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_os__mappings_are_told_as_they_are, set_up, tear_down),
+        cmocka_unit_test(test_os__threads_are_seen_to_run_to_sleep_and_to_end),
         cmocka_unit_test(test_os__environment_is_the_process_own),
 #else
         cmocka_unit_test(test_os__environment_is_what_the_test_says),

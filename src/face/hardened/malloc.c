@@ -192,16 +192,30 @@ void cxx_runtime_allocates(void)
 
 static struct hard_call cxx_call(enum cxx_form form, void *site, bool makes)
 {
-    static const char *const names[2][3] = {
-        {"operator delete", "operator delete[]", "operator delete"},
-        {"operator new", "operator new[]", "operator new"},
+    static const struct {
+        const char *make, *end;
+        uint8_t kind;
+    } forms[] = {
+        [CXX_NEW] = {"operator new", "operator delete", KIND_NEW},
+        [CXX_NEW_ARRAY] = {"operator new[]", "operator delete[]", KIND_NEW_ARRAY},
+        [CXX_NEW_ALIGNED] = {"aligned operator new", "aligned operator delete", KIND_NEW_ALIGNED},
+        [CXX_NEW_ARRAY_ALIGNED] = {"aligned operator new[]", "aligned operator delete[]",
+                                   KIND_NEW_ARRAY_ALIGNED},
+        [CXX_ANY] = {"operator new", "operator delete", KIND_ANY},
     };
-    unsigned kind = form == CXX_NEW ? KIND_NEW : form == CXX_NEW_ARRAY ? KIND_NEW_ARRAY : KIND_ANY;
+    unsigned kind = forms[form].kind;
     if (!makes && __atomic_load_n(&runtime_allocates, __ATOMIC_RELAXED)) kind = KIND_ANY;
-    return (struct hard_call){.name = names[makes][form],
+    return (struct hard_call){.name = makes ? forms[form].make : forms[form].end,
                               .site = (uintptr_t)site,
                               .kind = (uint8_t)kind,
                               .bucket = HARD_BY_SITE};
+}
+
+/* Its power of two, for a form that was told it; what is none is refused when the block is made. */
+static uint8_t power_of(enum cxx_form form, size_t alignment)
+{
+    if (form != CXX_NEW_ALIGNED && form != CXX_NEW_ARRAY_ALIGNED) return 0;
+    return alignment ? (uint8_t)base_ctz(alignment) : 0;
 }
 
 void *cxx_allocate(enum cxx_form form, size_t size, void *site)
@@ -213,8 +227,16 @@ void *cxx_allocate(enum cxx_form form, size_t size, void *site)
 void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_t size, void *site)
 {
     struct hard_call call = cxx_call(form, site, true);
+    call.aligned = power_of(form, alignment);
     if (alignment <= 16) return allocate(size, &call);
     return base_is_pow2(alignment) ? allocate_aligned(alignment, size, &call) : NULL;
+}
+
+void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment)
+{
+    struct hard_call call = cxx_call(form, NULL, false);
+    call.aligned = power_of(form, alignment);
+    release(p, size, &call);
 }
 
 void cxx_free(enum cxx_form form, void *p, size_t size)

@@ -91,7 +91,6 @@ bool policy_start(void)
     struct measures measures = measures_chosen();
     if (!space_start(&measures, (size_t)1 << 44) || !central_start()) return false;
     hard_attached = attached;
-    report_config.go_on = options.bad_free;
     if (!report_start(options.report ? options.report_path : NULL))
         os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
                            "standard error only");
@@ -104,6 +103,11 @@ bool policy_start(void)
     hard_registry_start();
     space_seal();
     return true;
+}
+
+void policy_options(void)
+{
+    report_config.go_on = options.bad_free;
 }
 
 /* The arena is for the collector's heaps here; under RLIMIT_AS blocks need the rest. */
@@ -170,6 +174,7 @@ void policy_confined(void)
 {
     report_config.confined = true;
     sample_watch_stop();
+    reuse_end(fh_registry.pid == os_process_id());
 }
 
 bool policy_sweep(bool force)

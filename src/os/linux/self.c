@@ -77,16 +77,16 @@ size_t os_self_resident(const struct os_self *self, uintptr_t *from, uintptr_t e
                         bool else_all, struct os_range *ranges, size_t most)
 {
     struct page_region region[64] = {{0}};
+    uintptr_t page = os_page_size(), whole_end = base_round_up(end, page);
     while (self->tells_resident && *from < end) {
-        uintptr_t start = *from;
-        long count = resident_scan(self, from, end, shared, region, base_min(most, 64));
+        uintptr_t start = *from, at = base_round_down(start, page);
+        long count = resident_scan(self, &at, whole_end, shared, region, base_min(most, 64));
+        if (count < 0 || at <= start) break;
+        *from = at;
         for (long i = 0; i < count; i++)
             ranges[i] =
                 (struct os_range){base_max(region[i].start, start), base_min(region[i].end, end)};
         if (count > 0) return (size_t)count;
-        if (count >= 0 && *from > start) continue;
-        *from = start;
-        break;
     }
     if (*from >= end || !else_all) return 0;
     ranges[0] = (struct os_range){*from, end};

@@ -4,11 +4,16 @@
 set -eu
 for mimalloc in /usr/lib/*/libmimalloc.so.2.0; do
     [ -f "$mimalloc" ] || { echo 'needs libmimalloc2.0'; exit 77; }
-    # Again for what depends on luck.
-    for _ in 1 2 3; do
-        said=$("$1" "$2" --runs 1 --cases '^[^L]' --reached --under glibc --under "naive=$3" \
-            --under "mimalloc=$mimalloc") && { echo "$said"; exit 0; }
-    done
-    echo "$said"
-    exit 1
 done
+
+# reached RUNS CASES
+reached() {
+    "$runner" "$corpus" --runs "$1" --cases "$2" --reached --under glibc --under "naive=$naive" --under "mimalloc=$mimalloc"
+}
+
+runner=$1 corpus=$2 naive=$3
+said=$(reached 1 '^[^L]') && { echo "$said"; exit 0; }
+# Again, and more often, those that depend on luck.
+left=$(echo "$said" | sed -n 's/^\([A-Z][0-9]*\): its goal is reached under none.*/\1/p' | paste -sd '|')
+echo "once more: $left"
+reached 20 "^($left)$"
