@@ -284,7 +284,7 @@ struct fh_hard {
     uint64_t samples;                   /* struct fh_hard_sample, of `sample_size` bytes each */
     uint32_t sample_count;
     uint32_t sample_size;
-    uint64_t threads; /* records of threads that there ever were */
+    uint64_t threads;                      /* records of threads that there ever were */
     struct fh_hard_range own[FH_HARD_OWN]; /* those behind the last are of 0 bytes */
 };
 
