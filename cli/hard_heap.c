@@ -43,6 +43,12 @@ static bool is_sound(const struct fh_hard *f)
            f->large_size <= RECORD_MAX;
 }
 
+static void check_own(struct fh_hard *f)
+{
+    for (int i = 0; i < FH_HARD_OWN; i++)
+        if (!is_range(f->own[i].start, f->own[i].bytes)) f->own[i].bytes = 0;
+}
+
 /* Samples that contradict themselves are none; what lies there is memory like any other. */
 static void check_samples(struct fh_hard *f)
 {
@@ -64,6 +70,7 @@ static bool read_head(struct hard_heap *h, uint64_t address)
     size_t size = head[1] < sizeof h->hard ? head[1] : sizeof h->hard;
     if (!memory_read(h->memory, address, &h->hard, size) || !is_sound(&h->hard)) return false;
     check_samples(&h->hard);
+    check_own(&h->hard);
     return true;
 }
 
@@ -304,6 +311,10 @@ bool hard_heap_records(const struct hard_heap *h,
 {
     const struct fh_hard *f = &h->hard;
     if (!each(context, f->reserved_base, f->reserved_base + f->reserved_bytes)) return false;
+    for (int i = 0; i < FH_HARD_OWN; i++) {
+        const struct fh_hard_range *own = &f->own[i];
+        if (own->bytes && !each(context, own->start, own->start + own->bytes)) return false;
+    }
     if (f->sample_count == 0) return true;
     return each(context, f->samples, f->samples + (uint64_t)f->sample_count * f->sample_size);
 }
@@ -397,7 +408,9 @@ bool hard_heap_describe(struct hard_heap *h, uint64_t address, char *text, size_
 {
     const struct fh_hard *f = &h->hard;
     uint64_t offset = address - f->base;
-    if (address - f->reserved_base < f->reserved_bytes) {
+    bool own = address - f->reserved_base < f->reserved_bytes;
+    for (int i = 0; i < FH_HARD_OWN; i++) own |= address - f->own[i].start < f->own[i].bytes;
+    if (own) {
         snprintf(text, capacity, "Freehold's own records");
         return true;
     }

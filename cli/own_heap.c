@@ -151,6 +151,18 @@ static bool exclude(void *context, uint64_t start, uint64_t end)
     return parts_exclude(p->parts, start, end);
 }
 
+/* A helper of the library's stands on a stack of its own, and goes through blocks: its registers are no references. */
+static void pass_over_helpers(const struct fh_hard *f, const struct image *image)
+{
+    for (size_t i = 0; i < image->thread_count; i++) {
+        struct machine_registers *r = &image->threads[i].registers;
+        bool own = false;
+        for (int j = 0; j < FH_HARD_OWN; j++)
+            own |= r->stack_pointer - f->own[j].start < f->own[j].bytes;
+        if (own) r->count = 0;
+    }
+}
+
 static bool add_hard(struct own_heap *h, const struct image *image, struct parts *parts)
 {
     struct hard_parts p = {h, image, parts};
@@ -168,6 +180,7 @@ static bool add_hard(struct own_heap *h, const struct image *image, struct parts
     if (done && f->sample_count)
         done = exclude(&p, f->sample_base, f->sample_base + f->sample_bytes);
     parts->damaged += h->hard->damaged;
+    pass_over_helpers(f, image);
     return done;
 }
 

@@ -258,6 +258,13 @@ struct fh_hard_sample {
     uint64_t start, size;
 };
 
+/* Memory of the allocator's own, beside the reservations: no address in it is a reference. */
+#define FH_HARD_OWN 16
+
+struct fh_hard_range {
+    uint64_t start, bytes;
+};
+
 struct fh_hard {
     uint32_t version; /* FH_HARD_VERSION */
     uint32_t size;    /* bytes of this structure */
@@ -277,7 +284,8 @@ struct fh_hard {
     uint64_t samples;                   /* struct fh_hard_sample, of `sample_size` bytes each */
     uint32_t sample_count;
     uint32_t sample_size;
-    uint64_t threads; /* records of threads that there ever were */
+    uint64_t threads;                      /* records of threads that there ever were */
+    struct fh_hard_range own[FH_HARD_OWN]; /* those behind the last are of 0 bytes */
 };
 
 /* ---- events --------------------------------------------------------------------------------- */

@@ -17,9 +17,7 @@ bool policy_start(void)
     return true;
 }
 
-void policy_options(void)
-{
-}
+void policy_options(void) {}
 
 size_t policy_reserve(size_t wanted)
 {

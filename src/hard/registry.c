@@ -5,6 +5,7 @@
 #include <freehold/registry.h>
 
 #include "hard/registry.h"
+#include "hard/reuse_scan.h"
 #include "hard/sample.h"
 #include "hard/space.h"
 
@@ -59,19 +60,20 @@ EQUAL(FH_HARD_STATE(~0u), WORD_STATE);
 EQUAL(FH_HARD_KIND(1u << WORD_KIND_SHIFT), 1);
 EQUAL(FH_HARD_SLACK(1u << WORD_SLACK_SHIFT), 1);
 
+static_assert(FH_HARD_OWN >= REUSE_HIDDEN, "all are told");
+
 static struct fh_hard described = {.version = FH_HARD_VERSION, .size = sizeof described};
 
 void hard_registry_start(void)
 {
-    uintptr_t around;
     described.level = (uint32_t)hard.measures.level;
     described.chunk_shift = hard.chunk_shift;
     described.base = hard.base;
     described.bytes = hard.size;
     described.meta = hard.meta;
     described.meta_shift = HARD_META_SHIFT;
-    space_meta_extent(&around, &described.reserved_bytes);
-    described.reserved_base = around;
+    described.reserved_base = space_meta();
+    described.reserved_bytes = space_meta_size();
     described.owner = (uintptr_t)hard.owner;
     described.regions = (uintptr_t)hard.region;
     described.region_count = HARD_REGIONS;
@@ -79,6 +81,10 @@ void hard_registry_start(void)
     described.large_size = sizeof(struct large);
     described.sample_base = sample_region.base;
     described.sample_bytes = sample_region.size;
+    for (unsigned i = 0; i < reuse_scan.hidden_count; i++) {
+        const struct os_range *range = &reuse_scan.hidden[i];
+        described.own[i] = (struct fh_hard_range){range->start, range->end - range->start};
+    }
     __atomic_store_n(&fh_registry.hard, (uintptr_t)&described, __ATOMIC_RELEASE);
 }
 

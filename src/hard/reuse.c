@@ -509,6 +509,7 @@ bool reuse_start(void)
         if (base) break;
     }
     if (base == NULL || !os_vm_commit(base + GUARD_SIZE, least - GUARD_SIZE)) return false;
+    os_vm_dump(base, size, false); /* gcore writes what is not marked */
     os_vm_name(base, size, "freehold:meta");
     reuse_scan.room = (struct reuse_room *)(base + GUARD_SIZE);
     reuse_hide((uintptr_t)base, size);

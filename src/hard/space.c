@@ -119,12 +119,6 @@ bool space_decommit(void *p, size_t size)
     return true;
 }
 
-void space_meta_extent(uintptr_t *start, size_t *size)
-{
-    *start = hard.meta - META_ENDS;
-    *size = space.records_end - *start;
-}
-
 static bool space_reserve_some(size_t size)
 {
     enum { LEAST = 64 << 20 };

@@ -50,9 +50,6 @@ extern bool space_has_guards;
 bool space_commit(void *p, size_t size);
 bool space_decommit(void *p, size_t size);
 
-/* The whole reservation that meta data and records lie in. */
-void space_meta_extent(uintptr_t *start, size_t *size);
-
 void space_fork_prepare(void);
 void space_fork_parent(void);
 void space_fork_child(void);

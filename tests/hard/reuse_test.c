@@ -501,6 +501,9 @@ static void test_reuse__interior_pointer_keeps_and_bucket_for_data_does_not(void
 
 /* ---- beside a program that runs --------------------------------------------------------------------------- */
 
+/* Of a class that no other test has: stacks of threads that are not in the child are full of addresses. */
+enum { CORE_OTHER = 200 };
+
 enum { PLACES = 64, MOVES_SWEEPS = 60 };
 static volatile uintptr_t *places[PLACES];
 static _Atomic bool movers_end;
@@ -630,18 +633,31 @@ static void test_reuse__no_system_call_is_cut_short(void **state)
     assert_int_not_equal(interrupted, 0);
 }
 
+static _Atomic int descriptor_seen;
+
+static void *descriptors_look(void *first)
+{
+    while (!callers_end) {
+        int fd = dup(0);
+        if (fd != (int)(intptr_t)first) descriptor_seen = fd;
+        close(fd);
+    }
+    return NULL;
+}
+
 static void test_reuse__descriptors_are_not_in_the_programs_table(void **state)
 {
     (void)state;
-    int before = dup(0);
-    close(before);
+    pthread_t thread;
+    int first = dup(0);
+    close(first);
     callers_end = false;
-    for (int i = 0; i < 20; i++) {
-        sweep_now();
-        int fd = dup(0);
-        assert_int_equal(fd, before);
-        close(fd);
-    }
+    descriptor_seen = -1;
+    pthread_create(&thread, NULL, descriptors_look, (void *)(intptr_t)first);
+    for (int i = 0; i < 50; i++) sweep_now();
+    callers_end = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(descriptor_seen, -1);
 }
 
 /* ---- threads that come and go, a collector that stops them too ------------------------------------------------ */
@@ -799,10 +815,20 @@ static void *churn_until_end(void *unused)
     return unused;
 }
 
-static void in_child(uintptr_t masked, uintptr_t gone)
+/* What it has freed is in a list of its own, and it is not there in the child. */
+static void *free_elsewhere(void *masked)
+{
+    block_free((uintptr_t)masked);
+    stack_clear();
+    keeper_sleep();
+    return NULL;
+}
+
+static void in_child(uintptr_t masked, uintptr_t gone, uintptr_t elsewhere)
 {
     sweep_now();
     if (!block_waits(masked) || block_waits(gone)) _exit(1);
+    if (block_waits(elsewhere)) _exit(4);
     in_bss = 0;
     sweep_now();
     if (block_waits(masked)) _exit(2);
@@ -814,8 +840,8 @@ static void in_child(uintptr_t masked, uintptr_t gone)
 /* In a frame that is gone before the fork, with what it had of addresses. */
 static __attribute__((noinline)) void two_freed(uintptr_t *masked, uintptr_t *gone)
 {
-    *masked = block_make(CORE_SMALL);
-    *gone = block_make(CORE_SMALL);
+    *masked = block_make(CORE_OTHER);
+    *gone = block_make(CORE_OTHER);
     put(&in_bss, *masked);
     block_free(*masked);
     block_free(*gone);
@@ -831,11 +857,17 @@ static void test_reuse__child_of_fork_goes_on(void **state)
         uintptr_t masked, gone;
         two_freed(&masked, &gone);
         stack_clear();
+        uintptr_t elsewhere = block_make(CORE_OTHER);
+        assert_int_equal(pipe(keeper.end), 0);
+        keeper.ready = keeper.go = 0;
+        pthread_create(&keeper.thread, NULL, free_elsewhere, (void *)elsewhere);
+        while (!keeper.ready) usleep(100);
         pid_t child = fork();
-        if (child == 0) in_child(masked, gone);
+        if (child == 0) in_child(masked, gone, elsewhere);
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_int_equal(status, 0);
+        keeper_end();
         in_bss = 0;
     }
     forker_end = true;

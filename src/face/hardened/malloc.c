@@ -313,30 +313,6 @@ PUBLIC void *pvalloc(size_t size)
     return aligned_alloc_for(page, base_round_up(size ? size : 1, page), CALL("pvalloc"));
 }
 
-/* See face/malloc.c. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmissing-attributes"
-#endif
-#define ALIAS(type, name, parameters, target)                                                      \
-    PUBLIC type name parameters __attribute__((alias(#target)))
-
-ALIAS(void *, calloc, (size_t, size_t), fh_calloc);
-ALIAS(void *, realloc, (void *, size_t), fh_realloc);
-ALIAS(void *, reallocarray, (void *, size_t, size_t), fh_reallocarray);
-ALIAS(void *, aligned_alloc, (size_t, size_t), fh_aligned_alloc);
-ALIAS(int, posix_memalign, (void **, size_t, size_t), fh_posix_memalign);
-ALIAS(void, free_sized, (void *, size_t), fh_free_sized);
-ALIAS(void, free_aligned_sized, (void *, size_t, size_t), fh_free_aligned_sized);
-ALIAS(void, cfree, (void *), free);
-ALIAS(int, malloc_trim, (size_t), fh_malloc_trim);
-PUBLIC size_t malloc_usable_size(void *p) __attribute__((alias("fh_malloc_usable_size")));
-
-ALIAS(void *, __libc_malloc, (size_t), malloc);
-ALIAS(void *, __libc_calloc, (size_t, size_t), fh_calloc);
-ALIAS(void *, __libc_realloc, (void *, size_t), fh_realloc);
-ALIAS(void, __libc_free, (void *), free);
-ALIAS(void *, __libc_memalign, (size_t, size_t), memalign);
-ALIAS(void *, __libc_valloc, (size_t), valloc);
-ALIAS(void *, __libc_pvalloc, (size_t), pvalloc);
+#include "face/aliases.h"
 
 #endif
