@@ -52,4 +52,33 @@ FH_INLINE bool canary_is_clear(uintptr_t start, uintptr_t end)
     return all == 0;
 }
 
+/* From a multiple of 16 bytes to 8 behind another, if it is short. */
+FH_INLINE bool canary_is_clear_short(uintptr_t start, uintptr_t end)
+{
+    canary_lane all = {0, 0};
+    for (; start + 16 <= end; start += 16) all |= *(const canary_lane *)start;
+    return (all[0] | all[1] | *(const uint64_t *)start) == 0;
+}
+
+/* The same extent becomes zero. */
+FH_INLINE void canary_clear_short(uintptr_t start, uintptr_t end)
+{
+    for (; start + 16 <= end; start += 16) {
+        *(canary_lane *)start = (canary_lane){0, 0};
+        __asm__("" : "+r"(start)); /* or gcc calls memset */
+    }
+    *(uint64_t *)start = 0;
+}
+
+/* Whether the slack of a slot that ends at `end` is all zero, up to the canary. */
+FH_INLINE bool canary_slack_is_clear(uintptr_t end, uint32_t slack)
+{
+    static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's first bytes are its lowest");
+    uintptr_t from = end - slack, at = from & ~(uintptr_t)7;
+    uint64_t all = 0;
+    if (at < end - HARD_CANARY) all = *(const uint64_t *)at >> from % 8 * 8;
+    for (at += 8; at < end - HARD_CANARY; at += 8) all |= *(const uint64_t *)at;
+    return all == 0;
+}
+
 #endif

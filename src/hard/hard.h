@@ -38,6 +38,7 @@
 
 #define HARD_CANARY 8               /* bytes behind a block, at least */
 #define HARD_SMALL_MOST (128 * KIB) /* bytes of the largest small slot */
+#define QUICK_BYTES 256             /* slots that quick.h clears and looks at itself */
 #define HARD_CLASSES 121            /* class 0 serves malloc(0) */
 #define HARD_BUCKETS 4              /* the last one is for what holds no pointers */
 #define HARD_BUCKET_DATA (HARD_BUCKETS - 1)
@@ -99,11 +100,13 @@ struct region {
     uint8_t kind;        /* enum region_kind */
     uint16_t size_class;
     uint8_t bucket;
-    uint8_t window;    /* slots that a thread gets at a time; it keeps twice as many at most */
-    uint16_t words;    /* of free bits for a slab */
-    uint16_t carve;    /* slots of a slab that are made at a time */
-    uint32_t words_at; /* where words of slots begin in the meta data of a chunk */
-    uint32_t cache_at; /* where its few slots lie in a thread's record */
+    uint8_t window;     /* slots that a thread gets at a time; it keeps twice as many at most */
+    uint16_t words;     /* of free bits for a slab */
+    uint16_t carve;     /* slots of a slab that are made at a time */
+    uint32_t words_at;  /* where words of slots begin in the meta data of a chunk */
+    uint32_t cache_at;  /* where its few slots lie in a thread's record */
+    uint32_t slab_mask; /* 2^slab_shift - 1 */
+    uint32_t unused[7]; /* so that it is a line of the cache's */
 };
 
 /* A live or freed block that is not in a slab: its record in the meta data of its chunk. */
@@ -145,9 +148,16 @@ struct hard_space {
     size_t size;
     uintptr_t meta;
     unsigned chunk_shift;
+    uint64_t chunk_mask; /* 2^chunk_shift - 1 */
+    const char *single;  /* points to what is not 0 while there is one thread */
     uint64_t secret, site_secret;
     uint16_t *owner; /* of each chunk: its region + 1; 0 nobody's */
     struct measures measures;
+    /* What quick.h needs to know of them. 0: nothing is done there */
+    uint32_t quick_most;                        /* bytes asked for */
+    uint32_t quick_regions;                     /* that its frees serve, from class 1 on */
+    uint32_t quick_check;                       /* bytes of slots that are looked at right there */
+    uint32_t tail;                              /* bytes of a canary */
     uint8_t class_of[HARD_SMALL_MOST / 16 + 1]; /* small sizes, in 16 bytes rounded up */
     /* those of zones on pages of their own, which are unsealed while one is added */
     struct region region[HARD_TABLE] __attribute__((aligned(65536)));

@@ -24,6 +24,17 @@ extern _Atomic uint32_t random_epoch;
 /* The process ends with a line when the kernel has no entropy. */
 void random_refill(struct random *random);
 
+/* Enough bytes for a call of malloc or free are there: quick.h draws without looking. */
+FH_INLINE bool random_is_ready(const struct random *random)
+{
+    return random->left > 1;
+}
+
+FH_INLINE void random_ready(struct random *random)
+{
+    if (UNLIKELY(!random_is_ready(random))) random_refill(random);
+}
+
 FH_INLINE uint8_t random_byte(struct random *random)
 {
     if (UNLIKELY(random->left == 0)) random_refill(random);
@@ -35,6 +46,12 @@ FH_INLINE uint32_t random_below(struct random *random, uint32_t n)
 {
     uint32_t high = random_byte(random);
     return (high << 8 | random_byte(random)) * n >> 16;
+}
+
+/* Only if it is ready. */
+FH_INLINE uint8_t random_byte_ready(struct random *random)
+{
+    return random->bytes[--random->left];
 }
 
 uint64_t random_64(struct random *random);

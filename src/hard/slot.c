@@ -3,6 +3,7 @@
 
 #include "hard/central.h"
 #include "hard/large.h"
+#include "hard/quick.h"
 #include "hard/report.h"
 #include "hard/reuse.h"
 #include "hard/sample.h"
@@ -12,9 +13,7 @@
 
 static unsigned site_bucket(const struct hard_call *call)
 {
-    if (call->bucket != HARD_BY_SITE) return call->bucket;
-    uint32_t mixed = (uint32_t)((call->site * hard.site_secret) >> 40);
-    return (uint32_t)((uint64_t)(mixed & 0xffffff) * hard.measures.buckets >> 24);
+    return call->bucket != HARD_BY_SITE ? call->bucket : quick_bucket(call->site);
 }
 
 static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *region,
@@ -71,6 +70,15 @@ FH_INLINE void *slot_hand_out(struct hard_thread *thread, const struct region *r
     return (void *)start;
 }
 
+void *quick_take_rest(struct hard_thread *thread, const struct region *region, uintptr_t start,
+                      size_t size, unsigned kind)
+{
+    enum { TO_BE_CHECKED = 7 };
+    struct hard_call call = {.kind = (uint8_t)kind};
+    thread->sample_left--;
+    return slot_hand_out(thread, region, start, size, &call, TO_BE_CHECKED);
+}
+
 /* From a region, at random. */
 static void *slot_take(struct hard_thread *thread, const struct region *region, size_t size,
                        const struct hard_call *call)
@@ -88,11 +96,6 @@ static void *slot_take(struct hard_thread *thread, const struct region *region, 
 FH_INLINE unsigned class_for(size_t size)
 {
     return hard.class_of[(size + 15) / 16];
-}
-
-FH_INLINE size_t slot_tail(void)
-{
-    return hard.measures.canary ? HARD_CANARY : 0;
 }
 
 static const struct region *region_for(unsigned size_class, const struct hard_call *call)
@@ -147,6 +150,7 @@ void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_c
                     bool *zeroed)
 {
     if (UNLIKELY(thread == &hard_none) && (thread = hard_attach()) == NULL) return NULL;
+    random_ready(&thread->random);
     if (UNLIKELY(--thread->sample_left <= 0)) {
         void *p = sample_instead(thread, size, 16, call->kind);
         *zeroed = false;
@@ -154,7 +158,7 @@ void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_c
     }
     if (UNLIKELY(size == 0)) return slot_allocate(thread, 0, 0, call, zeroed);
     if (LIKELY(size <= HARD_SMALL_MOST - HARD_CANARY))
-        return slot_allocate(thread, class_for(size + slot_tail()), size, call, zeroed);
+        return slot_allocate(thread, class_for(size + hard.tail), size, call, zeroed);
     return large_allocate(thread, size, 16, call, zeroed);
 }
 
@@ -178,7 +182,7 @@ void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t
         if (p) return p;
     }
     if (size == 0) size = 1;
-    size_t need = size + slot_tail();
+    size_t need = size + hard.tail;
     unsigned c = need > size && need <= HARD_SMALL_MOST && alignment <= MOST_IN_SLABS
                      ? class_aligned(need, alignment)
                      : 0;
@@ -192,7 +196,7 @@ static void *zone_take_small(struct hard_thread *thread, struct zone *zone, size
                              size_t room, const struct hard_call *call)
 {
     uintptr_t start;
-    unsigned c = (unsigned)base_max(class_for(room + slot_tail()), ZONE_CLASS_LEAST);
+    unsigned c = (unsigned)base_max(class_for(room + hard.tail), ZONE_CLASS_LEAST);
     const struct region *region = zone_region(zone, c);
     if (region == NULL || central_take(region, &thread->random, &start, 1) == 0) return NULL;
     void *p = slot_hand_out(thread, region, start, size, call, 7);
@@ -254,25 +258,6 @@ static FH_COLD void report_bad(const char *name, const void *p)
     hard_report(&fault);
 }
 
-/* Bytes behind what was asked for, up to the canary. */
-FH_INLINE bool tail_holds(uintptr_t start, uint32_t slack, uint32_t size)
-{
-    uintptr_t end = start + size;
-    if (!canary_holds(end)) return false;
-    return slack == HARD_CANARY || canary_is_clear(end - slack, end - HARD_CANARY);
-}
-
-/* Its neighbour's canary lies in front of it; before a slab's first slot there is none. */
-FH_INLINE bool front_holds(const struct region *region, uintptr_t start)
-{
-    return ((start - hard.base) & ((1u << region->slab_shift) - 1)) == 0 || canary_holds(start);
-}
-
-FH_INLINE bool slot_is_whole(const struct region *region, uintptr_t start, uint32_t word)
-{
-    return tail_holds(start, hard_slack(word), region->size) && front_holds(region, start);
-}
-
 /* Reports, of the block as it was, and then, if the program is to go on, leaves them as they should be. */
 static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *name)
 {
@@ -281,7 +266,7 @@ static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *
     uintptr_t end = start + slot.region->size;
     uint32_t now = LOAD(slot.word);
     STORE(slot.word, word);
-    if (!tail_holds(start, hard_slack(word), slot.region->size)) {
+    if (!tail_holds(hard_slack(word), end)) {
         report_slot(HARD_OVERFLOWED, name, (void *)start, &slot);
         memset((void *)(end - hard_slack(word)), 0, hard_slack(word));
         canary_write(end);
@@ -299,26 +284,6 @@ bool hard_check_slot(const struct slot *slot, uint32_t word, const char *name)
     if (LIKELY(slot_is_whole(slot->region, slot->start, word))) return true;
     slot_is_damaged(slot->start, word, name);
     return false;
-}
-
-extern char __libc_single_threaded __attribute__((weak));
-
-/* One of several threads that free the same block at the same time is told. */
-FH_INLINE bool word_change(slot_word *word, uint32_t from, uint32_t to)
-{
-    if (&__libc_single_threaded && LIKELY(__libc_single_threaded)) {
-        STORE(word, to);
-        return true;
-    }
-    return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel,
-                                                   memory_order_relaxed);
-}
-
-/* A freed slot's word: who freed it, and that it is. */
-FH_INLINE uint32_t word_freed(const struct hard_thread *thread, uint32_t word, unsigned state)
-{
-    uint32_t kept = word & ~(WORD_STATE | (WORD_THREADS - 1) << WORD_THREAD_SHIFT);
-    return kept | state | (thread->number % WORD_THREADS) << WORD_THREAD_SHIFT;
 }
 
 static FH_COLD bool kind_report(const struct slot *slot, const void *p,
@@ -394,24 +359,26 @@ static FH_COLD void free_other(void *p, size_t size, const struct hard_call *cal
         report_bad(call->name, p);
 }
 
-/* A small slot is cleared and waits; `word` is as it was when it was live. */
-FH_INLINE void small_end(struct hard_thread *thread, const struct region *region, uintptr_t start,
-                         uint32_t word, const char *name)
+void quick_end_rest(struct hard_thread *thread, const struct region *region, uintptr_t start)
 {
-    thread->freed_bytes += region->size;
-    if (hard.measures.canary && UNLIKELY(!slot_is_whole(region, start, word)))
-        slot_is_damaged(start, word, name);
-    if (region->size <= hard.measures.zero_most)
-        memset((void *)start, 0, region->size - slot_tail());
+    if (region->size <= hard.measures.zero_most) memset((void *)start, 0, region->size - hard.tail);
     if (hard.measures.quarantine)
         quarantine_put(thread, region, start);
     else
         cache_put(thread, region, start);
 }
 
-/* What is not a live small block of the right kind, and all that is rare. */
-static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t size,
-                                  const struct hard_call *call)
+/* A small slot is cleared and waits; `word` is as it was when it was live. */
+static void small_end(struct hard_thread *thread, const struct region *region, uintptr_t start,
+                      uint32_t word, const char *name)
+{
+    thread->freed_bytes += region->size;
+    if (hard.measures.canary && UNLIKELY(!slot_is_whole(region, start, word)))
+        slot_is_damaged(start, word, name);
+    quick_end_rest(thread, region, start);
+}
+
+void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
 {
     struct slot slot;
     if (!hard_holds(p)) {
@@ -423,6 +390,7 @@ static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t si
         return;
     }
     if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
+    random_ready(&thread->random);
     uint32_t word = LOAD(slot.word);
     if (!slot_end(thread, &slot, p, size, SLOT_QUARANTINED, call)) return;
     if (slot.region->kind == REGION_LARGE) {
@@ -433,36 +401,6 @@ static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t si
         thread->freed_bytes += slot.region->size;
         quarantine_put(thread, slot.region, slot.start);
     }
-}
-
-/* One comparison for what the word must say: a live block, of this kind. */
-FH_INLINE bool word_is_live(uint32_t word, const struct hard_call *call)
-{
-    enum { BOTH = WORD_STATE | WORD_KIND << WORD_KIND_SHIFT };
-    return (word & BOTH) == (SLOT_LIVE | (uint32_t)call->kind << WORD_KIND_SHIFT);
-}
-
-void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
-{
-    uintptr_t start = (uintptr_t)p, offset = start - hard.base;
-    if (UNLIKELY(offset >= hard.size) || UNLIKELY(thread == &hard_none) ||
-        UNLIKELY(size != SIZE_MAX) || UNLIKELY(call->aligned)) {
-        free_slow(thread, p, size, call);
-        return;
-    }
-    unsigned owner = __atomic_load_n(&hard.owner[offset >> hard.chunk_shift], __ATOMIC_RELAXED);
-    const struct region *region = &hard.region[owner - 1];
-    slot_word *at;
-    if (UNLIKELY(owner == 0) || UNLIKELY(region->kind != REGION_SMALL) ||
-        UNLIKELY(!slot_locate(start, region, &at))) {
-        free_slow(thread, p, size, call);
-        return;
-    }
-    uint32_t word = LOAD(at), to = word_freed(thread, word, SLOT_QUARANTINED);
-    if (UNLIKELY(!word_is_live(word, call)) || UNLIKELY(!word_change(at, word, to)))
-        free_slow(thread, p, size, call);
-    else
-        small_end(thread, region, start, word, call->name);
 }
 
 void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call)
@@ -480,7 +418,7 @@ void hard_free_permanently(struct hard_thread *thread, void *p, const struct har
     } else if (slot.region->kind == REGION_SMALL) {
         thread->freed_bytes += slot.region->size;
         hard_check_slot(&slot, word, call->name);
-        memset((void *)slot.start, 0, slot.region->size - slot_tail());
+        memset((void *)slot.start, 0, slot.region->size - hard.tail);
     }
 }
 
@@ -502,7 +440,7 @@ static bool small_resize(struct slot *slot, uint32_t word, size_t size)
 {
     const struct region *region = slot->region;
     if (region->kind != REGION_SMALL || size > HARD_SMALL_MOST - HARD_CANARY) return false;
-    if (class_for(size + slot_tail()) != region->size_class) return false;
+    if (class_for(size + hard.tail) != region->size_class) return false;
     size_t old = region->size - hard_slack(word);
     if (size < old && hard.measures.canary) memset((char *)slot->start + size, 0, old - size);
     uint32_t slack = (uint32_t)(region->size - size);

@@ -28,8 +28,44 @@ struct hard_call {
 /* The word of a new block. */
 FH_INLINE uint32_t word_made(const struct hard_thread *thread, unsigned kind, unsigned aligned)
 {
-    uint32_t told = kind >= KIND_NEW_ALIGNED ? aligned : thread->number % WORD_THREADS;
-    return SLOT_LIVE | kind << WORD_KIND_SHIFT | told << WORD_THREAD_SHIFT;
+    uint32_t told =
+        kind >= KIND_NEW_ALIGNED ? (uint32_t)aligned << WORD_THREAD_SHIFT : thread->stamp;
+    return SLOT_LIVE | kind << WORD_KIND_SHIFT | told;
+}
+
+/* Bytes behind what was asked for, up to the canary. */
+FH_INLINE bool tail_holds(uint32_t slack, uintptr_t end)
+{
+    return canary_holds(end) && canary_slack_is_clear(end, slack);
+}
+
+/* Its neighbour's canary lies in front of it; before a slab's first slot there is none. */
+FH_INLINE bool front_holds(const struct region *region, uintptr_t start)
+{
+    return ((start - hard.base) & region->slab_mask) == 0 || canary_holds(start);
+}
+
+FH_INLINE bool slot_is_whole(const struct region *region, uintptr_t start, uint32_t word)
+{
+    return tail_holds(hard_slack(word), start + region->size) && front_holds(region, start);
+}
+
+/* One of several threads that free the same block at the same time is told. */
+FH_INLINE bool word_change(slot_word *word, uint32_t from, uint32_t to)
+{
+    if (LIKELY(*hard.single)) {
+        STORE(word, to);
+        return true;
+    }
+    return atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/* A freed slot's word: who freed it, and that it is. */
+FH_INLINE uint32_t word_freed(const struct hard_thread *thread, uint32_t word, unsigned state)
+{
+    uint32_t kept = word & ~(WORD_STATE | (WORD_THREADS - 1) << WORD_THREAD_SHIFT);
+    return kept | state | thread->stamp;
 }
 
 /* Blocks of every size. NULL when memory is out. `zeroed`: of its first `size` bytes, all are zero. */

@@ -99,6 +99,7 @@ static bool space_reserve(size_t size)
     space.records_end = space.records + records;
     hard.meta += META_ENDS;
     hard.chunk_shift = chunk_shift_for(size);
+    hard.chunk_mask = ((uint64_t)1 << hard.chunk_shift) - 1;
     hard.size = size = base_round_down(size, (size_t)1 << hard.chunk_shift);
     space.chunks = (uint32_t)(size >> hard.chunk_shift);
     return true;
@@ -190,6 +191,7 @@ static void region_small(struct region *region, unsigned size_class, unsigned bu
     region->size_class = (uint16_t)size_class;
     region->bucket = (uint8_t)bucket;
     region->slab_shift = (uint8_t)slab_shift_for(size);
+    region->slab_mask = (1u << region->slab_shift) - 1;
     region->slots = (uint16_t)((((size_t)1 << region->slab_shift) - os_page_size()) / size);
     region->reciprocal = (((uint64_t)1 << 40) + size - 1) / size;
     region->window = (uint8_t)window_for(size);
@@ -253,6 +255,19 @@ static bool guards_work(void)
     return work;
 }
 
+extern char __libc_single_threaded __attribute__((weak)); /* glibc 2.32 */
+
+/* Cleared and looked at as a whole, or not at all: so are blocks at every level. */
+static void quick_choose(const struct measures *m)
+{
+    hard.tail = m->canary ? HARD_CANARY : 0;
+    if (m->canary ? m->zero_most < HARD_SMALL_MOST || !m->chance : m->zero_most > 0 || m->chance)
+        return;
+    hard.quick_most = HARD_SMALL_MOST - HARD_CANARY;
+    hard.quick_regions = HARD_LARGE_FIRST - HARD_BUCKETS;
+    hard.quick_check = (uint32_t)base_min(m->check_most, QUICK_BYTES);
+}
+
 bool space_start(const struct measures *measures, size_t size)
 {
     if (!space_reserve_some(size)) return false;
@@ -263,6 +278,9 @@ bool space_start(const struct measures *measures, size_t size)
     hard.measures = *measures;
     if (hard.size >> NARROW_SHIFT == 0)
         hard.measures.buckets = 1; /* each region takes a chunk at least */
+    quick_choose(&hard.measures);
+    static const char never;
+    hard.single = &__libc_single_threaded ? &__libc_single_threaded : &never;
     hard.secret = random_64(&space.random) | 1;
     hard.site_secret = random_64(&space.random) | 1;
     regions_make();

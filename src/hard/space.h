@@ -126,11 +126,11 @@ FH_INLINE uintptr_t slot_start(uint32_t slab, const struct region *region, uint3
 /* Of a small region: the slot that begins at p. False: none does. */
 FH_INLINE bool slot_locate(uintptr_t p, const struct region *region, slot_word **word)
 {
-    uintptr_t offset = p - hard.base;
-    uint32_t in_slab = (uint32_t)offset & ((1u << region->slab_shift) - 1);
+    uintptr_t offset = p - hard.base, in_chunk = offset & hard.chunk_mask;
+    uint32_t in_slab = (uint32_t)offset & region->slab_mask;
     uint32_t index = (uint32_t)(in_slab * region->reciprocal >> 40);
-    uint32_t slab = ((uint32_t)offset & ((1u << hard.chunk_shift) - 1)) >> region->slab_shift;
-    uintptr_t meta = chunk_meta((uint32_t)(offset >> hard.chunk_shift));
+    uint32_t slab = (uint32_t)in_chunk >> region->slab_shift;
+    uintptr_t meta = hard.meta + ((offset - in_chunk) >> HARD_META_SHIFT);
     *word = (slot_word *)(meta + region->words_at) + slab * region->slots + index;
     return index * region->size == in_slab && index < region->slots;
 }

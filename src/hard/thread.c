@@ -23,6 +23,7 @@ static struct hard_thread *thread_make(void)
     struct hard_thread *thread = space_record(sizeof *thread);
     if (thread == NULL) return NULL;
     thread->number = ++threads_made;
+    thread->stamp = thread->number % WORD_THREADS << WORD_THREAD_SHIFT;
     thread->next = hard_threads;
     __atomic_store_n(&hard_threads, thread, __ATOMIC_RELEASE);
     hard_registry_thread(threads_made);
@@ -155,12 +156,10 @@ void cache_overflow(const struct region *region, struct cache *cache, uintptr_t 
 
 /* ---- quarantine ------------------------------------------------------------------------------------------ */
 
-enum { REGION_SHIFT = 48 };
-
 static void quarantine_end(struct hard_thread *thread, uintptr_t entry)
 {
-    uintptr_t start = entry & (((uintptr_t)1 << REGION_SHIFT) - 1);
-    const struct region *region = &hard.region[entry >> REGION_SHIFT];
+    uintptr_t start = quarantine_start(entry);
+    const struct region *region = quarantine_region(entry);
     thread->quarantine.bytes -= region->size;
     if (LIKELY(!hard.measures.reuse)) {
         cache_put(thread, region, start);
@@ -174,8 +173,18 @@ static void quarantine_end(struct hard_thread *thread, uintptr_t entry)
 static void quarantine_end_first(struct hard_thread *thread)
 {
     struct quarantine *q = &thread->quarantine;
-    quarantine_end(thread, q->queue[q->head]);
-    q->head = (q->head + 1) % QUARANTINE_QUEUE;
+    quarantine_end(thread, q->queue[q->head % QUARANTINE_QUEUE]);
+    q->head++;
+}
+
+void quarantine_put_rest(struct hard_thread *thread, uintptr_t entry)
+{
+    struct quarantine *q = &thread->quarantine;
+    if (entry) {
+        if (q->tail - q->head == QUARANTINE_QUEUE) quarantine_end_first(thread);
+        q->queue[q->tail++ % QUARANTINE_QUEUE] = entry;
+    }
+    while (q->bytes > hard.measures.quarantine && q->head != q->tail) quarantine_end_first(thread);
 }
 
 void quarantine_put(struct hard_thread *thread, const struct region *region, uintptr_t start)
@@ -183,13 +192,8 @@ void quarantine_put(struct hard_thread *thread, const struct region *region, uin
     struct quarantine *q = &thread->quarantine;
     q->bytes += region->size;
     uintptr_t *place = &q->shuffle[random_byte(&thread->random) % QUARANTINE_SHUFFLE], out = *place;
-    *place = start | (uintptr_t)region_number(region) << REGION_SHIFT;
-    if (out) {
-        if ((q->tail + 1) % QUARANTINE_QUEUE == q->head) quarantine_end_first(thread);
-        q->queue[q->tail] = out;
-        q->tail = (q->tail + 1) % QUARANTINE_QUEUE;
-    }
-    while (q->bytes > hard.measures.quarantine && q->head != q->tail) quarantine_end_first(thread);
+    *place = quarantine_entry(region, start);
+    quarantine_put_rest(thread, out);
 }
 
 static void quarantine_flush(struct hard_thread *thread)

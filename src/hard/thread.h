@@ -14,9 +14,9 @@
 #define QUARANTINE_QUEUE 512
 
 struct quarantine {
-    uint32_t head, tail; /* of the queue: taken at head, added at tail */
+    uint32_t head, tail; /* of the queue, counted for ever: taken at head, added at tail */
     uint64_t bytes;      /* in both */
-    /* a slot's address, and above bit 48 its region */
+    /* a slot's address, and above bit 48 its region; 0: none */
     uintptr_t shuffle[QUARANTINE_SHUFFLE];
     uintptr_t queue[QUARANTINE_QUEUE];
 };
@@ -29,6 +29,7 @@ struct cache {
 struct hard_thread {
     struct random random;
     uint32_t number; /* 1, 2, ... */
+    uint32_t stamp;  /* the same, as a slot's word has it */
     uint32_t id;     /* the kernel's */
     bool live;
     int32_t sample_left; /* allocations until one gets pages of its own, or all is verified */
@@ -71,8 +72,28 @@ FH_INLINE struct cache *cache_of(struct hard_thread *thread, const struct region
     return (struct cache *)(thread->caches + region->cache_at);
 }
 
+#define QUARANTINE_REGION_SHIFT 48
+
+FH_INLINE uintptr_t quarantine_entry(const struct region *region, uintptr_t start)
+{
+    return start | (uintptr_t)region_number(region) << QUARANTINE_REGION_SHIFT;
+}
+
+FH_INLINE uintptr_t quarantine_start(uintptr_t entry)
+{
+    return entry & (((uintptr_t)1 << QUARANTINE_REGION_SHIFT) - 1);
+}
+
+FH_INLINE const struct region *quarantine_region(uintptr_t entry)
+{
+    return &hard.region[entry >> QUARANTINE_REGION_SHIFT];
+}
+
 /* A freed slot waits; others, for which it is time, become free. */
 void quarantine_put(struct hard_thread *thread, const struct region *region, uintptr_t start);
+
+/* The end of that, with an entry that is still to be queued, or 0. */
+void quarantine_put_rest(struct hard_thread *thread, uintptr_t entry);
 
 /* For a full one, and for regions of which threads keep none. */
 FH_COLD void cache_overflow(const struct region *region, struct cache *cache, uintptr_t start);

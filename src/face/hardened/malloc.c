@@ -9,6 +9,7 @@
 
 #include "face/cxx.h"
 #include "face/hardened/hardened.h"
+#include "hard/quick.h"
 #include "hard/report.h"
 #include "hard/slot.h"
 #include "os/os.h"
@@ -37,7 +38,7 @@ void *hardened_no_memory(const char *name, size_t size)
 
 /* ---- allocate ---------------------------------------------------------------------------------------- */
 
-FH_INLINE void *allocate(size_t size, const struct hard_call *call)
+static FH_NOINLINE void *allocate(size_t size, const struct hard_call *call)
 {
     struct hard_thread *thread = self();
     bool zeroed;
@@ -65,21 +66,64 @@ static void *allocate_aligned(size_t alignment, size_t size, const struct hard_c
     return p;
 }
 
-FH_INLINE void release(void *p, size_t size, const struct hard_call *call)
+static FH_NOINLINE void release(void *p, size_t size, const struct hard_call *call)
 {
     if (UNLIKELY(p == NULL)) return;
     if (UNLIKELY(hard.size == 0) && !face_start()) return;
     hard_free(hard_self, p, size, call);
 }
 
+/* What quick.h does not do, out of its way. `site` is the program's. */
+#define CALL_FROM(call_name, call_kind, call_site)                                                 \
+    (&(struct hard_call){.name = (call_name),                                                      \
+                         .site = (call_site),                                                      \
+                         .kind = (uint8_t)(call_kind),                                             \
+                         .bucket = HARD_BY_SITE})
+
+static FH_NOINLINE void *malloc_slow(size_t size, uintptr_t site, unsigned kind)
+{
+    return allocate(size, CALL_FROM("malloc", kind, site));
+}
+
+static FH_NOINLINE void *calloc_slow(size_t size, uintptr_t site, unsigned kind)
+{
+    return allocate_zeroed(size, CALL_FROM("calloc", kind, site));
+}
+
+static void *nothing(size_t size, uintptr_t site, unsigned kind)
+{
+    (void)size, (void)site, (void)kind;
+    return NULL;
+}
+
+static FH_NOINLINE void free_slow(void *p, uintptr_t site)
+{
+    release(p, SIZE_MAX, CALL_FROM("free", KIND_MALLOC, site));
+}
+
+FH_INLINE void *malloc_from(size_t size, uintptr_t site)
+{
+    return quick_take(hard_self, size, KIND_MALLOC, site, malloc_slow);
+}
+
+FH_INLINE void free_from(void *p, uintptr_t site)
+{
+    struct hard_thread *thread = hard_self;
+    const struct region *region = quick_claim(thread, p, SIZE_MAX, KIND_MALLOC);
+    if (LIKELY(region))
+        quick_end(thread, region, (uintptr_t)p);
+    else
+        free_slow(p, site);
+}
+
 PUBLIC void *fh_malloc(size_t size)
 {
-    return allocate(size, CALL("malloc"));
+    return malloc_from(size, CALLER);
 }
 
 PUBLIC void fh_free(void *p)
 {
-    release(p, SIZE_MAX, CALL("free"));
+    free_from(p, CALLER);
 }
 
 PUBLIC void *fh_calloc(size_t count, size_t size)
@@ -87,7 +131,10 @@ PUBLIC void *fh_calloc(size_t count, size_t size)
     size_t bytes;
     if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return hardened_no_memory("calloc", SIZE_MAX);
-    return allocate_zeroed(bytes, CALL("calloc"));
+    if (quick_is_clear(bytes))
+        return quick_take(hard_self, bytes, KIND_MALLOC, CALLER, calloc_slow);
+    void *p = quick_take(hard_self, bytes, KIND_MALLOC, CALLER, nothing);
+    return LIKELY(p) ? memset(p, 0, bytes) : calloc_slow(bytes, CALLER, KIND_MALLOC);
 }
 
 static void *reallocate(void *p, size_t size, const struct hard_call *call)
@@ -249,8 +296,23 @@ static uint8_t power_of(enum cxx_form form, size_t alignment)
     return alignment ? (uint8_t)base_ctz(alignment) : 0;
 }
 
+/* By new and new[], as most are. */
+static_assert(CXX_NEW + 1 == CXX_NEW_ARRAY && KIND_NEW + 1 == KIND_NEW_ARRAY, "kinds as forms");
+FH_INLINE bool form_is_quick(enum cxx_form form)
+{
+    return form == CXX_NEW || form == CXX_NEW_ARRAY;
+}
+
+static FH_NOINLINE void *new_slow(size_t size, uintptr_t site, unsigned kind)
+{
+    struct hard_call call = cxx_call(kind - KIND_NEW + CXX_NEW, (void *)site, true);
+    return allocate(size, &call);
+}
+
 void *cxx_allocate(enum cxx_form form, size_t size, void *site)
 {
+    unsigned kind = (unsigned)form - CXX_NEW + KIND_NEW;
+    if (form_is_quick(form)) return quick_take(hard_self, size, kind, (uintptr_t)site, new_slow);
     struct hard_call call = cxx_call(form, site, true);
     return allocate(size, &call);
 }
@@ -270,10 +332,21 @@ void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment
     release(p, size, &call);
 }
 
-void cxx_free(enum cxx_form form, void *p, size_t size)
+static FH_NOINLINE void cxx_free_slow(enum cxx_form form, void *p, size_t size)
 {
     struct hard_call call = cxx_call(form, NULL, false);
     release(p, size, &call);
+}
+
+void cxx_free(enum cxx_form form, void *p, size_t size)
+{
+    struct hard_thread *thread = hard_self;
+    unsigned kind = (unsigned)form - CXX_NEW + KIND_NEW;
+    const struct region *region = form_is_quick(form) ? quick_claim(thread, p, size, kind) : NULL;
+    if (LIKELY(region))
+        quick_end(thread, region, (uintptr_t)p);
+    else
+        cxx_free_slow(form, p, size);
 }
 
 /* ---- under their own names ------------------------------------------------------------------------------ */
@@ -282,12 +355,12 @@ void cxx_free(enum cxx_form form, void *p, size_t size)
 
 PUBLIC void *malloc(size_t size)
 {
-    return allocate(size, CALL("malloc"));
+    return malloc_from(size, CALLER);
 }
 
 PUBLIC void free(void *p)
 {
-    release(p, SIZE_MAX, CALL("free"));
+    free_from(p, CALLER);
 }
 
 PUBLIC void *memalign(size_t alignment, size_t size)
