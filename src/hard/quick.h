@@ -48,12 +48,17 @@ FH_INLINE void *quick_made(struct hard_thread *thread, const struct region *regi
     return (void *)start;
 }
 
-/* Of the thread's few, one by chance, which tells as well whether a large slot is to be looked at. */
+/* The last of the thread's few. One of the others, by chance, becomes the last, and is fetched: when its turn comes, it is
+ * in the processor's cache. */
 FH_INLINE uintptr_t quick_pick(struct cache *cache, uint64_t count, uint64_t chance)
 {
-    uintptr_t *at = &cache->slot[chance * count >> 8], start = *at;
+    uintptr_t start = cache->slot[--count];
+    cache->count = count;
+    if (UNLIKELY(count == 0)) return start;
+    uintptr_t *at = &cache->slot[chance * count >> 8], next = *at;
     *at = cache->slot[count - 1];
-    cache->count = count - 1;
+    cache->slot[count - 1] = next;
+    __builtin_prefetch((void *)next, 1);
     return start;
 }
 
@@ -102,6 +107,7 @@ FH_INLINE const struct region *quick_claim(struct hard_thread *thread, void *p, 
 {
     enum { BOTH = WORD_STATE | WORD_KIND << WORD_KIND_SHIFT };
     uintptr_t start = (uintptr_t)p, offset = start - hard.base;
+    __builtin_prefetch((char *)p - HARD_CANARY);
     if (UNLIKELY(offset >= hard.size) || UNLIKELY(!random_is_ready(&thread->random))) return NULL;
     unsigned owner = __atomic_load_n(&hard.owner[offset >> hard.chunk_shift], __ATOMIC_RELAXED);
     if (UNLIKELY(owner - 1 - HARD_BUCKETS >= hard.quick_regions)) return NULL;
@@ -125,8 +131,7 @@ FH_INLINE bool quick_keep(struct hard_thread *thread, const struct region *regio
     struct cache *cache = cache_of(thread, region);
     uint64_t count = cache->count;
     if (UNLIKELY(count == 2u * region->window)) return false;
-    cache->slot[count] = start;
-    cache->count = count + 1;
+    cache_add(cache, count, start);
     return true;
 }
 

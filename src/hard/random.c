@@ -30,8 +30,7 @@ static void chacha8(const uint32_t key[8], uint32_t counter, uint32_t out[LANES]
     uint32_t words[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     lanes input[16], x[16];
     memcpy(words + 4, key, 32);
-    for (int i = 0; i < 16; i++)
-        x[i] = input[i] = (lanes){words[i], words[i], words[i], words[i]};
+    for (int i = 0; i < 16; i++) x[i] = input[i] = (lanes){words[i], words[i], words[i], words[i]};
     x[12] = input[12] = (lanes){counter, counter + 1, counter + 2, counter + 3};
     for (int round = 0; round < 8; round += 2) {
         QUARTER(x[0], x[4], x[8], x[12]);

@@ -85,10 +85,9 @@ static void *slot_take(struct hard_thread *thread, const struct region *region, 
 {
     struct cache *cache = cache_of(thread, region);
     if (UNLIKELY(cache->count == 0) && !cache_fill(thread, region, cache)) return NULL;
-    uint64_t last = --cache->count, i = last, chance = 0;
-    if (hard.measures.chance) i = (chance = random_byte(&thread->random)) * (last + 1) >> 8;
-    uintptr_t start = cache->slot[i];
-    cache->slot[i] = cache->slot[last];
+    uint64_t chance = hard.measures.chance ? random_byte(&thread->random) : 0;
+    uintptr_t start = hard.measures.chance ? quick_pick(cache, cache->count, chance)
+                                           : cache->slot[--cache->count];
     return slot_hand_out(thread, region, start, size, call, chance);
 }
 

@@ -151,7 +151,7 @@ void cache_overflow(const struct region *region, struct cache *cache, uintptr_t 
     central_give(region, cache->slot, some);
     cache->count -= some;
     memmove(cache->slot, cache->slot + some, cache->count * sizeof *cache->slot);
-    cache->slot[cache->count++] = start;
+    cache_add(cache, cache->count, start);
 }
 
 /* ---- quarantine ------------------------------------------------------------------------------------------ */

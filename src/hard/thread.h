@@ -98,6 +98,17 @@ void quarantine_put_rest(struct hard_thread *thread, uintptr_t entry);
 /* For a full one, and for regions of which threads keep none. */
 FH_COLD void cache_overflow(const struct region *region, struct cache *cache, uintptr_t start);
 
+/* Behind the last but one: the last is the next to be taken, picked by chance already. */
+FH_INLINE void cache_add(struct cache *cache, uint64_t count, uintptr_t start)
+{
+    cache->slot[count] = start;
+    if (hard.measures.chance && count) {
+        cache->slot[count] = cache->slot[count - 1];
+        cache->slot[count - 1] = start;
+    }
+    cache->count = count + 1;
+}
+
 /* A slot is free: one of the thread's few, or its region's again. Its word says freed already, and goes on to. */
 FH_INLINE void cache_put(struct hard_thread *thread, const struct region *region, uintptr_t start)
 {
@@ -105,7 +116,7 @@ FH_INLINE void cache_put(struct hard_thread *thread, const struct region *region
     if (UNLIKELY(cache->count == 2u * region->window))
         cache_overflow(region, cache, start);
     else
-        cache->slot[cache->count++] = start;
+        cache_add(cache, cache->count, start);
 }
 
 #endif
