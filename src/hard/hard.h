@@ -211,8 +211,8 @@ bool hard_slot_find(const void *p, struct slot *slot);
 /* Slots of all threads and regions that the program holds: bytes, as of now. */
 uint64_t hard_live_bytes(void);
 
-/* A slot that reuse_add was given may be handed out again. */
-void hard_release(uintptr_t start, slot_word *word);
+/* Slots of a region that reuse_add was given may be handed out again. */
+void hard_release(const struct region *region, const uintptr_t *starts, unsigned count);
 
 /* What was asked for, in a live or freed slot; and from where. */
 size_t hard_slot_size(const struct slot *slot);

@@ -325,7 +325,7 @@ void large_end(const struct slot *slot, bool for_good)
     large->front = 0;
     if (for_good) return;
     if (hard.measures.reuse)
-        reuse_add(large->start, &large->word, (size_t)1 << 12);
+        reuse_add(large->start, slot->region);
     else
         large_release(slot);
 }

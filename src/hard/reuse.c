@@ -21,7 +21,7 @@
 #include "os/thread.h"
 
 #define SEGMENT_SIZE 1024
-#define SEGMENT_ENTRIES ((SEGMENT_SIZE - 32) / sizeof(uintptr_t))
+#define SEGMENT_ENTRIES REUSE_SLOTS
 #define SEGMENTS_STEP (256 * KIB)
 #define HAND_OVER (64 * KIB) /* bytes of slots that a thread keeps to itself, at most */
 #define SOFT_LEAST (8 * MIB)
@@ -150,14 +150,29 @@ static uint64_t entry_space(const struct region *region)
     return region->kind == REGION_LARGE ? (uint64_t)1 << region->slab_shift : 0;
 }
 
-/* Marks of the last sweep, and of words that were found before the slot was pending. */
+/* Looks for all slots, so that the processor fetches what is about them meanwhile. */
+static uint32_t slots_find(const struct segment *segment)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < segment->count; i++) {
+        struct slot *slot = &reuse_scan.room->slots.found[count];
+        if (NEVER(!hard_slot_find((const void *)segment->entry[i], slot))) continue;
+        slot->start = segment->entry[i];
+        __builtin_prefetch(slot->word);
+        count++;
+    }
+    return count;
+}
+
+/* Words that were found before the slot was pending count no longer. (Those of kept slots are cleared when they are
+ * kept.) */
 static void marks_clear(const struct segment *segment)
 {
-    struct slot slot;
-    for (uint32_t i = 0; i < segment->count; i++)
-        if (hard_slot_find((const void *)segment->entry[i], &slot) &&
-            (LOAD(slot.word) & WORD_MARKED))
-            atomic_fetch_and_explicit(slot.word, ~WORD_MARKED, memory_order_relaxed);
+    const struct slot *found = reuse_scan.room->slots.found;
+    uint32_t count = slots_find(segment);
+    for (uint32_t i = 0; i < count; i++)
+        if (LOAD(found[i].word) & WORD_MARKED)
+            atomic_fetch_and_explicit(found[i].word, ~WORD_MARKED, memory_order_relaxed);
 }
 
 /* Kept slots first, then what is pending. (A batch is there still if the helper was lost.) */
@@ -169,9 +184,10 @@ static void batch_take(void)
     *end = reuse.kept;
     reuse.kept = 0;
     while (*end) end = &segment_at(*end)->next;
-    *end = atomic_exchange_explicit(&reuse.pending, 0, memory_order_acquire);
+    uint32_t pending = atomic_exchange_explicit(&reuse.pending, 0, memory_order_acquire);
+    *end = pending;
     lock_give(&reuse.settling);
-    for (uint32_t s = reuse.batch; s; s = segment_at(s)->next) marks_clear(segment_at(s));
+    for (uint32_t i = pending; i; i = segment_at(i)->next) marks_clear(segment_at(i));
 }
 
 static void out_close(void)
@@ -199,15 +215,9 @@ static void entry_keep(uintptr_t start, const struct region *region)
 static bool entry_is_found(const struct slot *slot)
 {
     uint32_t word = LOAD(slot->word);
-    return hard_state(word) == SLOT_QUARANTINED && (word & WORD_MARKED);
-}
-
-static void entry_release(uintptr_t start, const struct slot *slot)
-{
-    if (hard_state(LOAD(slot->word)) != SLOT_QUARANTINED) return; /* gone for good meanwhile */
-    reuse_stats.released++;
-    reuse_stats.released_bytes += entry_bytes(slot->region);
-    hard_release(start, slot->word);
+    if (hard_state(word) != SLOT_QUARANTINED || !(word & WORD_MARKED)) return false;
+    atomic_fetch_and_explicit(slot->word, ~WORD_MARKED, memory_order_relaxed);
+    return true;
 }
 
 /* What it held counts no longer; what is kept of it counts again. */
@@ -219,26 +229,50 @@ static void segment_empty(struct segment *segment)
     segment->bytes = segment->space = 0;
 }
 
+/* Those of one region at a time: one lock for all of them. */
+static void slots_release(struct reuse_slots *all)
+{
+    while (all->count) {
+        const struct region *region = all->region[0];
+        unsigned count = 0, left = 0;
+        for (unsigned i = 0; i < all->count; i++) {
+            if (all->region[i] == region) {
+                all->same[count++] = all->start[i];
+            } else {
+                all->region[left] = all->region[i];
+                all->start[left++] = all->start[i];
+            }
+        }
+        all->count = left;
+        reuse_stats.released += count;
+        reuse_stats.released_bytes += count * entry_bytes(region);
+        hard_release(region, all->same, count);
+    }
+}
+
 /* One segment; if no other is being filled with kept slots, it becomes that: what is kept is never written in front
  * of where it is read. */
 static void segment_settle(uint32_t index)
 {
     struct segment *segment = segment_at(index);
-    uint32_t count = segment->count;
+    struct reuse_slots *slots = &reuse_scan.room->slots;
+    uint32_t count = slots_find(segment);
     bool reused = false;
-    struct slot slot;
+    slots->count = 0;
     segment_empty(segment);
     for (uint32_t i = 0; i < count; i++) {
-        uintptr_t start = segment->entry[i];
-        if (NEVER(!hard_slot_find((const void *)start, &slot))) continue;
-        if (!entry_is_found(&slot)) {
-            entry_release(start, &slot);
-            continue;
+        const struct slot *slot = &slots->found[i];
+        if (entry_is_found(slot)) {
+            reused |= reuse.out == 0;
+            if (reuse.out == 0) reuse.out = index;
+            entry_keep(slot->start, slot->region);
+        } else if (hard_state(LOAD(slot->word)) ==
+                   SLOT_QUARANTINED) { /* else gone for good meanwhile */
+            slots->region[slots->count] = slot->region;
+            slots->start[slots->count++] = slot->start;
         }
-        reused |= reuse.out == 0;
-        if (reuse.out == 0) reuse.out = index;
-        entry_keep(start, slot.region);
     }
+    slots_release(slots);
     if (!reused) spare_put(index);
 }
 
@@ -447,27 +481,24 @@ void reuse_thread_end(void)
 }
 
 /* No memory to note it: then it is not held back. */
-static FH_COLD void entry_lost(uintptr_t start, slot_word *word)
+static FH_COLD void entry_lost(uintptr_t start, const struct region *region)
 {
     atomic_fetch_add(&reuse.lost, 1);
-    hard_release(start, word);
+    hard_release(region, &start, 1);
 }
 
-void reuse_add(uintptr_t start, slot_word *word, size_t bytes)
+void reuse_add(uintptr_t start, const struct region *region)
 {
     reuse_pass();
     if (UNLIKELY(own_segment == 0)) {
         if (reuse.segment) own_segment = segment_take();
         if (own_segment == 0) {
-            entry_lost(start, word);
+            entry_lost(start, region);
             return;
         }
         STORE(&segment_at(own_segment)->owned, 1);
     }
     struct segment *segment = segment_at(own_segment);
-    const struct region *region =
-        &hard.region[hard.owner[(start - hard.base) >> hard.chunk_shift] - 1];
-    (void)bytes;
     segment->entry[segment->count] = start;
     segment->bytes += entry_bytes(region);
     segment->space += entry_space(region);

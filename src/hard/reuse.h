@@ -63,7 +63,7 @@ struct reuse_stats {
 bool reuse_start(void);
 
 /* A slot has been long enough in a thread's quarantine. No lock is held: who frees may have to wait. */
-void reuse_add(uintptr_t start, slot_word *word, size_t bytes);
+void reuse_add(uintptr_t start, const struct region *region);
 
 /* Where a thread passes now and then as it takes and gives slots, with no lock held: if the program is to stand, it
  * does so here, which is sooner than it can be made to. */

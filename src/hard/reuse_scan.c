@@ -184,11 +184,17 @@ static void slots_search(const struct region *region, uintptr_t start, uintptr_t
     }
 }
 
+static bool is_read_in_place(const struct region *region)
+{
+    return region->kind == REGION_SMALL && region->size < os_page_size() &&
+           !reuse_scan.hides_blocks && !region_is_zone(region);
+}
+
 static void block_range_search(const struct region *region, uintptr_t start, uintptr_t end)
 {
     if (region->kind != REGION_SMALL)
         range_search(start, end);
-    else if (region->size < os_page_size() && !reuse_scan.hides_blocks && !region_is_zone(region))
+    else if (is_read_in_place(region))
         slabs_search(region, start, end);
     else
         slots_search(region, start, end);
@@ -218,6 +224,23 @@ static uint64_t chunk_search(const struct region *region, uintptr_t start, uintp
     return bytes;
 }
 
+/* All slabs of a chunk, as their records tell; they are made one after the other. (A slab whose memory went back is
+ * queued, and nothing is carved from it.) */
+static uint64_t slabs_walk(const struct region *region, uint32_t chunk)
+{
+    size_t size = (size_t)1 << region->slab_shift;
+    uint64_t before = reuse_stats.scanned_bytes;
+    for (uint32_t i = 0; i < region_slabs(region); i++) {
+        uint32_t number = slab_number(chunk, i, region);
+        const struct slab *slab = slab_at(number, region);
+        bool carved = __atomic_load_n(&slab->carved, __ATOMIC_RELAXED) != 0;
+        if (!carved && !__atomic_load_n(&slab->queued, __ATOMIC_RELAXED)) break;
+        if (carved) slab_search(region, number, slab_start(number), slab_start(number) + size);
+    }
+    found_mark();
+    return reuse_stats.scanned_bytes - before;
+}
+
 /* Chunk by chunk: to go through addresses of which there is nothing costs the kernel some time, too. */
 uint64_t scan_ours(bool all)
 {
@@ -229,6 +252,10 @@ uint64_t scan_ours(bool all)
         const struct region *region = &hard.region[owner - 1];
         if (region->kind == REGION_ZERO) continue;
         if (region->kind == REGION_SMALL && region->bucket == HARD_BUCKET_DATA) continue;
+        if (!reuse_scan.watched && is_read_in_place(region)) {
+            bytes += slabs_walk(region, (uint32_t)c);
+            continue;
+        }
         uintptr_t start = hard.base + (c << hard.chunk_shift);
         bytes += chunk_search(region, start, start + ((uintptr_t)1 << hard.chunk_shift), all);
     }

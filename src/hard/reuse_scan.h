@@ -5,6 +5,7 @@
 #include "hard/reuse.h"
 #include "os/self.h"
 
+#define REUSE_SLOTS 124 /* of a segment */
 #define REUSE_BUFFER (64 * KIB)
 #define REUSE_TEXT (16 * KIB)
 #define REUSE_THREADS 4096
@@ -23,12 +24,21 @@ struct stop_thread {
 };
 
 /* All that is large, in memory of our own that is not searched. */
+/* Slots of one segment, as they are settled: those that are found at all, and of these, those to which no word points. */
+struct reuse_slots {
+    struct slot found[REUSE_SLOTS];
+    unsigned count;
+    const struct region *region[REUSE_SLOTS];
+    uintptr_t start[REUSE_SLOTS], same[REUSE_SLOTS];
+};
+
 struct reuse_room {
     char stack[128 * KIB]; /* the helper's */
     char buffer[REUSE_BUFFER];
     char text[REUSE_TEXT];
     struct stop_thread thread[REUSE_THREADS];
     uintptr_t pointer[REUSE_THREADS * 2 + 1]; /* of all threads, in order */
+    struct reuse_slots slots;
 };
 
 struct reuse_scan {

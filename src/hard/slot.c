@@ -421,15 +421,15 @@ void hard_free_permanently(struct hard_thread *thread, void *p, const struct har
     }
 }
 
-void hard_release(uintptr_t start, slot_word *word)
+void hard_release(const struct region *region, const uintptr_t *starts, unsigned count)
 {
     struct slot slot;
-    (void)word;
-    CHECK(hard_slot_find((void *)start, &slot));
-    if (slot.region->kind == REGION_LARGE)
-        large_release(&slot);
-    else
-        central_give(slot.region, &start, 1);
+    if (region->kind != REGION_LARGE) {
+        central_give(region, starts, count);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (hard_slot_find((void *)starts[i], &slot)) large_release(&slot);
 }
 
 /* ---- realloc ------------------------------------------------------------------------------------------ */

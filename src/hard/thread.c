@@ -161,13 +161,10 @@ static void quarantine_end(struct hard_thread *thread, uintptr_t entry)
     uintptr_t start = quarantine_start(entry);
     const struct region *region = quarantine_region(entry);
     thread->quarantine.bytes -= region->size;
-    if (LIKELY(!hard.measures.reuse)) {
+    if (LIKELY(!hard.measures.reuse))
         cache_put(thread, region, start);
-        return;
-    }
-    slot_word *word;
-    CHECK(slot_locate(start, region, &word));
-    reuse_add(start, word, region->size);
+    else
+        reuse_add(start, region);
 }
 
 static void quarantine_end_first(struct hard_thread *thread)
