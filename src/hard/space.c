@@ -91,7 +91,7 @@ static bool space_reserve(size_t size)
     }
     os_vm_dump((void *)hard.base, size, false);
     os_vm_dump((void *)hard.meta, meta + records, false);
-    os_vm_name((void *)hard.base, size, "freehold:heap");
+    os_vm_name((void *)hard.base, size, SPACE_NAME);
     os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
     space.meta = hard.meta;
     space.meta_size = meta + records;
@@ -300,6 +300,23 @@ static uint32_t run_find(uint32_t count)
 uint32_t space_chunks(void)
 {
     return space.chunks;
+}
+
+/* Four at a time. */
+uint32_t space_chunk_owned(uint32_t chunk)
+{
+    uint64_t four;
+    for (; chunk < space.chunks; chunk++) {
+        if (chunk % 4 == 0 && chunk + 4 <= space.chunks) {
+            memcpy(&four, &hard.owner[chunk], sizeof four);
+            if (four == 0) {
+                chunk += 3;
+                continue;
+            }
+        }
+        if (__atomic_load_n(&hard.owner[chunk], __ATOMIC_ACQUIRE)) break;
+    }
+    return chunk;
 }
 
 uint32_t space_chunk_take(unsigned region, uint32_t count)
