@@ -16,6 +16,7 @@ enum {
     NARROW_SHIFT = 35,
     MAPPINGS_MOST = 12000, /* of 65530 that a process has by default */
     ADDRESS_BITS = 47,
+    OWNERS_AT_ONCE = 32,
 };
 
 struct hard_space hard;
@@ -302,21 +303,24 @@ uint32_t space_chunks(void)
     return space.chunks;
 }
 
-/* Four at a time. */
+/* Whether none of these has one, most of which have not. */
+static bool nobody_owns(const uint16_t *owner)
+{
+    uint64_t word[OWNERS_AT_ONCE * sizeof *owner / sizeof(uint64_t)], any = 0;
+    memcpy(word, owner, sizeof word);
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++) any |= word[i];
+    return any == 0;
+}
+
 uint32_t space_chunk_owned(uint32_t chunk)
 {
-    uint64_t four;
     for (; chunk < space.chunks; chunk++) {
-        if (chunk % 4 == 0 && chunk + 4 <= space.chunks) {
-            memcpy(&four, &hard.owner[chunk], sizeof four);
-            if (four == 0) {
-                chunk += 3;
-                continue;
-            }
-        }
-        if (__atomic_load_n(&hard.owner[chunk], __ATOMIC_ACQUIRE)) break;
+        while (chunk % OWNERS_AT_ONCE == 0 && chunk + OWNERS_AT_ONCE <= space.chunks &&
+               nobody_owns(&hard.owner[chunk]))
+            chunk += OWNERS_AT_ONCE;
+        if (chunk < space.chunks && __atomic_load_n(&hard.owner[chunk], __ATOMIC_ACQUIRE)) break;
     }
-    return chunk;
+    return (uint32_t)base_min(chunk, space.chunks);
 }
 
 uint32_t space_chunk_take(unsigned region, uint32_t count)
