@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCKS = 300, BYTES = 12000, SLEEP_MS = 300, LONGEST_MS = 1500, MARK = 77 };
+enum { BLOCKS = 300, BYTES = 12000, SLEEP_MS = 300, LONGEST_MS = 4000, MARK = 77 };
 
 static char *blocks[BLOCKS];
 static volatile sig_atomic_t signals;
