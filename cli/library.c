@@ -71,10 +71,11 @@ bool library_locate_calls(const char *hardened, char *path, size_t capacity, cha
     bool found = snprintf(path, capacity, "%s", hardened) < (int)capacity &&
                  turn(path, capacity, CALLS) && access(path, R_OK) == 0;
     if (!found)
-        snprintf(why, why_capacity,
-                 "the library %s, which checks calls of libc, is missing (%s); install it there, or "
-                 "do without by --options calls=0",
-                 path, strerror(errno));
+        snprintf(
+            why, why_capacity,
+            "the library %s, which checks calls of libc, is missing (%s); install it there, or "
+            "do without by --options calls=0",
+            path, strerror(errno));
     return found;
 }
 

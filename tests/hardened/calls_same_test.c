@@ -27,11 +27,12 @@ char *__stpcpy(char *, const char *);
 char *__stpncpy(char *, const char *, size_t);
 
 #define LIBC(X)                                                                                    \
-    X(memcpy) X(memmove) X(mempcpy) X(__mempcpy) X(memccpy) X(memset) X(bzero) X(explicit_bzero)   \
-    X(bcopy) X(swab) X(memcmp) X(bcmp) X(memchr) X(strcpy) X(stpcpy) X(__stpcpy) X(strncpy)        \
-    X(stpncpy) X(__stpncpy) X(strcat) X(strncat) X(strlen) X(strnlen) X(strdup) X(strndup)         \
-    X(wmemcpy) X(wmemmove) X(wmempcpy) X(wmemset) X(wcscpy) X(wcsncpy) X(read) X(pread) X(readv)   \
-    X(fread) X(fgets) X(getcwd) X(vsnprintf) X(vsprintf)
+    X(memcpy)                                                                                      \
+    X(memmove) X(mempcpy) X(__mempcpy) X(memccpy) X(memset) X(bzero) X(explicit_bzero) X(bcopy)    \
+        X(swab) X(memcmp) X(bcmp) X(memchr) X(strcpy) X(stpcpy) X(__stpcpy) X(strncpy) X(stpncpy)  \
+            X(__stpncpy) X(strcat) X(strncat) X(strlen) X(strnlen) X(strdup) X(strndup) X(wmemcpy) \
+                X(wmemmove) X(wmempcpy) X(wmemset) X(wcscpy) X(wcsncpy) X(read) X(pread) X(readv)  \
+                    X(fread) X(fgets) X(getcwd) X(vsnprintf) X(vsprintf)
 #define POINTER(name) __typeof__(name) *name;
 static struct calls {
     LIBC(POINTER)
@@ -44,7 +45,7 @@ static void find_both(void)
 #define FIND(name)                                                                                 \
     libcs.name = (__typeof__(name) *)dlsym(libc, #name);                                           \
     ours.name = (__typeof__(name) *)dlsym(RTLD_DEFAULT, #name);                                    \
-    EXPECT(libcs.name && ours.name && ours.name != libcs.name, "%s is libc's", #name);
+    EXPECT(libcs.name &&ours.name &&ours.name != libcs.name, "%s is libc's", #name);
     LIBC(FIND)
 }
 
@@ -78,7 +79,7 @@ static ssize_t read_in(const struct calls *c, char *to, size_t n, unsigned how)
 }
 
 /* 0 is none; a place in the memory is its index and one. */
-#define AT(p) ((p) ? (intptr_t)((char *)(p) - m) + 1 : 0)
+#define AT(p) ((p) ? (intptr_t)((char *)(p)-m) + 1 : 0)
 #define W(at) ((wchar_t *)(void *)(m + (at) / sizeof(wchar_t) * sizeof(wchar_t)))
 
 static intptr_t copied(const struct calls *c, char *m, const struct deed *d, char **made)
@@ -95,7 +96,9 @@ static intptr_t copied(const struct calls *c, char *m, const struct deed *d, cha
     case 7: c->explicit_bzero(m + d->to, d->n); return 0;
     case 8: c->bcopy(m + d->near, m + d->to, d->n); return 0;
     case 9: c->swab(m + d->from, m + d->to, (ssize_t)d->n - 3); return 0;
-    case 10: return (c->memcmp(m + d->to, m + d->from, d->n) > 0) - (c->memcmp(m + d->to, m + d->from, d->n) < 0);
+    case 10:
+        return (c->memcmp(m + d->to, m + d->from, d->n) > 0) -
+               (c->memcmp(m + d->to, m + d->from, d->n) < 0);
     case 11: return c->bcmp(m + d->to, m + d->near, d->n) != 0;
     case 12: return AT(c->memchr(m + d->to, 'b', d->n));
     default: return -1;
@@ -198,8 +201,8 @@ int main(int argc, char **argv)
         libcs.memcpy(other, before, SIZE);
         intptr_t one = done(&ours, block, &d, &made[0]), two = done(&libcs, other, &d, &made[1]);
         EXPECT(one == two, "deed %d: %ld, libc %ld", d.value, (long)one, (long)two);
-        EXPECT(libcs.memcmp(block, other, SIZE) == 0, "deed %d: to %zu from %zu near %zu, %zu bytes",
-               d.value, d.to, d.from, d.near, d.n);
+        EXPECT(libcs.memcmp(block, other, SIZE) == 0,
+               "deed %d: to %zu from %zu near %zu, %zu bytes", d.value, d.to, d.from, d.near, d.n);
         EXPECT(!made[0] || strcmp(made[0], made[1]) == 0, "deed %d: another text", d.value);
         if (made[0]) free(made[0]), free(made[1]);
         count[d.value]++;

@@ -56,7 +56,9 @@ static void copy(struct random *random, const struct block *to, const struct blo
     case 0: memcpy(to->at, from->at, to == from ? 0 : n); break;
     case 1: memmove(to->at + to->size - n, from->at, n); break;
     case 2: strncpy(to->at, "short", to->size); break;
-    default: EXPECT(memchr(from->at, 'a' + 50, from->size) == NULL, "a byte that is nowhere"); break;
+    default:
+        EXPECT(memchr(from->at, 'a' + 50, from->size) == NULL, "a byte that is nowhere");
+        break;
     }
     to->at[0] = 'a';
 }

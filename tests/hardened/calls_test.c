@@ -266,46 +266,47 @@ static volatile uintptr_t kept_result; /* of what the compiler would leave out *
 
 /* The same for what reads: of level 2. All of the block is 'r', as are the bytes that are given. */
 #define READERS(X)                                                                                 \
-    X(memcpy, 1, memcpy(given.taken, p, n))                                                           \
-    X(memmove, 1, memmove(given.taken, p, n))                                                         \
-    X(mempcpy, 1, mempcpy(given.taken, p, n))                                                         \
-    X(memccpy, 1, memccpy(given.taken, p, 0, n))                                                      \
-    X(bcopy, 1, bcopy(p, given.taken, n))                                                             \
-    X(memcpy, 1, __memcpy_chk(given.taken, p, n, SIZE_MAX))                                           \
-    X(memmove, 1, __memmove_chk(given.taken, p, n, SIZE_MAX))                                         \
-    X(strncpy, 1, strncpy(given.taken, p, n))                                                         \
-    X(strncat, 1, (given.taken[0] = 0, strncat(given.taken, p, n)))                                   \
-    X(memcmp, 1, kept_result = (uintptr_t)memcmp(given.bytes, p, n))                                   \
-    X(memcmp, 1, kept_result = (uintptr_t)memcmp(p, given.bytes, n))                                   \
-    X(bcmp, 1, kept_result = (uintptr_t)bcmp(p, given.bytes, n))                                       \
-    X(memchr, 1, kept_result = (uintptr_t)memchr(p, 0, n))                                             \
-    X(strnlen, 1, kept_result = (uintptr_t)strnlen(p, n))                                              \
-    X(strndup, 1, free(strndup(p, n)))                                                                \
-    X(strndup, 1, free(__strndup(p, n)))                                                              \
-    X(write, 1, write(given.fd, p, n))                                                                \
-    X(pwrite, 1, pwrite(given.fd, p, n, 0))                                                           \
-    X(pwrite, 1, pwrite64(given.fd, p, n, 0))                                                         \
-    X(writev, 1, writev(given.fd, &(struct iovec){p, n}, 1))                                          \
-    X(fwrite, 1, fwrite(p, 1, n, file_at_start()))                                                    \
-    X(fwrite, 1, (fwrite_unlocked)(p, n, 1, file_at_start()))                                         \
-    X(send, 1, send(socket_with(1), p, n, MSG_DONTWAIT))                                              \
+    X(memcpy, 1, memcpy(given.taken, p, n))                                                        \
+    X(memmove, 1, memmove(given.taken, p, n))                                                      \
+    X(mempcpy, 1, mempcpy(given.taken, p, n))                                                      \
+    X(memccpy, 1, memccpy(given.taken, p, 0, n))                                                   \
+    X(bcopy, 1, bcopy(p, given.taken, n))                                                          \
+    X(memcpy, 1, __memcpy_chk(given.taken, p, n, SIZE_MAX))                                        \
+    X(memmove, 1, __memmove_chk(given.taken, p, n, SIZE_MAX))                                      \
+    X(strncpy, 1, strncpy(given.taken, p, n))                                                      \
+    X(strncat, 1, (given.taken[0] = 0, strncat(given.taken, p, n)))                                \
+    X(memcmp, 1, kept_result = (uintptr_t)memcmp(given.bytes, p, n))                               \
+    X(memcmp, 1, kept_result = (uintptr_t)memcmp(p, given.bytes, n))                               \
+    X(bcmp, 1, kept_result = (uintptr_t)bcmp(p, given.bytes, n))                                   \
+    X(memchr, 1, kept_result = (uintptr_t)memchr(p, 0, n))                                         \
+    X(strnlen, 1, kept_result = (uintptr_t)strnlen(p, n))                                          \
+    X(strndup, 1, free(strndup(p, n)))                                                             \
+    X(strndup, 1, free(__strndup(p, n)))                                                           \
+    X(write, 1, write(given.fd, p, n))                                                             \
+    X(pwrite, 1, pwrite(given.fd, p, n, 0))                                                        \
+    X(pwrite, 1, pwrite64(given.fd, p, n, 0))                                                      \
+    X(writev, 1, writev(given.fd, &(struct iovec){p, n}, 1))                                       \
+    X(fwrite, 1, fwrite(p, 1, n, file_at_start()))                                                 \
+    X(fwrite, 1, (fwrite_unlocked)(p, n, 1, file_at_start()))                                      \
+    X(send, 1, send(socket_with(1), p, n, MSG_DONTWAIT))                                           \
     X(sendto, 1, sendto(socket_with(1), p, n, MSG_DONTWAIT, NULL, 0))
 
 /* Of a string that ends with the block, or does not end in it. */
 #define STRINGS(X)                                                                                 \
-    X(strlen, 1, kept_result = (uintptr_t)strlen(p))                                                   \
-    X(strdup, 1, free(strdup(p)))                                                                     \
-    X(strdup, 1, free(__strdup(p)))                                                                   \
-    X(strcpy, 1, strcpy(given.taken, p))                                                              \
-    X(stpcpy, 1, stpcpy(given.taken, p))                                                              \
-    X(strcat, 1, (given.taken[0] = 0, strcat(given.taken, p)))                                        \
-    X(fputs, 1, fputs(p, file_at_start()))                                                            \
+    X(strlen, 1, kept_result = (uintptr_t)strlen(p))                                               \
+    X(strdup, 1, free(strdup(p)))                                                                  \
+    X(strdup, 1, free(__strdup(p)))                                                                \
+    X(strcpy, 1, strcpy(given.taken, p))                                                           \
+    X(stpcpy, 1, stpcpy(given.taken, p))                                                           \
+    X(strcat, 1, (given.taken[0] = 0, strcat(given.taken, p)))                                     \
+    X(fputs, 1, fputs(p, file_at_start()))                                                         \
     X(puts, 1, puts(p))
-
 
 /* The n-th of a list is case n. */
 #define CALL(name, multiple, expression)                                                           \
-    case __COUNTER__ - FIRST: (void)(expression); break;
+    case __COUNTER__ - FIRST:                                                                      \
+        (void)(expression);                                                                        \
+        break;
 #define NAMED(name, multiple, expression) {#name, multiple, #expression},
 
 struct function {
@@ -343,7 +344,8 @@ static bool sampled; /* every block is on pages of its own: a byte too much may 
 static void expect_none(const struct function *f, size_t n, const char *where)
 {
     unsigned count = told_since();
-    EXPECT(count == 0, "%s of %zu bytes %s: %u reports: %s", f->how, n, where, count, told.sentence);
+    EXPECT(count == 0, "%s of %zu bytes %s: %u reports: %s", f->how, n, where, count,
+           told.sentence);
 }
 
 static void expect_one(const struct list *list, const struct function *f, size_t size,
@@ -352,7 +354,8 @@ static void expect_one(const struct list *list, const struct function *f, size_t
     extern char __executable_start, etext;
     unsigned count = told_since();
     if (level < list->level) {
-        EXPECT(strcmp(told.what, "checked-call") != 0 || count == 0, "%s at level %d", f->how, level);
+        EXPECT(strcmp(told.what, "checked-call") != 0 || count == 0, "%s at level %d", f->how,
+               level);
         return;
     }
     EXPECT(count == 1 || (count && sampled), "%s, block of %zu: %u reports", f->how, size, count);
@@ -360,8 +363,7 @@ static void expect_one(const struct list *list, const struct function *f, size_t
     EXPECT(strcmp(told.call, f->name) == 0, "%s: told of %s", f->how, told.call);
     EXPECT(told.size == size, "%s: block of %zu, not %zu", f->how, told.size, size);
     EXPECT(strstr(told.sentence, sentence), "%s: '%s', not '%s'", f->how, told.sentence, sentence);
-    EXPECT(told.caller - (uintptr_t)&__executable_start <
-               (uintptr_t)(&etext - &__executable_start),
+    EXPECT(told.caller - (uintptr_t)&__executable_start < (uintptr_t)(&etext - &__executable_start),
            "%s: called from elsewhere: %#lx", f->how, (unsigned long)told.caller);
 }
 
@@ -388,7 +390,8 @@ static void try_bounds(const struct list *list, unsigned number, size_t size)
     free(p);
     p = block_of(list, size, false);
     if (is_string)
-        snprintf(sentence, sizeof sentence, "would read on past the end of a block of %zu byte", size);
+        snprintf(sentence, sizeof sentence, "would read on past the end of a block of %zu byte",
+                 size);
     else
         snprintf(sentence, sizeof sentence, "would %s ", writes ? "write" : "read");
     list->call(number, p, size + f->multiple);
@@ -463,7 +466,8 @@ static void try_legal(void)
     p[47] = 0;
     EXPECT(memchr(p, 'x', SIZE_MAX / 2) == p && memchr(p, 0, SIZE_MAX / 2) == p + 47, "memchr");
     EXPECT(strnlen(p, SIZE_MAX / 2) == 47 && strnlen(p, SIZE_MAX) == 47, "strnlen");
-    EXPECT(memcmp(p, "y", 1) < 0 && memcmp(p, given.bytes, 100) != 0, "memcmp that differs at once");
+    EXPECT(memcmp(p, "y", 1) < 0 && memcmp(p, given.bytes, 100) != 0,
+           "memcmp that differs at once");
     EXPECT(memccpy(given.taken, p, 0, 1000) == given.taken + 48, "memccpy that stops");
     EXPECT(snprintf(p, 1000, "%s", text_of(48)) == 47, "a size that lies, and what fits");
     strncat(strcpy(p, "ab"), text_of(40), SIZE_MAX);

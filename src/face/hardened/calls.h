@@ -14,14 +14,17 @@
 
 #define FH_CALLS_ON SIZE_MAX /* bytes: as far as the call finds what it looks for */
 
+struct hard_space;
+
 struct fh_calls {
     size_t size; /* of this structure */
     int level;   /* option calls; 0: check nothing */
+    const struct hard_space *space;
     uintptr_t heap_base, heap_size, sample_base,
         sample_size;              /* only what lies in these may be a block */
     uintptr_t own_base, own_size; /* code that clears what is freed, and is not checked */
     /* fh_object_size. */
-    size_t (*room)(const void *p);
+    size_t (*room)(uintptr_t p);
     /* The call goes beyond what room(p) says, in its last n bytes. Returns, if the program is to go on. */
     void (*refuse)(const char *name, const void *p, size_t n, bool writes, const void *caller);
 };

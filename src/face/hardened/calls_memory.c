@@ -7,8 +7,10 @@
 
 static FH_NOINLINE void *copy(struct calls_site site, void *to, const void *from, size_t n)
 {
-    calls_write(site, to, n);
-    calls_read(site, from, n);
+    if (!calls_own(site)) {
+        calls_write(site, to, n);
+        calls_read(site, from, n);
+    }
     calls_move(to, from, n);
     return to;
 }
@@ -89,21 +91,21 @@ PUBLIC void swab(const void *restrict from, void *restrict to, ssize_t n)
 
 static FH_NOINLINE void *fill(struct calls_site site, void *to, int value, size_t n)
 {
-    calls_write(site, to, n);
+    if (!calls_own(site)) calls_write(site, to, n);
     calls_fill(to, value, n);
     return to;
 }
 
 PUBLIC void *memset(void *to, int value, size_t n)
 {
-    if (LIKELY(calls_outside(calls.written, to))) return calls.next.memset(to, value, n);
+    if (calls_outside(calls.written, to)) return calls.next.memset(to, value, n);
     return fill(SITE("memset"), to, value, n);
 }
 
 PUBLIC void *__memset_chk(void *to, int value, size_t n, size_t bound)
 {
     calls_fortified(SITE("memset"), to, n, bound);
-    if (LIKELY(calls_outside(calls.written, to))) return calls.next.memset(to, value, n);
+    if (calls_outside(calls.written, to)) return calls.next.memset(to, value, n);
     return fill(SITE("memset"), to, value, n);
 }
 
@@ -137,7 +139,9 @@ static int compare_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 /* What lies behind the first difference is not read, and nobody's business. */
 static FH_NOINLINE int compare(struct calls_site site, const void *a, const void *b, size_t n)
 {
-    size_t room_a = calls_room((uintptr_t)a, false, site.caller), room_b = calls_room((uintptr_t)b, false, site.caller);
+    if (LIKELY(calls_fit(a, n, false) && calls_fit(b, n, false))) return compare_bytes(a, b, n);
+    size_t room_a = calls_room((uintptr_t)a, false, site.caller),
+           room_b = calls_room((uintptr_t)b, false, site.caller);
     size_t limit = base_min(n, base_min(room_a, room_b));
     int order = compare_bytes(a, b, limit);
     if (order || limit == n) return order;
@@ -148,14 +152,14 @@ static FH_NOINLINE int compare(struct calls_site site, const void *a, const void
 
 PUBLIC int memcmp(const void *a, const void *b, size_t n)
 {
-    if (LIKELY(calls_outside(calls.read, a)) && LIKELY(calls_outside(calls.read, b)))
+    if (calls_outside(calls.read, a) && calls_outside(calls.read, b))
         return calls.next.memcmp(a, b, n);
     return compare(SITE("memcmp"), a, b, n);
 }
 
 PUBLIC int bcmp(const void *a, const void *b, size_t n)
 {
-    if (LIKELY(calls_outside(calls.read, a)) && LIKELY(calls_outside(calls.read, b)))
+    if (calls_outside(calls.read, a) && calls_outside(calls.read, b))
         return calls.next.memcmp(a, b, n);
     return compare(SITE("bcmp"), a, b, n);
 }
@@ -171,6 +175,6 @@ static FH_NOINLINE void *find(struct calls_site site, const void *in, int value,
 
 PUBLIC void *memchr(const void *in, int value, size_t n)
 {
-    if (LIKELY(calls_outside(calls.read, in))) return calls.next.memchr(in, value, n);
+    if (calls_outside(calls.read, in)) return calls.next.memchr(in, value, n);
     return find(SITE("memchr"), in, value, n);
 }

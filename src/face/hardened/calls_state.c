@@ -28,7 +28,8 @@ static void ranges_open(void)
 {
     const struct fh_calls *with = &calls.with;
     bool write = with->level >= 1, read = with->level >= 2;
-    atomic_thread_fence(memory_order_release); /* a thread that reads the ranges then reads `next` */
+    atomic_thread_fence(
+        memory_order_release); /* a thread that reads the ranges then reads `next` */
     range_set(&calls.written[0], write, with->heap_base, with->heap_size);
     range_set(&calls.written[1], write, with->sample_base, with->sample_size);
     range_set(&calls.read[0], read, with->heap_base, with->heap_size);
@@ -75,6 +76,7 @@ PUBLIC void fh_calls_begin(const struct fh_calls *with)
 {
     if (with->size != sizeof *with || calls.with.size) return;
     calls.with.level = with->level;
+    calls.with.space = with->space;
     calls.with.heap_base = with->heap_base;
     calls.with.heap_size = with->heap_size;
     calls.with.sample_base = with->sample_base;
@@ -89,32 +91,27 @@ PUBLIC void fh_calls_begin(const struct fh_calls *with)
 
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
-size_t calls_room(uintptr_t p, bool writes, const void *caller)
+FH_NOINLINE size_t calls_room_slow(uintptr_t p, const void *caller)
 {
     const struct fh_calls *with = &calls.with;
-    if (p - with->heap_base >= with->heap_size && p - with->sample_base >= with->sample_size)
-        return SIZE_MAX;
-    if (with->level < (writes ? 1 : 2)) return SIZE_MAX;
-    if ((uintptr_t)caller - with->own_base < with->own_size) return SIZE_MAX;
-    return with->room((const void *)p);
+    return (uintptr_t)caller - with->own_base < with->own_size ? SIZE_MAX : with->room(p);
+}
+
+FH_NOINLINE void calls_check(struct calls_site site, uintptr_t p, size_t n, bool writes)
+{
+    if (n > calls_room(p, writes, site.caller)) calls_refuse(site, (const void *)p, n, writes);
 }
 
 /* ---- parts -------------------------------------------------------------------------------------------------------- */
 
-static void move_bytes(uint8_t *to, const uint8_t *from, size_t n)
+void calls_move_early(void *to, const void *from, size_t n)
 {
+    uint8_t *at = to;
+    const uint8_t *byte = from;
     if ((uintptr_t)to - (uintptr_t)from >= n)
-        for (size_t i = 0; i < n; i++) to[i] = from[i];
+        for (size_t i = 0; i < n; i++) at[i] = byte[i];
     else
-        while (n--) to[n] = from[n];
-}
-
-void calls_move(void *to, const void *from, size_t n)
-{
-    if (LIKELY(calls.resolved))
-        calls.next.memmove(to, from, n);
-    else
-        move_bytes(to, from, n);
+        while (n--) at[n] = byte[n];
 }
 
 void calls_fill(void *to, int value, size_t n)

@@ -35,6 +35,7 @@
 
 #include "base/base.h"
 #include "face/hardened/calls.h"
+#include "face/hardened/room.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -48,12 +49,14 @@ char *__fgets_unlocked_chk(char *to, size_t bound, int n, FILE *file);
 /* What is called in libc. memcpy is not: memmove takes the same instructions there, and programs that were linked
  * against memcpy@GLIBC_2.2.5 may overlap. */
 #define CALLS_NEXT(X)                                                                              \
-    X(memmove) X(memset) X(memcmp) X(memchr) X(strlen) X(strnlen) X(strcpy) X(strncpy) X(strcat)   \
-    X(strncat) X(stpcpy) X(stpncpy) X(strdup) X(strndup) X(memccpy) X(swab) X(wcslen)              \
-    X(wmemset) X(read) X(pread) X(pread64) X(readv) X(recv) X(recvfrom) X(write)         \
-    X(pwrite) X(pwrite64) X(writev) X(send) X(sendto) X(getcwd) X(fread) X(fread_unlocked)         \
-    X(fwrite) X(fwrite_unlocked) X(fgets) X(fgets_unlocked) X(fputs) X(puts) X(vsnprintf)          \
-    X(vsprintf) X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk) X(__fgets_unlocked_chk)
+    X(memmove)                                                                                     \
+    X(memset) X(memcmp) X(memchr) X(strlen) X(strnlen) X(strcpy) X(strncpy) X(strcat) X(strncat)   \
+        X(stpcpy) X(stpncpy) X(strdup) X(strndup) X(memccpy) X(swab) X(wcslen) X(wmemset) X(read)  \
+            X(pread) X(pread64) X(readv) X(recv) X(recvfrom) X(write) X(pwrite) X(pwrite64)        \
+                X(writev) X(send) X(sendto) X(getcwd) X(fread) X(fread_unlocked) X(fwrite)         \
+                    X(fwrite_unlocked) X(fgets) X(fgets_unlocked) X(fputs) X(puts) X(vsnprintf)    \
+                        X(vsprintf) X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk)            \
+                            X(__fgets_unlocked_chk)
 
 #define CALLS_POINTER(name) __typeof__(name) *name;
 struct calls_next {
@@ -96,37 +99,64 @@ FH_INLINE const struct calls_next *calls_next(void)
 
 /* ---- is it a block? ------------------------------------------------------------------------------------------- */
 
-/* No branch between the two: both are mostly so. */
 FH_INLINE bool calls_outside(const struct calls_range range[2], const void *p)
 {
     uintptr_t sum, at = (uintptr_t)p;
-    return __builtin_add_overflow(at - range[0].base, range[0].minus_size, &sum) &
-           __builtin_add_overflow(at - range[1].base, range[1].minus_size, &sum);
+    return LIKELY(__builtin_add_overflow(at - range[0].base, range[0].minus_size, &sum)) &&
+           LIKELY(__builtin_add_overflow(at - range[1].base, range[1].minus_size, &sum));
 }
 
 /* Nothing is to be checked, and libc's functions are known. */
 FH_INLINE bool calls_need_none(const void *written, const void *read)
 {
-    return LIKELY(calls_outside(calls.written, written)) &&
-           LIKELY(calls_outside(calls.read, read));
+    return calls_outside(calls.written, written) && calls_outside(calls.read, read);
 }
 
+/* Of an address in the heap's or the samples' addresses. SIZE_MAX for the heap's own code. */
+size_t calls_room_slow(uintptr_t p, const void *caller);
+
 /* Bytes from p on that may be written or read; SIZE_MAX: not ours, or not to be checked. */
-size_t calls_room(uintptr_t p, bool writes, const void *caller);
+FH_INLINE size_t calls_room(uintptr_t p, bool writes, const void *caller)
+{
+    const struct fh_calls *with = &calls.with;
+    bool in_heap = p - with->heap_base < with->heap_size;
+    if (!in_heap && p - with->sample_base >= with->sample_size) return SIZE_MAX;
+    if (with->level < (writes ? 1 : 2)) return SIZE_MAX;
+    size_t left = in_heap ? room_quick(with->space, p) : 0;
+    return LIKELY(left) ? left : calls_room_slow(p, caller);
+}
+
+/* The heap's own code clears what is freed already. */
+FH_INLINE bool calls_own(struct calls_site site)
+{
+    return (uintptr_t)site.caller - calls.with.own_base < calls.with.own_size;
+}
+
+/* True for most that is right, at no level more than is asked for; false is to be looked at again. */
+FH_INLINE bool calls_fit(const void *p, size_t n, bool writes)
+{
+    const struct fh_calls *with = &calls.with;
+    if (calls_outside(writes ? calls.written : calls.read, p)) return true;
+    return (uintptr_t)p - with->heap_base < with->heap_size &&
+           n <= room_quick(with->space, (uintptr_t)p);
+}
 
 FH_INLINE void calls_refuse(struct calls_site site, const void *p, size_t n, bool writes)
 {
     calls.with.refuse(site.name, p, n, writes, site.caller);
 }
 
+/* A report if it is wrong. */
+void calls_check(struct calls_site site, uintptr_t p, size_t n, bool writes);
+
 FH_INLINE void calls_write(struct calls_site site, const void *p, size_t n)
 {
-    if (UNLIKELY(n > calls_room((uintptr_t)p, true, site.caller))) calls_refuse(site, p, n, true);
+    if (UNLIKELY(!calls_fit(p, n, true))) calls_check(site, (uintptr_t)p, n, true);
 }
 
 FH_INLINE void calls_read(struct calls_site site, const void *p, size_t n)
 {
-    if (UNLIKELY(n > calls_room((uintptr_t)p, false, site.caller))) calls_refuse(site, p, n, false);
+    if (UNLIKELY(!calls_fit(p, n, false))) calls_check(site, (uintptr_t)p, n, false);
 }
 
 /* The fortified forms know a size of their own. Ours first: it says more. */
@@ -146,7 +176,14 @@ FH_INLINE size_t calls_bytes(size_t count, size_t size)
 
 /* ---- what the checked forms are made of; libc's, or before that is known loops -------------------------------------- */
 
-void calls_move(void *to, const void *from, size_t n);
+void calls_move_early(void *to, const void *from, size_t n);
+FH_INLINE void calls_move(void *to, const void *from, size_t n)
+{
+    if (LIKELY(calls.resolved))
+        calls.next.memmove(to, from, n);
+    else
+        calls_move_early(to, from, n);
+}
 void calls_fill(void *to, int value, size_t n);
 const void *calls_find(const void *in, int value, size_t n);
 /* strnlen, no further than the block; a report if that says no end. */

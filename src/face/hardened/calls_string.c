@@ -127,13 +127,13 @@ PUBLIC char *__strncat_chk(char *to, const char *from, size_t n, size_t bound)
 
 PUBLIC size_t strlen(const char *s)
 {
-    if (LIKELY(calls_outside(calls.read, s))) return calls.next.strlen(s);
+    if (calls_outside(calls.read, s)) return calls.next.strlen(s);
     return calls_length(SITE("strlen"), s, SIZE_MAX);
 }
 
 PUBLIC size_t strnlen(const char *s, size_t n)
 {
-    if (LIKELY(calls_outside(calls.read, s))) return calls.next.strnlen(s, n);
+    if (calls_outside(calls.read, s)) return calls.next.strnlen(s, n);
     return calls_length(SITE("strnlen"), s, n);
 }
 

@@ -8,6 +8,7 @@
 
 #include "face/hardened/calls.h"
 #include "face/hardened/hardened.h"
+#include "face/hardened/room.h"
 #include "hard/large.h"
 #include "hard/report.h"
 #include "hard/sample.h"
@@ -40,7 +41,7 @@ static struct room room_behind(const void *p)
 
 PUBLIC size_t fh_object_size(const void *p)
 {
-    return room_behind(p).left;
+    return hard_holds(p) ? room_quick(&hard, (uintptr_t)p) : room_behind(p).left;
 }
 
 static FH_COLD void range_report(const char *name, const void *p, size_t n, bool writes,
@@ -64,12 +65,17 @@ static FH_COLD void range_report(const char *name, const void *p, size_t n, bool
 
 PUBLIC int fh_check_range(const void *p, size_t n)
 {
-    if (LIKELY(n <= room_behind(p).left)) return 0;
+    if (LIKELY(n <= fh_object_size(p))) return 0;
     range_report("fh_check_range", p, n, true, NULL);
     return -EFAULT;
 }
 
 /* ---- for libfreehold-hardened-calls.so.1 ----------------------------------------------------------------------- */
+
+static size_t calls_room(uintptr_t p)
+{
+    return fh_object_size((const void *)p);
+}
 
 static void calls_refuse(const char *name, const void *p, size_t n, bool writes, const void *caller)
 {
@@ -82,14 +88,16 @@ void calls_offer(int level)
     extern const char etext[] __attribute__((visibility("hidden")));
     if (fh_calls_begin == NULL) return;
     struct fh_calls with = {.size = sizeof with,
+
                             .level = level,
+                            .space = &hard,
                             .heap_base = hard.base,
                             .heap_size = hard.size,
                             .sample_base = sample_region.base,
                             .sample_size = sample_region.size,
                             .own_base = (uintptr_t)__ehdr_start,
                             .own_size = (uintptr_t)etext - (uintptr_t)__ehdr_start,
-                            .room = fh_object_size,
+                            .room = calls_room,
                             .refuse = calls_refuse};
     fh_calls_begin(&with);
 }
