@@ -59,14 +59,12 @@ target_link_options(freehold_hardened PRIVATE
     -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data -Wl,--dynamic-list-cpp-new
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
 
-# What stands in front of libc's memcpy and its kin, if it is preloaded beside the hardened library. Before it is started it
-# has but loops: none of them may be made a call of what it stands for. It knows what it calls in libc; the fortified
-# declarations would be taken for its own.
+# What stands in front of libc's memcpy and its kin, if it is preloaded beside the hardened library. It means what it calls:
+# no builtins; and the fortified declarations would be taken for its own.
 file(GLOB calls_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/face/hardened/calls_*.c)
 add_library(freehold_calls SHARED ${calls_sources})
 target_link_libraries(freehold_calls PRIVATE freehold_code ${CMAKE_DL_LIBS})
-target_compile_options(freehold_calls PRIVATE -fno-builtin -U_FORTIFY_SOURCE
-    $<$<C_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
+target_compile_options(freehold_calls PRIVATE -fno-builtin -U_FORTIFY_SOURCE)
 set_target_properties(freehold_calls PROPERTIES
     OUTPUT_NAME freehold-hardened-calls SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 target_link_options(freehold_calls PRIVATE -Wl,-Bsymbolic-functions

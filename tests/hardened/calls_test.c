@@ -186,6 +186,13 @@ static int vsnprintf_chk_of(char *p, size_t n, const char *format, ...)
     return written;
 }
 
+/* The first half of n bytes is a string. */
+static char *half(char *p, size_t n)
+{
+    p[n / 2] = 0;
+    return p;
+}
+
 static volatile uintptr_t kept_result; /* of what the compiler would leave out */
 
 /* `n` is a multiple of 4 where characters are wide. */
@@ -220,6 +227,10 @@ static volatile uintptr_t kept_result; /* of what the compiler would leave out *
     X(strcat, 1, (*p = 0, __strcat_chk(p, text_of(n), SIZE_MAX)))                                  \
     X(strncat, 1, (*p = 0, strncat(p, given.bytes, n - 1)))                                        \
     X(strncat, 1, (*p = 0, __strncat_chk(p, given.bytes, n - 1, SIZE_MAX)))                        \
+    X(strcat, 1, strcat(half(p, n), text_of(n - n / 2)))                                           \
+    X(strcat, 1, __strcat_chk(half(p, n), text_of(n - n / 2), SIZE_MAX))                           \
+    X(strncat, 1, strncat(half(p, n), given.bytes, n - n / 2 - 1))                                 \
+    X(strncat, 1, __strncat_chk(half(p, n), given.bytes, n - n / 2 - 1, SIZE_MAX))                 \
     X(wmemcpy, 4, wmemcpy(WIDE(p), given.wide, WIDTH(n)))                                          \
     X(wmemcpy, 4, __wmemcpy_chk(WIDE(p), given.wide, WIDTH(n), SIZE_MAX))                          \
     X(wmemmove, 4, wmemmove(WIDE(p), given.wide, WIDTH(n)))                                        \
@@ -483,6 +494,19 @@ static void try_legal(void)
     told_since();
 }
 
+/* What a function reads on its way is of level 2, also where it writes to a block. */
+static void try_source(void)
+{
+    char *to = kept = malloc(200), *from = malloc(64);
+    memset(from, 'r', 64);
+    told_since();
+    strcpy(to, from);
+    EXPECT((told_since() != 0) == (level == 2), "strcpy of what does not end, at level %d", level);
+    free(from);
+    free(to);
+    told_since();
+}
+
 /* Lines that fit, read with a size that lies. */
 static void try_lines(void)
 {
@@ -610,6 +634,7 @@ int main(int argc, char **argv)
     set_up();
     for (unsigned i = 0; i < 3; i++) try_list(&lists[i]);
     try_legal();
+    if (!sampled) try_source();
     try_lines();
     try_fortified();
     return 0;

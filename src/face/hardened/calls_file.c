@@ -225,7 +225,7 @@ static char *line_read(struct calls_site site, char *to, int n, FILE *file, size
     __typeof__(fgets) *get = locked ? next->fgets : next->fgets_unlocked;
     __typeof__(__fgets_chk) *get_fortified =
         locked ? next->__fgets_chk : next->__fgets_unlocked_chk;
-    size_t room = calls_room((uintptr_t)to, true, site.caller);
+    size_t room = calls_room((uintptr_t)to, true);
     if (n <= 0 || (size_t)n <= room || bound <= room)
         return bound == SIZE_MAX ? get(to, n, file) : get_fortified(to, bound, n, file);
     if (room >= 2) return line_read_lied(site, to, n, room, get, file);

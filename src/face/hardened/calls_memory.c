@@ -68,7 +68,7 @@ PUBLIC void *memccpy(void *restrict to, const void *restrict from, int value, si
 {
     struct calls_site site = SITE("memccpy");
     if (calls_need_none(to, from)) return calls.next.memccpy(to, from, value, n);
-    size_t room = calls_room((uintptr_t)from, false, site.caller);
+    size_t room = calls_room((uintptr_t)from, false);
     const char *last = calls_find(from, value, base_min(n, room));
     size_t size = last ? (size_t)(last - (const char *)from) + 1 : n;
     calls_read(site, from, size);
@@ -131,7 +131,7 @@ PUBLIC void __explicit_bzero_chk(void *to, size_t n, size_t bound)
 static int compare_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 {
     if (LIKELY(calls.resolved)) return calls.next.memcmp(a, b, n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++, calls_stay_loop())
         if (a[i] != b[i]) return a[i] - b[i];
     return 0;
 }
@@ -140,8 +140,7 @@ static int compare_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 static FH_NOINLINE int compare(struct calls_site site, const void *a, const void *b, size_t n)
 {
     if (LIKELY(calls_fit(a, n, false) && calls_fit(b, n, false))) return compare_bytes(a, b, n);
-    size_t room_a = calls_room((uintptr_t)a, false, site.caller),
-           room_b = calls_room((uintptr_t)b, false, site.caller);
+    size_t room_a = calls_room((uintptr_t)a, false), room_b = calls_room((uintptr_t)b, false);
     size_t limit = base_min(n, base_min(room_a, room_b));
     int order = compare_bytes(a, b, limit);
     if (order || limit == n) return order;
@@ -166,7 +165,7 @@ PUBLIC int bcmp(const void *a, const void *b, size_t n)
 
 static FH_NOINLINE void *find(struct calls_site site, const void *in, int value, size_t n)
 {
-    size_t room = calls_room((uintptr_t)in, false, site.caller);
+    size_t room = calls_room((uintptr_t)in, false);
     const void *at = calls_find(in, value, base_min(n, room));
     if (LIKELY(at || n <= room)) return (void *)at;
     calls_refuse(site, in, FH_CALLS_ON, false);

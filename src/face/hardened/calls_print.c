@@ -10,7 +10,7 @@ static void check(struct calls_site site, const char *to, size_t most, const cha
                   va_list arguments)
 {
     va_list again;
-    size_t room = calls_room((uintptr_t)to, true, site.caller);
+    size_t room = calls_room((uintptr_t)to, true);
     if (LIKELY(most <= room)) return;
     va_copy(again, arguments);
     int n = calls_next()->vsnprintf(NULL, 0, format, again);

@@ -91,15 +91,9 @@ PUBLIC void fh_calls_begin(const struct fh_calls *with)
 
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
-FH_NOINLINE size_t calls_room_slow(uintptr_t p, const void *caller)
-{
-    const struct fh_calls *with = &calls.with;
-    return (uintptr_t)caller - with->own_base < with->own_size ? SIZE_MAX : with->room(p);
-}
-
 FH_NOINLINE void calls_check(struct calls_site site, uintptr_t p, size_t n, bool writes)
 {
-    if (n > calls_room(p, writes, site.caller)) calls_refuse(site, (const void *)p, n, writes);
+    if (n > calls_room(p, writes)) calls_refuse(site, (const void *)p, n, writes);
 }
 
 /* ---- parts -------------------------------------------------------------------------------------------------------- */
@@ -109,9 +103,9 @@ void calls_move_early(void *to, const void *from, size_t n)
     uint8_t *at = to;
     const uint8_t *byte = from;
     if ((uintptr_t)to - (uintptr_t)from >= n)
-        for (size_t i = 0; i < n; i++) at[i] = byte[i];
+        for (size_t i = 0; i < n; i++, calls_stay_loop()) at[i] = byte[i];
     else
-        while (n--) at[n] = byte[n];
+        for (; n--; calls_stay_loop()) at[n] = byte[n];
 }
 
 void calls_fill(void *to, int value, size_t n)
@@ -119,13 +113,13 @@ void calls_fill(void *to, int value, size_t n)
     if (LIKELY(calls.resolved))
         calls.next.memset(to, value, n);
     else
-        for (size_t i = 0; i < n; i++) ((uint8_t *)to)[i] = (uint8_t)value;
+        for (size_t i = 0; i < n; i++, calls_stay_loop()) ((uint8_t *)to)[i] = (uint8_t)value;
 }
 
 const void *calls_find(const void *in, int value, size_t n)
 {
     if (LIKELY(calls.resolved)) return calls.next.memchr(in, value, n);
-    for (const uint8_t *at = in; n--; at++)
+    for (const uint8_t *at = in; n--; at++, calls_stay_loop())
         if (*at == (uint8_t)value) return at;
     return NULL;
 }
@@ -136,20 +130,20 @@ static size_t string_length(const char *s, size_t most)
     size_t n = 0;
     if (LIKELY(calls.resolved))
         return most == SIZE_MAX ? calls.next.strlen(s) : calls.next.strnlen(s, most);
-    while (n < most && s[n]) n++;
+    for (; n < most && s[n]; n++) calls_stay_loop();
     return n;
 }
 
 size_t calls_length(struct calls_site site, const char *s, size_t most)
 {
-    size_t room = calls_room((uintptr_t)s, false, site.caller), limit = base_min(most, room);
+    size_t room = calls_room((uintptr_t)s, false), limit = base_min(most, room);
     size_t n = string_length(s, limit);
     if (LIKELY(n < limit || limit == most)) return n;
     calls_refuse(site, s, FH_CALLS_ON, false);
     return string_length(s, most);
 }
 
-size_t calls_length_written(struct calls_site site, const char *s)
+size_t calls_length_written(const char *s)
 {
-    return string_length(s, calls_room((uintptr_t)s, true, site.caller));
+    return string_length(s, calls_room((uintptr_t)s, true));
 }

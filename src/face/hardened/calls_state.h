@@ -50,12 +50,14 @@ char *__fgets_unlocked_chk(char *to, size_t bound, int n, FILE *file);
  * against memcpy@GLIBC_2.2.5 may overlap. */
 #define CALLS_NEXT(X)                                                                              \
     X(memmove)                                                                                     \
-    X(memset) X(memcmp) X(memchr) X(strlen) X(strnlen) X(strcpy) X(strncpy) X(strcat) X(strncat)   \
-        X(stpcpy) X(stpncpy) X(strdup) X(strndup) X(memccpy) X(swab) X(wcslen) X(wmemset) X(read)  \
-            X(pread) X(pread64) X(readv) X(recv) X(recvfrom) X(write) X(pwrite) X(pwrite64)        \
-                X(writev) X(send) X(sendto) X(getcwd) X(fread) X(fread_unlocked) X(fwrite)         \
-                    X(fwrite_unlocked) X(fgets) X(fgets_unlocked) X(fputs) X(puts) X(vsnprintf)    \
-                        X(vsprintf) X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk)            \
+    X(memset)                                                                                      \
+    X(memcmp)                                                                                      \
+    X(memchr) X(strlen) X(strnlen) X(strcpy) X(strncpy) X(strcat) X(strncat) X(stpcpy) X(stpncpy)  \
+        X(strdup) X(strndup) X(memccpy) X(swab) X(wcslen) X(wmemset) X(read) X(pread) X(pread64)   \
+            X(readv) X(recv) X(recvfrom) X(write) X(pwrite) X(pwrite64) X(writev) X(send)          \
+                X(sendto) X(getcwd) X(fread) X(fread_unlocked) X(fwrite) X(fwrite_unlocked)        \
+                    X(fgets) X(fgets_unlocked) X(fputs) X(puts) X(vsnprintf) X(vsprintf)           \
+                        X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk)                        \
                             X(__fgets_unlocked_chk)
 
 #define CALLS_POINTER(name) __typeof__(name) *name;
@@ -112,18 +114,15 @@ FH_INLINE bool calls_need_none(const void *written, const void *read)
     return calls_outside(calls.written, written) && calls_outside(calls.read, read);
 }
 
-/* Of an address in the heap's or the samples' addresses. SIZE_MAX for the heap's own code. */
-size_t calls_room_slow(uintptr_t p, const void *caller);
-
 /* Bytes from p on that may be written or read; SIZE_MAX: not ours, or not to be checked. */
-FH_INLINE size_t calls_room(uintptr_t p, bool writes, const void *caller)
+FH_INLINE size_t calls_room(uintptr_t p, bool writes)
 {
     const struct fh_calls *with = &calls.with;
     bool in_heap = p - with->heap_base < with->heap_size;
     if (!in_heap && p - with->sample_base >= with->sample_size) return SIZE_MAX;
     if (with->level < (writes ? 1 : 2)) return SIZE_MAX;
     size_t left = in_heap ? room_quick(with->space, p) : 0;
-    return LIKELY(left) ? left : calls_room_slow(p, caller);
+    return LIKELY(left) ? left : with->room(p);
 }
 
 /* The heap's own code clears what is freed already. */
@@ -174,6 +173,12 @@ FH_INLINE size_t calls_bytes(size_t count, size_t size)
     return __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes;
 }
 
+/* In a loop: keeps a compiler from making it a call of what it stands for. */
+FH_INLINE void calls_stay_loop(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
 /* ---- what the checked forms are made of; libc's, or before that is known loops -------------------------------------- */
 
 void calls_move_early(void *to, const void *from, size_t n);
@@ -189,6 +194,6 @@ const void *calls_find(const void *in, int value, size_t n);
 /* strnlen, no further than the block; a report if that says no end. */
 size_t calls_length(struct calls_site site, const char *s, size_t most);
 /* How long the string in a block is that is to be added to: the whole rest of the block if it has no end. */
-size_t calls_length_written(struct calls_site site, const char *s);
+size_t calls_length_written(const char *s);
 
 #endif

@@ -29,7 +29,7 @@ static FH_NOINLINE char *copy_padded(struct calls_site site, char *to, const cha
 static FH_NOINLINE char *append(struct calls_site site, char *to, const char *from, size_t most,
                                 size_t bound)
 {
-    size_t before = calls_length_written(site, to), n = calls_length(site, from, most);
+    size_t before = calls_length_written(to), n = calls_length(site, from, most);
     calls_write(site, to, before + n + 1);
     if (UNLIKELY(before + n >= bound)) __chk_fail();
     calls_move(to + before, from, n);

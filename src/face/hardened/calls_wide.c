@@ -14,7 +14,7 @@ static FH_NOINLINE wchar_t *copy(struct calls_site site, wchar_t *to, const wcha
 /* wcsnlen, no further than the block; a report if that says no end. */
 static size_t length(struct calls_site site, const wchar_t *s, size_t most)
 {
-    size_t room = calls_room((uintptr_t)s, false, site.caller) / sizeof(wchar_t), n = 0;
+    size_t room = calls_room((uintptr_t)s, false) / sizeof(wchar_t), n = 0;
     if (room == SIZE_MAX / sizeof(wchar_t) && most == SIZE_MAX) return calls_next()->wcslen(s);
     while (n < most && n < room && s[n]) n++;
     if (UNLIKELY(n == room && n < most)) calls_refuse(site, s, FH_CALLS_ON, false);
