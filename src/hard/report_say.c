@@ -148,12 +148,13 @@ static void say_checked(const struct report *r, struct text *t)
     const struct hard_fault *f = &r->fault;
     text_str(t, f->access == OS_READ ? "would read " : "would write ");
     if (f->right && r->block.start) return say_beyond(r, t);
-    if (f->size != SIZE_MAX) say_bytes(t, f->size);
-    text_str(t, f->size != SIZE_MAX ? ", " : "on, ");
-    if (r->block.start)
-        say_where(r, t);
+    bool none = r->block.start == 0 || r->block.state == SLOT_NEVER;
+    if (f->size != SIZE_MAX)
+        say_bytes(t, f->size);
     else
-        say_no_block(r, t);
+        text_str(t, "on");
+    text_str(t, none ? " in " : ", ");
+    none ? say_no_block(r, t) : say_where(r, t);
 }
 
 static void say_past(const struct report *r, const char *after, struct text *t)

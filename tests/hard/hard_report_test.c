@@ -70,7 +70,7 @@ static const struct expected cases[] = {
     {HARD_CHECKED, "memset", 10, 48, 3, 0, 0, OS_WRITE,
      "would write 3 bytes, right behind a block of 48 bytes"},
     {HARD_CHECKED, "memset", 40, 0, 3, 0, 0, OS_WRITE,
-     "would write 3 bytes, memory of freehold's in which no block was ever handed out"},
+     "would write 3 bytes in memory of freehold's in which no block was ever handed out"},
     {HARD_USE_FREED, "memcpy", 11, 4, 8, 0, 0, OS_READ,
      "would read 8 bytes, 4 bytes into a freed block of 20 bytes"},
     {HARD_USE_FREED, "strlen", 11, 0, SIZE_MAX, 0, 0, OS_READ,
