@@ -5,8 +5,10 @@ include(CMakePackageConfigHelpers)
 install(TARGETS freehold_shared freehold_static EXPORT freehold
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-# What runs on it is mostly preloaded (`freehold run --hardened`): no part of freehold.pc.
-install(TARGETS freehold_hardened freehold_calls LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+# What runs on it is mostly preloaded (`freehold run --hardened`): no part of freehold.pc. Who uses freehold/zone.h links
+# with freehold::hardened.
+install(TARGETS freehold_hardened EXPORT freehold LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS freehold_calls LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS freehold_libgc ${libgc_cxx} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/freehold/gc NAMELINK_SKIP)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/libfreehold.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 if(FH_CLI)

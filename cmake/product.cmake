@@ -29,10 +29,6 @@ set_target_properties(freehold_shared freehold_static PROPERTIES
     LINKER_LANGUAGE C
     LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
     ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
-foreach(library freehold_shared freehold_static)
-    target_include_directories(${library} INTERFACE
-        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-endforeach()
 
 # The version script exports the public names and hides the rest; -z now because an allocator cannot
 # afford a lazy binding in the middle of malloc.
@@ -53,11 +49,17 @@ target_compile_definitions(freehold_hardened PRIVATE FH_CXX_OPERATORS=1 FH_HARDE
 # No frame is left out: checked calls of libc know by their return address that they are the library's own (range.c).
 target_compile_options(freehold_hardened PRIVATE -fno-optimize-sibling-calls)
 set_target_properties(freehold_hardened PROPERTIES
-    OUTPUT_NAME freehold-hardened SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
+    OUTPUT_NAME freehold-hardened EXPORT_NAME hardened SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib
     LINK_DEPENDS ${version_script})
 target_link_options(freehold_hardened PRIVATE
     -Wl,--version-script=${version_script} -Wl,-Bsymbolic-functions -Wl,--dynamic-list-data -Wl,--dynamic-list-cpp-new
     -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+
+add_library(freehold::hardened ALIAS freehold_hardened)
+foreach(library freehold_shared freehold_static freehold_hardened)
+    target_include_directories(${library} INTERFACE
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
 
 # What stands in front of libc's memcpy and its kin, if it is preloaded beside the hardened library. It means what it calls:
 # no builtins; and the fortified declarations would be taken for its own.

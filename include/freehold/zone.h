@@ -134,7 +134,7 @@ struct fh_live_block {
     size_t size;         /* that was asked for */
     size_t slot_size;    /* that it takes */
     const fh_zone *zone; /* NULL: malloc's */
-    uint32_t thread;     /* number of the thread that made it, modulo 512 */
+    uint32_t thread;     /* number of the thread that made it, modulo 512; 0: unknown */
 };
 
 /* Live blocks, of a zone or (NULL) of all the process, those of one size class together: `visit`, which may be NULL, is

@@ -20,10 +20,10 @@ bool central_start(void)
 
 /* ---- regions of zones ------------------------------------------------------------------------------------ */
 
-/* Each takes a chunk at least. */
+/* Each takes a chunk at least, and malloc shall have some. */
 static uint32_t zone_regions_most(void)
 {
-    return (uint32_t)base_min(HARD_TABLE - HARD_ZONE_FIRST, space_chunks());
+    return (uint32_t)base_min(HARD_TABLE - HARD_ZONE_FIRST, space_chunks() / 2);
 }
 
 struct region *central_zone_next(void)

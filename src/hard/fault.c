@@ -9,6 +9,7 @@
 #include "base/syscall.h"
 #include "hard/report.h"
 #include "hard/sample.h"
+#include "hard/zone.h"
 #include "os/fault.h"
 #include "os/os.h"
 
@@ -75,11 +76,21 @@ static enum hard_what slot_what(const struct slot *slot, uintptr_t at)
                                                               : HARD_TOUCHED_NONE;
 }
 
+/* Nothing else makes a live block of a zone fault. */
+static bool is_sealed(const struct slot *slot)
+{
+    return region_is_zone(slot->region) && hard_state(LOAD(slot->word)) == SLOT_LIVE;
+}
+
 static void slot_explain(uintptr_t at, struct slot *slot, struct hard_fault *f)
 {
     f->what = HARD_TOUCHED_NONE;
     if (!hard_slot_find((void *)at, slot) && !slot_before(at, slot)) return;
     f->what = slot_what(slot, at);
+    if (f->what == HARD_TOUCHED_NONE && is_sealed(slot)) {
+        f->what = HARD_ZONE;
+        f->right = ZONE_IS_SEALED;
+    }
     if (f->what != HARD_TOUCHED_NONE) f->slot = slot;
 }
 

@@ -76,6 +76,7 @@ enum slot_kind {
     KIND_ANY = 3,         /* of a call that may end every kind */
     KIND_NEW_ALIGNED = 4, /* by the forms that are told an alignment */
     KIND_NEW_ARRAY_ALIGNED = 5,
+    KIND_ZONE = 6, /* of a private zone: no call's own, and any may end it */
 };
 
 #define WORD_STATE 7u

@@ -267,12 +267,12 @@ void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
     return region ? allocate_in(thread, region, size, alignment, call, zeroed) : NULL;
 }
 
-void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size, size_t room,
                           const struct hard_call *call)
 {
     bool zeroed;
-    if (size > hard.size / 2) return NULL;
-    unsigned i = large_index(page_up(size) + os_page_size());
+    if (room > hard.size / 2) return NULL;
+    unsigned i = large_index(page_up(room) + os_page_size());
     const struct region *region = i < HARD_LARGE_COUNT ? zone_region_large(zone, i) : NULL;
     return region ? allocate_in(thread, region, size, 16, call, &zeroed) : NULL;
 }

@@ -14,8 +14,8 @@ void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
 /* The same with room behind it; NULL: use the other. */
 void *large_allocate_growing(struct hard_thread *thread, size_t size, const struct hard_call *call);
 
-/* One of a zone's. */
-void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+/* One of a zone's, in a slot for `room` bytes. */
+void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size, size_t room,
                           const struct hard_call *call);
 
 /* Takes place in the slot if it can. NULL: it cannot, and nothing happened. */

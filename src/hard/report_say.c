@@ -6,8 +6,8 @@
 const char *const report_words[HARD_WHATS] = {HARD_FAULTS(HARD_FAULT_WORD)};
 #undef HARD_FAULT_WORD
 
-const char *const report_kinds[8] = {"malloc",      "new",           "new[]",    "any call",
-                                     "aligned new", "aligned new[]", "any call", "any call"};
+const char *const report_kinds[8] = {"malloc",      "new",           "new[]",  "any call",
+                                     "aligned new", "aligned new[]", "a zone", "any call"};
 
 static const char *const makers[8] = {"malloc",      "new",           "new[]",    "an allocation",
                                       "aligned new", "aligned new[]", "any call", "any call"};

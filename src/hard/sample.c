@@ -323,10 +323,12 @@ static void check_surroundings(struct sample_block *block, const char *call)
     if (sample_damage(block, true).count) sample_wrong(HARD_UNDERFLOWED, block, p, call, 0, 0, 0);
 }
 
-void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const char *call)
+/* Freed, and hidden. NULL: it was no live block, or cannot be hidden. */
+static struct sample_block *sample_end(void *p, unsigned kind, size_t size, size_t alignment,
+                                       const char *call)
 {
     struct sample_block *block = block_live(p, call, HARD_DOUBLE_FREE);
-    if (block == NULL) return;
+    if (block == NULL) return NULL;
     check_call(block, kind, size, alignment, call);
     check_surroundings(block, call);
     uint32_t word = LOAD(&block->word);
@@ -334,13 +336,24 @@ void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const ch
         !atomic_compare_exchange_strong(&block->word, &word, (word & ~WORD_STATE) | SLOT_FREE)) {
         sample_wrong(HARD_DOUBLE_FREE, block, p, call, 0, 0,
                      kind); /* another thread at the same moment */
-        return;
+        return NULL;
     }
     if (block->watched) sample_watch_end();
     history_take(&block->freed);
     /* Also what sample_open has opened. Memory that can be hidden by no means stays out of use for good. */
     uintptr_t data = slot_data(slot_of(block));
-    if (pages_hide(data, data + sample.stride)) free_put_back(slot_of(block));
+    return pages_hide(data, data + sample.stride) ? block : NULL;
+}
+
+void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const char *call)
+{
+    const struct sample_block *block = sample_end(p, kind, size, alignment, call);
+    if (block) free_put_back(slot_of(block));
+}
+
+void sample_free_permanently(void *p, unsigned kind, const char *call)
+{
+    sample_end(p, kind, SIZE_MAX, 0, call);
 }
 
 size_t sample_usable(const void *p, const char *call)

@@ -73,6 +73,9 @@ void *sample_allocate(size_t size, size_t alignment, unsigned kind);
  * what is wrong; returns all the same under bad_free=ignore. */
 void sample_free(void *p, unsigned kind, size_t size, size_t alignment, const char *call);
 
+/* The same, and the block's addresses are not used again. */
+void sample_free_permanently(void *p, unsigned kind, const char *call);
+
 /* The size of the live block at p; what is none is reported for `call`, and is 0 under bad_free=ignore. */
 size_t sample_usable(const void *p, const char *call);
 

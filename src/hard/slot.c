@@ -200,19 +200,30 @@ static void *zone_take_small(struct hard_thread *thread, struct zone *zone, size
     return p;
 }
 
-/* All blocks of a zone with a block size have room for that: they are of one region. */
-void *hard_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
-                         const struct hard_call *call)
+/* All blocks of a zone with a block size have room for that: they are of one region. Holds: the zone. */
+static void *zone_take(struct hard_thread *thread, struct zone *zone, size_t size,
+                       const struct hard_call *call)
 {
     struct slot slot;
     size_t room = zone->block ? zone->block : size;
     if (size > room) return NULL;
-    struct hard_call any = *call;
-    any.kind = KIND_ANY;
+    struct hard_call of_zone = *call;
+    of_zone.kind = KIND_ZONE;
     void *p = room <= HARD_SMALL_MOST - HARD_CANARY
-                  ? zone_take_small(thread, zone, size, room, &any)
-                  : large_allocate_zone(thread, zone, base_max(size, 1), &any);
+                  ? zone_take_small(thread, zone, size, room, &of_zone)
+                  : large_allocate_zone(thread, zone, base_max(size, 1), room, &of_zone);
     if (p && hard_slot_find(p, &slot)) zone_tag_renew(&slot, random_byte(&thread->random));
+    return p;
+}
+
+void *hard_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
+                         const struct hard_call *call, enum zone_rule *rule)
+{
+    void *p = NULL;
+    zone_enter(zone);
+    *rule = zone_allows(zone);
+    if (LIKELY(*rule == ZONE_KEPT)) p = zone_take(thread, zone, size, call);
+    zone_leave(zone);
     return p;
 }
 
@@ -224,7 +235,7 @@ void hard_zone_report(const char *name, const void *p, enum zone_rule rule)
     hard_report(&fault);
 }
 
-/* Whether a block of a zone may be freed now; a report if not. */
+/* Whether a block of a zone may be freed now; a report if not. Holds: the zone. */
 static FH_COLD bool zone_lets_go(const struct slot *slot, const char *name)
 {
     enum zone_rule rule = zone_allows(zone_of(slot->region));
@@ -357,11 +368,11 @@ static FH_COLD void size_report(const struct slot *slot, const void *p, size_t s
     hard_report(&fault);
 }
 
-/* Blocks of zones are made by a call of no kind, and may go by every one. */
+/* Blocks of zones are of no call's kind, and may go by every one. */
 FH_INLINE bool kinds_differ(uint32_t word, const struct hard_call *call)
 {
     return UNLIKELY(hard_kind(word) != call->kind) && call->kind != KIND_ANY &&
-           hard_kind(word) != KIND_ANY;
+           hard_kind(word) != KIND_ANY && hard_kind(word) != KIND_ZONE;
 }
 
 /* From live to `state`; false after a report if it is no live block, or not of that kind and size. */
@@ -409,7 +420,23 @@ FH_INLINE void small_end(struct hard_thread *thread, const struct region *region
         cache_put(thread, region, start);
 }
 
-/* What is not a live small block of the right kind, and all that is rare. */
+/* A slot that was found, whatever p is in it. */
+static void found_free(struct hard_thread *thread, struct slot *slot, void *p, size_t size,
+                       const struct hard_call *call)
+{
+    uint32_t word = LOAD(slot->word);
+    if (!slot_end(thread, slot, p, size, SLOT_QUARANTINED, call)) return;
+    if (slot->region->kind == REGION_LARGE) {
+        large_end(slot, false);
+    } else if (slot->region->kind == REGION_SMALL) {
+        small_end(thread, slot->region, slot->start, word, call->name);
+    } else {
+        thread->freed_bytes += slot->region->size;
+        quarantine_put(thread, slot->region, slot->start);
+    }
+}
+
+/* What is not a live small block of the right kind, and all that is rare: every block of a zone. */
 static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t size,
                                   const struct hard_call *call)
 {
@@ -423,16 +450,9 @@ static FH_NOINLINE void free_slow(struct hard_thread *thread, void *p, size_t si
         return;
     }
     if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
-    uint32_t word = LOAD(slot.word);
-    if (!slot_end(thread, &slot, p, size, SLOT_QUARANTINED, call)) return;
-    if (slot.region->kind == REGION_LARGE) {
-        large_end(&slot, false);
-    } else if (slot.region->kind == REGION_SMALL) {
-        small_end(thread, slot.region, slot.start, word, call->name);
-    } else {
-        thread->freed_bytes += slot.region->size;
-        quarantine_put(thread, slot.region, slot.start);
-    }
+    zone_enter_of(slot.region);
+    found_free(thread, &slot, p, size, call);
+    zone_leave_of(slot.region);
 }
 
 /* One comparison for what the word must say: a live block, of this kind. */
@@ -465,23 +485,36 @@ void hard_free(struct hard_thread *thread, void *p, size_t size, const struct ha
         small_end(thread, region, start, word, call->name);
 }
 
+static void found_free_permanently(struct hard_thread *thread, struct slot *slot, void *p,
+                                   const struct hard_call *call)
+{
+    uint32_t word = LOAD(slot->word);
+    if (!slot_end(thread, slot, p, SIZE_MAX, SLOT_GONE, call)) return;
+    if (slot->region->kind == REGION_LARGE) {
+        large_end(slot, true);
+        return;
+    }
+    thread->freed_bytes += slot->region->size;
+    if (slot->region->kind != REGION_SMALL) return;
+    hard_check_slot(slot, word, call->name);
+    memset((void *)slot->start, 0, slot->region->size - slot_tail());
+}
+
 void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call)
 {
     struct slot slot;
-    if (!hard_holds(p) || !hard_slot_find(p, &slot)) {
-        hard_free(thread, p, SIZE_MAX, call);
+    if (sample_holds(p)) {
+        sample_free_permanently(p, call->kind, call->name);
+        return;
+    }
+    if (!hard_slot_find(p, &slot)) {
+        report_bad(call->name, p);
         return;
     }
     if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
-    uint32_t word = LOAD(slot.word);
-    if (!slot_end(thread, &slot, p, SIZE_MAX, SLOT_GONE, call)) return;
-    if (slot.region->kind == REGION_LARGE) {
-        large_end(&slot, true);
-    } else if (slot.region->kind == REGION_SMALL) {
-        thread->freed_bytes += slot.region->size;
-        hard_check_slot(&slot, word, call->name);
-        memset((void *)slot.start, 0, slot.region->size - slot_tail());
-    }
+    zone_enter_of(slot.region);
+    found_free_permanently(thread, &slot, p, call);
+    zone_leave_of(slot.region);
 }
 
 void hard_release(uintptr_t start, slot_word *word)
@@ -498,15 +531,21 @@ void hard_release(uintptr_t start, slot_word *word)
 /* ---- realloc ------------------------------------------------------------------------------------------ */
 
 /* Another size in the same slot: what lies behind it is clear again. */
+static void slot_resize(struct slot *slot, uint32_t word, size_t size)
+{
+    const struct region *region = slot->region;
+    size_t old = region->size - hard_slack(word);
+    if (size < old && hard.measures.canary) memset((char *)slot->start + size, 0, old - size);
+    uint32_t slack = (uint32_t)(region->size - size);
+    STORE(slot->word, (word & ((1u << WORD_SLACK_SHIFT) - 1)) | slack << WORD_SLACK_SHIFT);
+}
+
 static bool small_resize(struct slot *slot, uint32_t word, size_t size)
 {
     const struct region *region = slot->region;
     if (region->kind != REGION_SMALL || size > HARD_SMALL_MOST - HARD_CANARY) return false;
     if (class_for(size + slot_tail()) != region->size_class) return false;
-    size_t old = region->size - hard_slack(word);
-    if (size < old && hard.measures.canary) memset((char *)slot->start + size, 0, old - size);
-    uint32_t slack = (uint32_t)(region->size - size);
-    STORE(slot->word, (word & ((1u << WORD_SLACK_SHIFT) - 1)) | slack << WORD_SLACK_SHIFT);
+    slot_resize(slot, word, size);
     return true;
 }
 
@@ -523,15 +562,40 @@ static void *move(struct hard_thread *thread, void *p, size_t old, size_t size,
     return new;
 }
 
-/* A block of a zone stays in its zone. */
-static FH_COLD void *zone_move(struct hard_thread *thread, const struct slot *slot, size_t old,
-                               size_t size, const struct hard_call *call)
+/* Another size in the same slot of a zone: in one with a block size, always. Holds: the zone. */
+static bool zone_resize(struct slot *slot, const struct zone *zone, uint32_t word, size_t size)
 {
-    void *p = (void *)slot->start,
-         *new = hard_allocate_zone(thread, zone_of(slot->region), size, call);
+    if (zone->block && size > zone->block) return false;
+    if (slot->region->kind == REGION_LARGE) return large_resize(slot, size) != NULL;
+    if (zone->block == 0) return small_resize(slot, word, size);
+    slot_resize(slot, word, size);
+    return true;
+}
+
+/* A block of a zone stays in its zone. Holds: the zone. */
+static void *zone_move(struct hard_thread *thread, struct slot *slot, struct zone *zone,
+                       size_t size, const struct hard_call *call)
+{
+    void *p = (void *)slot->start, *new = zone_take(thread, zone, size, call);
     if (new == NULL) return NULL;
-    memcpy(new, p, base_min(old, size));
-    hard_free(hard_self, p, SIZE_MAX, call);
+    memcpy(new, p, base_min(hard_slot_size(slot), size));
+    found_free(thread, slot, p, SIZE_MAX, call);
+    return new;
+}
+
+static FH_COLD void *zone_reallocate(struct hard_thread *thread, struct slot *slot, size_t size,
+                                     const struct hard_call *call)
+{
+    struct zone *zone = zone_of(slot->region);
+    void *new = NULL;
+    zone_enter(zone);
+    uint32_t word = LOAD(slot->word);
+    if (hard_state(word) != SLOT_LIVE)
+        report_bad(call->name, (void *)slot->start); /* since it was looked at */
+    else if (zone_lets_go(slot, call->name))
+        new = zone_resize(slot, zone, word, size) ? (void *)slot->start
+                                                  : zone_move(thread, slot, zone, size, call);
+    zone_leave(zone);
     return new;
 }
 
@@ -559,7 +623,7 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
     uint32_t word = LOAD(slot.word);
     if (hard.measures.kinds && kinds_differ(word, call)) kind_report(&slot, p, call);
     if (!hard_check_slot(&slot, word, call->name)) return NULL;
-    if (UNLIKELY(region_is_zone(slot.region)) && !zone_lets_go(&slot, call->name)) return NULL;
+    if (UNLIKELY(region_is_zone(slot.region))) return zone_reallocate(thread, &slot, size, call);
     size_t old = hard_slot_size(&slot);
     if (slot.region->kind == REGION_LARGE) {
         void *resized = large_resize(&slot, size);
@@ -567,7 +631,6 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
     } else if (small_resize(&slot, word, size)) {
         return p;
     }
-    if (UNLIKELY(region_is_zone(slot.region))) return zone_move(thread, &slot, old, size, call);
     struct hard_call same = *call;
     same.kind = (uint8_t)hard_kind(word);
     if (slot.region->kind == REGION_SMALL) same.bucket = slot.region->bucket;

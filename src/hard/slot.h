@@ -28,7 +28,8 @@ struct hard_call {
 /* The word of a new block. */
 FH_INLINE uint32_t word_made(const struct hard_thread *thread, unsigned kind, unsigned aligned)
 {
-    uint32_t told = kind >= KIND_NEW_ALIGNED ? aligned : thread->number % WORD_THREADS;
+    bool is_told = kind - KIND_NEW_ALIGNED <= KIND_NEW_ARRAY_ALIGNED - KIND_NEW_ALIGNED;
+    uint32_t told = is_told ? aligned : thread->number % WORD_THREADS;
     return SLOT_LIVE | kind << WORD_KIND_SHIFT | told << WORD_THREAD_SHIFT;
 }
 
@@ -38,9 +39,10 @@ void *hard_allocate(struct hard_thread *thread, size_t size, const struct hard_c
 void *hard_allocate_aligned(struct hard_thread *thread, size_t alignment, size_t size,
                             const struct hard_call *call);
 
-/* A block of a zone that zone_allows to. NULL: memory is out, or larger than the zone's blocks. */
+/* A block of a zone. NULL: memory is out, or it is larger than the zone's blocks; or, with *rule not ZONE_KEPT, nothing may
+ * be made there now. */
 void *hard_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size,
-                         const struct hard_call *call);
+                         const struct hard_call *call, enum zone_rule *rule);
 
 /* A call on a zone, or on p in one, that may not be. */
 FH_COLD void hard_zone_report(const char *name, const void *p, enum zone_rule rule);

@@ -16,6 +16,7 @@ enum {
     NARROW_SHIFT = 35,
     MAPPINGS_MOST = 12000, /* of 65530 that a process has by default */
     ADDRESS_BITS = 47,
+    OWNERS_AT_ONCE = 32,
 };
 
 struct hard_space hard;
@@ -91,7 +92,7 @@ static bool space_reserve(size_t size)
     }
     os_vm_dump((void *)hard.base, size, false);
     os_vm_dump((void *)hard.meta, meta + records, false);
-    os_vm_name((void *)hard.base, size, "freehold:heap");
+    os_vm_name((void *)hard.base, size, SPACE_NAME);
     os_vm_name((void *)hard.meta, meta + records, "freehold:meta");
     space.meta = hard.meta;
     space.meta_size = meta + records;
@@ -300,6 +301,26 @@ static uint32_t run_find(uint32_t count)
 uint32_t space_chunks(void)
 {
     return space.chunks;
+}
+
+/* Whether none of these has one, most of which have not. */
+static bool nobody_owns(const uint16_t *owner)
+{
+    uint64_t word[OWNERS_AT_ONCE * sizeof *owner / sizeof(uint64_t)], any = 0;
+    memcpy(word, owner, sizeof word);
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++) any |= word[i];
+    return any == 0;
+}
+
+uint32_t space_chunk_owned(uint32_t chunk)
+{
+    for (; chunk < space.chunks; chunk++) {
+        while (chunk % OWNERS_AT_ONCE == 0 && chunk + OWNERS_AT_ONCE <= space.chunks &&
+               nobody_owns(&hard.owner[chunk]))
+            chunk += OWNERS_AT_ONCE;
+        if (chunk < space.chunks && __atomic_load_n(&hard.owner[chunk], __ATOMIC_ACQUIRE)) break;
+    }
+    return (uint32_t)base_min(chunk, space.chunks);
 }
 
 uint32_t space_chunk_take(unsigned region, uint32_t count)

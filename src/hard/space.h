@@ -25,6 +25,9 @@ extern void (*space_taken)(unsigned region, void *start, size_t size);
 /* How many chunks there are, used or not. */
 uint32_t space_chunks(void);
 
+/* The next chunk from this one on that has an owner; space_chunks() if there is none. */
+uint32_t space_chunk_owned(uint32_t chunk);
+
 /* For what belongs to no thread. */
 uint64_t space_random(void);
 
@@ -45,6 +48,9 @@ bool space_guard(void *p, size_t size);
 
 /* Whether the kernel can guard pages without mappings. */
 extern bool space_has_guards;
+
+/* What /proc/PID/maps calls what belongs to nobody. */
+#define SPACE_NAME "freehold:heap"
 
 /* Memory of the reservations becomes usable, and belongs in core dumps; or neither again. */
 bool space_commit(void *p, size_t size);

@@ -75,9 +75,17 @@ static uintptr_t mapping_end(uintptr_t p)
     return end;
 }
 
+/* A stack that is a block of ours ends with the block, and not with all the memory behind it. */
+static uintptr_t stack_end(uintptr_t from)
+{
+    struct slot slot;
+    if (!hard_holds((void *)from) || !hard_slot_find((void *)from, &slot)) return mapping_end(from);
+    return slot.start + hard_slot_size(&slot);
+}
+
 static void stale_from(uintptr_t from, uint32_t thread)
 {
-    uintptr_t end = from ? mapping_end(from) : 0;
+    uintptr_t end = from ? stack_end(from) : 0;
     if (end) stale_range(from, end, thread);
 }
 

@@ -10,6 +10,7 @@
 struct hard_thread hard_none;
 _Thread_local struct hard_thread *hard_self __attribute__((tls_model("initial-exec"))) = &hard_none;
 struct hard_thread *hard_threads;
+bool hard_threads_vanished;
 void (*hard_attached)(struct hard_thread *thread);
 
 static struct lock threads_lock;
@@ -229,6 +230,7 @@ void hard_thread_fork_child(void)
     hard_self->random.left = 0;
     for (struct hard_thread *t = hard_threads; t; t = t->next) {
         if (t == hard_self || !t->live) continue;
+        hard_threads_vanished = true;
         hard_flush(t, false);
         memset(&t->quarantine, 0, sizeof t->quarantine);
         thread_put(t);

@@ -44,6 +44,8 @@ struct hard_thread {
 extern struct hard_thread hard_none;
 extern _Thread_local struct hard_thread *hard_self __attribute__((tls_model("initial-exec")));
 extern struct hard_thread *hard_threads; /* all there ever were; grows in front */
+extern bool
+    hard_threads_vanished; /* in a fork, in the middle of anything; others have their records now */
 
 /* A thread got a record: arrange for hard_thread_end at its end. */
 extern void (*hard_attached)(struct hard_thread *thread);
@@ -53,6 +55,10 @@ struct hard_thread *hard_attach(void);
 
 /* Draws when the thread is to have the next allocation on pages of its own. */
 void hard_sample_next(struct hard_thread *thread);
+
+/* It is time for that, or for what option verify_every asks: whether for the first, and in *verify for the second. The
+ * next turn has begun. */
+bool hard_sample_due(struct hard_thread *thread, bool *verify);
 
 /* Its thread ends, or (in the child of a fork) has vanished. */
 void hard_thread_end(struct hard_thread *thread);

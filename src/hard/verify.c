@@ -27,7 +27,7 @@ static bool is_settled(const struct verify *verify, uint32_t word)
     unsigned state = hard_state(word), thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     if (state == SLOT_FREE || state == SLOT_CACHED) return true;
     return state == SLOT_QUARANTINED && hard_thread_count() < WORD_THREADS &&
-           thread == verify->thread->number;
+           thread == verify->thread->number && !hard_threads_vanished;
 }
 
 static bool is_whole(const struct verify *verify, const struct slot *slot, uint32_t word)
@@ -55,9 +55,16 @@ static bool is_damaged(const struct verify *verify, const struct slot *slot, uin
     return true;
 }
 
-/* Leaves what a slot of this state should hold. */
+/* Holds: the zone, if it is one's. */
+static bool is_writable(const struct region *region)
+{
+    return !region_is_zone(region) || zone_of(region)->state == ZONE_OPEN;
+}
+
+/* Leaves what a slot of this state should hold, if it is in it still: the report took its time. */
 static void mend(const struct slot *slot, uint32_t word)
 {
+    if (LOAD(slot->word) != word || !is_writable(slot->region)) return;
     uintptr_t end = slot->start + slot->region->size;
     size_t behind = hard_state(word) == SLOT_LIVE ? hard_slack(word) : slot->region->size;
     bool freed = hard_state(word) != SLOT_LIVE;
@@ -83,6 +90,7 @@ static void verify_slab(struct hard_walk *walk, const struct region *region, uin
     struct region_state *state = region_state_of(region);
     uint32_t word;
     if (region->kind != REGION_SMALL) return;
+    zone_enter_of(region);
     lock_take(&state->lock);
     uint32_t carved = state->ended ? 0 : slab_at(number, region)->carved;
     for (uint32_t i = 0; i < carved; i++) {
@@ -92,9 +100,11 @@ static void verify_slab(struct hard_walk *walk, const struct region *region, uin
             slot_damaged(verify, &slot, word);
     }
     lock_give(&state->lock);
+    zone_leave_of(region);
 }
 
-/* A live block's pages go when it is freed: its region's lock does not keep them. */
+/* A live block's pages go when it is freed: its region's lock does not keep them. What is wrong stays, and is told again
+ * when it is freed: between a look and a write it may go. */
 static void verify_large(struct hard_walk *walk, const struct slot *slot)
 {
     struct verify *verify = (struct verify *)walk;
@@ -116,7 +126,6 @@ static void verify_large(struct hard_walk *walk, const struct slot *slot)
         .what = HARD_OVERFLOWED, .call = verify->call, .address = (void *)was.start, .slot = slot};
     verify->damaged++;
     hard_report(&fault);
-    memset((void *)end, 0, bytes);
 }
 
 size_t verify_all(struct hard_thread *thread, const struct zone *zone, const char *call)

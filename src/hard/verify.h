@@ -6,7 +6,8 @@
  * passed over. The word can have gone round and be the same again; but words of free slots change only under
  * their region's lock, which is held, and what is wrong with a live one must be so in several looks, with a
  * barrier of all threads between them. Slots in another thread's quarantine are not looked at but for their
- * canaries: that thread may be clearing one just now. They are looked at when they are handed out.
+ * canaries: that thread may be clearing one just now. They are looked at when they are handed out. So are those of
+ * this thread in the child of a fork, since its number may be that of a thread that is not there.
  */
 #ifndef HARD_VERIFY_H
 #define HARD_VERIFY_H

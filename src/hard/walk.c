@@ -50,23 +50,10 @@ static bool is_walked(const struct hard_walk *walk, const struct region *region)
     return walk->zone == NULL || (region_is_zone(region) && zone_of(region) == walk->zone);
 }
 
-/* The next chunk from `i` on that has an owner, four at a time. */
-static uint32_t chunk_owned(uint32_t i)
-{
-    for (; i < space_chunks(); i++) {
-        if (i % 4 == 0 && i + 4 <= space_chunks() &&
-            *(const volatile uint64_t *)&hard.owner[i] == 0)
-            i += 3;
-        else if (__atomic_load_n(&hard.owner[i], __ATOMIC_ACQUIRE))
-            break;
-    }
-    return i;
-}
-
 /* Those of one region, or of all. */
 static void walk_chunks(struct hard_walk *walk, const struct region *only)
 {
-    for (uint32_t i = 0; (i = chunk_owned(i)) < space_chunks(); i++) {
+    for (uint32_t i = 0; (i = space_chunk_owned(i)) < space_chunks(); i++) {
         const struct region *region =
             &hard.region[__atomic_load_n(&hard.owner[i], __ATOMIC_ACQUIRE) - 1];
         if (only ? region == only : is_walked(walk, region)) walk_chunk(walk, region, i);
@@ -77,7 +64,7 @@ static void walk_chunks(struct hard_walk *walk, const struct region *only)
 static void walk_in_order(struct hard_walk *walk)
 {
     uint64_t have[HARD_TABLE / 64] = {0};
-    for (uint32_t i = 0; (i = chunk_owned(i)) < space_chunks(); i++) {
+    for (uint32_t i = 0; (i = space_chunk_owned(i)) < space_chunks(); i++) {
         unsigned r = __atomic_load_n(&hard.owner[i], __ATOMIC_ACQUIRE) - 1u;
         have[r / 64] |= 1ull << r % 64;
     }

@@ -9,9 +9,16 @@
 
 enum { ZONES_MOST = HARD_TABLE - HARD_ZONE_FIRST };
 
+/* What of a zone changes, and is not sealed. */
+struct zone_gate {
+    struct lock lock;
+    bool ended; /* destroyed, even where its page cannot be unsealed */
+};
+
 static struct {
     struct lock lock;
     uintptr_t pages; /* one for each zone; 0: no zone was made yet */
+    struct zone_gate *gates;
     _Atomic uint32_t made;
     bool names;
 } zones;
@@ -51,7 +58,17 @@ bool zone_is(const void *p)
     uintptr_t offset = (uintptr_t)p - zones.pages, page = os_page_size();
     if (zones.pages == 0 || offset % page || offset / page >= LOAD_ACQUIRE(&zones.made))
         return false;
-    return __atomic_load_n(&((const struct zone *)p)->state, __ATOMIC_RELAXED) != ZONE_DESTROYED;
+    return !__atomic_load_n(&zones.gates[offset / page].ended, __ATOMIC_RELAXED);
+}
+
+void zone_enter(const struct zone *zone)
+{
+    lock_take(&zones.gates[zone->number].lock);
+}
+
+void zone_leave(const struct zone *zone)
+{
+    lock_give(&zones.gates[zone->number].lock);
 }
 
 struct zone *zone_of(const struct region *region)
@@ -61,9 +78,8 @@ struct zone *zone_of(const struct region *region)
 
 enum zone_rule zone_allows(const struct zone *zone)
 {
-    unsigned state = __atomic_load_n(&zone->state, __ATOMIC_RELAXED);
-    if (state == ZONE_DESTROYED) return ZONE_NO_HANDLE;
-    if (state == ZONE_SEALED) return ZONE_IS_SEALED;
+    if (zones.gates[zone->number].ended) return ZONE_NO_HANDLE;
+    if (zone->state == ZONE_SEALED) return ZONE_IS_SEALED;
     bool away = (zone->flags & ZONE_PINNED) && zone->core != (uint32_t)sched_getcpu();
     return away ? ZONE_OTHER_CORE : ZONE_KEPT;
 }
@@ -182,9 +198,10 @@ const struct region *zone_region_large(struct zone *zone, unsigned i)
 /* Holds: the lock. */
 static bool pages_reserve(void)
 {
-    if (zones.pages) return true;
     size_t page = os_page_size();
-    zones.pages = (uintptr_t)os_vm_reserve(ZONES_MOST * page, page);
+    if (zones.gates == NULL) zones.gates = space_record(ZONES_MOST * sizeof *zones.gates);
+    if (zones.pages == 0 && zones.gates)
+        zones.pages = (uintptr_t)os_vm_reserve(ZONES_MOST * page, page);
     return zones.pages != 0;
 }
 
@@ -224,21 +241,14 @@ static bool state_set(struct zone *zone, unsigned state)
 
 /* ---- its chunks ------------------------------------------------------------------------------------------------- */
 
-static bool each_chunk(const struct region *region,
-                       bool (*visit)(const struct region *, uint32_t chunk))
+/* Holds: the zone. */
+static bool each_chunk(struct zone *zone, bool (*visit)(const struct region *, uint32_t chunk))
 {
     bool all = true;
-    for (uint32_t i = 0; i < space_chunks(); i++)
-        if (__atomic_load_n(&hard.owner[i], __ATOMIC_ACQUIRE) == region_number(region) + 1)
-            all = visit(region, i) && all;
-    return all;
-}
-
-static bool each_region(struct zone *zone, bool (*visit)(const struct region *, uint32_t chunk))
-{
-    bool all = true;
-    for (unsigned c = 0; c < HARD_CLASSES + HARD_LARGE_COUNT; c++)
-        if (zone->region_of[c]) all = each_chunk(&hard.region[zone->region_of[c]], visit) && all;
+    for (uint32_t i = 0; (i = space_chunk_owned(i)) < space_chunks(); i++) {
+        const struct region *region = &hard.region[hard.owner[i] - 1];
+        if (region_is_zone(region) && zone_of(region) == zone) all = visit(region, i) && all;
+    }
     return all;
 }
 
@@ -283,6 +293,12 @@ static void large_words_end(const struct region *region, uint32_t chunk)
     }
 }
 
+/* No mappings are left: without splitting one. */
+static bool chunk_hide(void *start)
+{
+    return space_has_guards && os_vm_guard(start, chunk_size());
+}
+
 /* Its addresses stay its own. */
 static bool chunk_end(const struct region *region, uint32_t chunk)
 {
@@ -290,23 +306,31 @@ static bool chunk_end(const struct region *region, uint32_t chunk)
         words_end(region, chunk);
     else if (is_first_of_run(region, chunk))
         large_words_end(region, chunk);
-    if (os_vm_decommit((void *)chunk_start(chunk), chunk_size())) return true;
-    /* Locked in memory, or no mappings left: at least it is gone. */
-    return os_vm_purge((void *)chunk_start(chunk), chunk_size());
+    void *start = (void *)chunk_start(chunk);
+    if (space_decommit(start, chunk_size())) {
+        os_vm_name(start, chunk_size(), SPACE_NAME); /* one mapping with what lies around it */
+        return true;
+    }
+    return chunk_hide(start) || os_vm_purge(start, chunk_size());
 }
 
 uint64_t zone_destroy(struct zone *zone)
 {
+    struct zone_gate *gate = &zones.gates[zone->number];
     uint64_t found = 0;
+    zone_enter(zone);
     lock_take(&zones.lock);
-    if (zone->state != ZONE_DESTROYED && state_set(zone, ZONE_DESTROYED)) {
+    if (!gate->ended) {
+        __atomic_store_n(&gate->ended, true, __ATOMIC_RELAXED);
+        state_set(zone, ZONE_DESTROYED);
         for (unsigned c = 0; c < HARD_CLASSES + HARD_LARGE_COUNT; c++)
             if (zone->region_of[c]) central_zone_end(&hard.region[zone->region_of[c]]);
         live = 0;
-        each_region(zone, chunk_end);
+        each_chunk(zone, chunk_end);
         found = live;
     }
     lock_give(&zones.lock);
+    zone_leave(zone);
     return found;
 }
 
@@ -318,18 +342,22 @@ static bool range_protect(uintptr_t start, uintptr_t end, bool writable)
     return (writable ? os_vm_commit : os_vm_readable)((void *)start, end - start);
 }
 
-/* Guards that are mappings must not be opened: then each slab by itself. */
+/* Slabs of the chunk that have memory, carved or not: carving and purging go on when it is unsealed. */
+static uint32_t slabs_committed(const struct region *region, uint32_t chunk)
+{
+    const struct region_state *state = region_state_of(region);
+    return state->chunk == chunk ? state->committed : region_slabs(region);
+}
+
+/* Guards of the kernel's stay where they are. Those that are mappings must not be opened: then each slab by itself. */
 static bool slabs_protect(const struct region *region, uint32_t chunk, bool writable)
 {
+    uint32_t count = slabs_committed(region, chunk);
+    uintptr_t start = chunk_start(chunk), size = (uintptr_t)1 << region->slab_shift;
     bool all = true;
-    for (uint32_t i = 0; i < region_slabs(region); i++) {
-        uint32_t number = slab_number(chunk, i, region);
-        uintptr_t start = slab_start(number),
-                  bytes = (uintptr_t)slab_at(number, region)->carved * region->size;
-        if (bytes)
-            all =
-                range_protect(start, base_round_up(start + bytes, os_page_size()), writable) && all;
-    }
+    if (space_has_guards) return range_protect(start, start + count * size, writable);
+    for (uint32_t i = 0; i < count; i++, start += size)
+        all = range_protect(start, start + size - os_page_size(), writable) && all;
     return all;
 }
 
@@ -361,28 +389,41 @@ static bool chunk_unseal(const struct region *region, uint32_t chunk)
     return chunk_protect(region, chunk, true);
 }
 
+/* Holds: the zone, and the lock. All or nothing, as far as the kernel takes back what it has done. */
+static bool seal_held(struct zone *zone)
+{
+    if (zone->state == ZONE_SEALED) return true;
+    if (!state_set(zone, ZONE_SEALED)) return false;
+    if (each_chunk(zone, chunk_seal)) return true;
+    each_chunk(zone, chunk_unseal);
+    state_set(zone, ZONE_OPEN);
+    return false;
+}
+
+static bool unseal_held(struct zone *zone)
+{
+    if (zone->state == ZONE_OPEN) return true;
+    return each_chunk(zone, chunk_unseal) && state_set(zone, ZONE_OPEN);
+}
+
+static bool zone_change(struct zone *zone, bool (*change)(struct zone *zone))
+{
+    zone_enter(zone);
+    lock_take(&zones.lock);
+    bool done = !zones.gates[zone->number].ended && change(zone);
+    lock_give(&zones.lock);
+    zone_leave(zone);
+    return done;
+}
+
 bool zone_seal(struct zone *zone)
 {
-    lock_take(&zones.lock);
-    bool done =
-        zone->state == ZONE_SEALED || (zone->state == ZONE_OPEN && state_set(zone, ZONE_SEALED));
-    if (done && !each_region(zone, chunk_seal)) {
-        done = false;
-        each_region(zone, chunk_unseal);
-        state_set(zone, ZONE_OPEN);
-    }
-    lock_give(&zones.lock);
-    return done;
+    return zone_change(zone, seal_held);
 }
 
 bool zone_unseal(struct zone *zone)
 {
-    lock_take(&zones.lock);
-    bool done = zone->state == ZONE_OPEN;
-    if (zone->state == ZONE_SEALED)
-        done = each_region(zone, chunk_unseal) && state_set(zone, ZONE_OPEN);
-    lock_give(&zones.lock);
-    return done;
+    return zone_change(zone, unseal_held);
 }
 
 /* ---- tags --------------------------------------------------------------------------------------------------------- */
@@ -393,35 +434,45 @@ static uint8_t *tag_byte(const struct slot *slot)
     return (uint8_t *)chunk_meta(slab_chunk(slot->slab)) + tags_at(slot->region) + index;
 }
 
-void zone_tag_renew(const struct slot *slot, uint8_t random)
+enum { TAGS = 255 }; /* 1 to 255: of untagged pointers the byte is 0 */
+
+/* Another one than before: from 1 to 254 further. */
+static uint32_t life_next(uint32_t life, uint8_t random)
 {
-    if (slot->region->kind == REGION_LARGE)
-        large_at(slot->slab, slot->index)->visits += random | 1u;
-    else
-        *tag_byte(slot) = (uint8_t)(*tag_byte(slot) + (random | 1)); /* another one than before */
+    return (life + 1 + random % (TAGS - 1)) % TAGS;
 }
 
-/* A bijection of the byte, so that a life's tag is never that of the life before; but 1 stands for two. */
+void zone_tag_renew(const struct slot *slot, uint8_t random)
+{
+    if (slot->region->kind == REGION_LARGE) {
+        struct large *large = large_at(slot->slab, slot->index);
+        large->visits = life_next(large->visits, random);
+    } else {
+        *tag_byte(slot) = (uint8_t)life_next(*tag_byte(slot), random);
+    }
+}
+
+/* A bijection of the life, so that a life's tag is never that of the life before. */
 uint8_t zone_tag(const struct slot *slot)
 {
     bool large = slot->region->kind == REGION_LARGE;
-    uint8_t life = (uint8_t)(large ? large_at(slot->slab, slot->index)->visits : *tag_byte(slot));
+    uint32_t life = large ? large_at(slot->slab, slot->index)->visits : *tag_byte(slot);
     uint64_t x = (slot->start ^ zone_of(slot->region)->secret) * hard.secret;
     x = (x ^ x >> 29) * hard.secret;
-    uint8_t tag = (uint8_t)(life + (x >> 56));
-    return tag ? tag : 1;
+    return (uint8_t)(1 + (life + (x >> 56)) % TAGS);
+}
+
+static bool rotate_held(struct zone *zone)
+{
+    if (!unseal(zone, sizeof *zone)) return false;
+    zone->secret = space_random();
+    seal(zone, sizeof *zone);
+    return true;
 }
 
 bool zone_tags_rotate(struct zone *zone)
 {
-    lock_take(&zones.lock);
-    bool open = zone->state != ZONE_DESTROYED && unseal(zone, sizeof *zone);
-    if (open) {
-        zone->secret = space_random();
-        seal(zone, sizeof *zone);
-    }
-    lock_give(&zones.lock);
-    return open;
+    return zone_change(zone, rotate_held);
 }
 
 /* ---- fork --------------------------------------------------------------------------------------------------------- */
@@ -439,4 +490,5 @@ void zone_fork_parent(void)
 void zone_fork_child(void)
 {
     lock_reset(&zones.lock);
+    for (uint32_t i = 0; i < LOAD(&zones.made); i++) lock_reset(&zones.gates[i].lock);
 }

@@ -9,8 +9,8 @@
  *
  * A zone of one block size has one region; one of mixed sizes gets a region for a class when it first asks
  * for it. Threads keep no slots of zones: each block is taken from its region at once. Freed ones go through
- * the thread's quarantine as all others do, and blocks say that they were made by a call of no kind
- * (KIND_ANY): so neither the fast path of malloc nor that of free knows of zones.
+ * the thread's quarantine as all others do. Blocks are of a kind that is no call's (KIND_ZONE): so the fast
+ * paths of malloc and free know nothing of zones, and every free of such a block goes the slow way.
  *
  *     OPEN --seal--> SEALED --unseal--> OPEN        sealed: read-only; nothing is made or freed
  *     OPEN, SEALED --destroy--> DESTROYED           its handle is never given out again either
@@ -19,7 +19,11 @@
  * have in its life. (Rejected: to reuse a destroyed zone's entry of the table. Quarantines name regions by
  * number, and would have to be searched.)
  *
- * Lock order: zones_lock, then a region's.
+ * Who makes, resizes or frees a block of a zone holds the zone meanwhile (zone_enter), and so does who seals or
+ * destroys it: nobody clears a block while its pages become read-only or go. Fork does not take it: what a
+ * vanished thread was in the middle of is one block.
+ *
+ * Lock order: a zone, then zones.lock, then a region's.
  */
 #ifndef HARD_ZONE_H
 #define HARD_ZONE_H
@@ -57,6 +61,10 @@ struct zone {
 /* NULL: no room for more zones or no memory. Blocks of up to `block` bytes, or of all sizes if that is 0. */
 struct zone *zone_create(const char *name, size_t block, unsigned flags);
 
+/* One thread at a time: it may be neither sealed nor destroyed meanwhile. Not recursive. */
+void zone_enter(const struct zone *zone);
+void zone_leave(const struct zone *zone);
+
 /* Its memory faults from now on. Frees of its blocks are told as those of freed blocks. Returns the bytes of
  * small slots that were live. */
 uint64_t zone_destroy(struct zone *zone);
@@ -71,7 +79,18 @@ bool zone_is(const void *p);
 /* The zone that a region belongs to, destroyed or not. */
 struct zone *zone_of(const struct region *region);
 
-/* Whether blocks may be made and freed now, by this thread. */
+/* The same for a region that may be a zone's. */
+FH_INLINE void zone_enter_of(const struct region *region)
+{
+    if (region_is_zone(region)) zone_enter(zone_of(region));
+}
+
+FH_INLINE void zone_leave_of(const struct region *region)
+{
+    if (region_is_zone(region)) zone_leave(zone_of(region));
+}
+
+/* Whether blocks may be made and freed now, by this thread. Holds: the zone. */
 enum zone_rule zone_allows(const struct zone *zone);
 
 /* Its region for slots of this class, or for large slots of 2^(16 + i) bytes; NULL: memory is out. */

@@ -7,4 +7,6 @@ cmake -S "$2" -B "$root/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER=
 cmake --build "$root/build" >/dev/null
 consumes "$root/build/consumer_shared"
 consumes "$root/build/consumer_static"
+consumes "$root/build/consumer_zone"
+consumes "$root/build/consumer_zone_cxx"
 if [ -x "$1/bin/freehold" ]; then "$prefix/bin/freehold" run --quiet -- true; fi

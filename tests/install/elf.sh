@@ -36,8 +36,8 @@ allowed='malloc|calloc|realloc|reallocarray|free|free_sized|free_aligned_sized|c
 allowed="$allowed|aligned_alloc|posix_memalign|memalign|valloc|pvalloc|malloc_usable_size"
 allowed="$allowed|mallinfo|mallinfo2|mallopt|malloc_trim|malloc_stats|malloc_info"
 allowed="$allowed|__libc_[a-z_]+|_Zn[aw][A-Za-z0-9_]+|_Zd[al][A-Za-z0-9_]+|fh_[a-z0-9_]+|prctl|sigaltstack|FREEHOLD_1"
-# Whoever handles faults must not be replaced by a program's own handlers.
-[ "$soname" = libfreehold.so.1 ] || allowed="$allowed|sigaction|signal|bsd_signal|__sysv_signal"
+# Whoever handles faults must not be replaced by a program's own handlers; and clang's allocation tokens.
+[ "$soname" = libfreehold.so.1 ] || allowed="$allowed|sigaction|signal|bsd_signal|__sysv_signal|__alloc_token_[A-Za-z0-9_]+"
 leaked=$(echo "$symbols" | sed 's/@.*//' | grep -vxE "$allowed" || true)
 [ -z "$leaked" ] || complain "exports what is not public: $(echo "$leaked" | tr '\n' ' ')"
 

@@ -12,6 +12,7 @@ include/freehold/gc_fast.h
 include/freehold/hardened.h
 include/freehold/plug.h
 include/freehold/registry.h
+include/freehold/zone.h
 lib/cmake/freehold/freehold-config-version.cmake
 lib/cmake/freehold/freehold-config.cmake
 lib/cmake/freehold/freehold-targets.cmake

@@ -14,6 +14,14 @@ libraries_static=$(pkg-config --static --libs-only-other freehold)
 consumes "$root/shared"
 consumes "$root/static"
 
+# zone.h is the hardened library's alone: with the other one a program that uses it does not link, and is told what it lacks.
+# shellcheck disable=SC2086
+"$3" $flags "$2/zone.c" -o "$root/zone" "-L$(pkg-config --variable=libdir freehold)" -lfreehold-hardened
+consumes "$root/zone"
+# shellcheck disable=SC2086
+if "$3" $flags "$2/zone.c" -o "$root/zone_fast" $shared 2>"$root/said"; then echo 'zone.h without its library'; exit 1; fi
+grep -q "undefined reference to .fh_zone_create" "$root/said" || { cat "$root/said"; exit 1; }
+
 # The headers stand alone, in C11 as in C++.
 for header in "$prefix"/include/freehold/*.h; do
     # shellcheck disable=SC2086

@@ -9,6 +9,7 @@
 #include "hard/stale.h"
 #include "hard/verify.h"
 #include "hard/walk.h"
+#include "os/os.h"
 
 /* ---- what is live ------------------------------------------------------------------------------------- */
 
@@ -24,7 +25,8 @@ static void census_add(struct census *census, const struct slot *slot, uint32_t 
     struct fh_live_block block = {.start = (const void *)slot->start, .slot_size = room};
     block.size = slot->region->kind == REGION_LARGE ? hard_slot_size(slot)
                                                     : room - base_min(room, hard_slack(word));
-    block.thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    bool is_told = hard_kind(word) == KIND_NEW_ALIGNED || hard_kind(word) == KIND_NEW_ARRAY_ALIGNED;
+    block.thread = is_told ? 0 : word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
     if (region_is_zone(slot->region)) block.zone = zone_of(slot->region);
     census->sum.blocks++;
     census->sum.bytes += block.size;
@@ -47,7 +49,7 @@ static void census_large(struct hard_walk *walk, const struct slot *slot)
 {
     uint32_t word = LOAD(slot->word);
     const struct large *large = large_at(slot->slab, slot->index);
-    size_t room = large->pages - base_round_down(large->start, 4096);
+    size_t room = large->pages - base_round_down(large->start, os_page_size());
     if (hard_state(word) == SLOT_LIVE) census_add((struct census *)walk, slot, word, room);
 }
 

@@ -29,6 +29,13 @@ static enum token_says token_read(size_t token)
     return token < most / 2 ? TOKEN_DATA : TOKEN_TYPE;
 }
 
+/* Tokens that differ little shall not lie in one bucket for that. */
+static uintptr_t token_site(size_t token)
+{
+    uint64_t x = (token ^ hard.site_secret) * 0x9e3779b97f4a7c15;
+    return x ^ x >> 32;
+}
+
 static struct hard_call token_call(const char *name, size_t token, uintptr_t caller, unsigned kind)
 {
     struct hard_call call = {
@@ -36,7 +43,7 @@ static struct hard_call token_call(const char *name, size_t token, uintptr_t cal
     if (UNLIKELY(hard.size == 0)) face_start(); /* the options are read */
     enum token_says says = token_read(token);
     if (says == TOKEN_DATA) call.bucket = HARD_BUCKET_DATA;
-    if (says == TOKEN_TYPE) call.site = token * 0x9e3779b97f4a7c15;
+    if (says == TOKEN_TYPE) call.site = token_site(token);
     return call;
 }
 
@@ -122,31 +129,40 @@ void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const vo
 void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag);
 
 /* NULL, too, while the program has operators of its own: those decide then. */
-static void *token_new(size_t alignment, size_t size, const struct hard_call *call)
+static void *token_new(size_t size, const struct hard_call *call)
 {
     bool zeroed;
     struct hard_thread *thread = cxx_is_ours() ? hardened_self() : NULL;
-    if (thread == NULL || !base_is_pow2(alignment)) return NULL;
-    return alignment <= 16 ? hard_allocate(thread, size, call, &zeroed)
-                           : hard_allocate_aligned(thread, alignment, size, call);
+    return thread ? hard_allocate(thread, size, call, &zeroed) : NULL;
 }
 
-#define TOKEN_NEW(operator_name, word, kind, parameters, alignment, otherwise)                     \
+/* The delete of such a block is told the alignment, too. */
+static void *token_new_aligned(size_t alignment, size_t size, struct hard_call *call)
+{
+    struct hard_thread *thread = cxx_is_ours() ? hardened_self() : NULL;
+    if (thread == NULL || !base_is_pow2(alignment)) return NULL;
+    call->aligned = (uint8_t)base_ctz(alignment);
+    return hard_allocate_aligned(thread, alignment, size, call);
+}
+
+#define TOKEN_NEW(operator_name, word, kind, parameters, made, otherwise)                          \
     PUBLIC void *__alloc_token_##operator_name parameters                                          \
     {                                                                                              \
         TOKEN_CALL(word, kind);                                                                    \
-        void *p = token_new(alignment, size, &call);                                               \
+        void *p = made;                                                                            \
         return LIKELY(p) ? p : otherwise;                                                          \
     }
 
 #define TOKEN_NEWS(name, word, kind)                                                               \
-    TOKEN_NEW(name, word, kind, (size_t size, size_t token), 16, name(size))                       \
-    TOKEN_NEW(name##RKSt9nothrow_t, word, kind, (size_t size, const void *tag, size_t token), 16,  \
-              name##RKSt9nothrow_t(size, tag))                                                     \
-    TOKEN_NEW(name##St11align_val_t, word, kind, (size_t size, size_t alignment, size_t token),    \
-              alignment, name##St11align_val_t(size, alignment))                                   \
-    TOKEN_NEW(name##St11align_val_tRKSt9nothrow_t, word, kind,                                     \
-              (size_t size, size_t alignment, const void *tag, size_t token), alignment,           \
+    TOKEN_NEW(name, word, kind, (size_t size, size_t token), token_new(size, &call), name(size))   \
+    TOKEN_NEW(name##RKSt9nothrow_t, word, kind, (size_t size, const void *tag, size_t token),      \
+              token_new(size, &call), name##RKSt9nothrow_t(size, tag))                             \
+    TOKEN_NEW(name##St11align_val_t, "aligned " word, kind##_ALIGNED,                              \
+              (size_t size, size_t alignment, size_t token),                                       \
+              token_new_aligned(alignment, size, &call), name##St11align_val_t(size, alignment))   \
+    TOKEN_NEW(name##St11align_val_tRKSt9nothrow_t, "aligned " word, kind##_ALIGNED,                \
+              (size_t size, size_t alignment, const void *tag, size_t token),                      \
+              token_new_aligned(alignment, size, &call),                                           \
               name##St11align_val_tRKSt9nothrow_t(size, alignment, tag))
 
 TOKEN_NEWS(_Znwm, "operator new", KIND_NEW)

@@ -57,22 +57,26 @@ PUBLIC const char *fh_zone_name(const fh_zone *zone)
 
 static FH_COLD void *refuse(fh_zone *zone, enum zone_rule rule, const char *name)
 {
+    if (rule != ZONE_IS_SEALED) hard_zone_report(name, zone, rule);
     errno = EACCES;
-    if (rule == ZONE_OTHER_CORE) hard_zone_report(name, zone, rule);
     return NULL;
 }
 
 static void *allocate_in_zone(fh_zone *zone, size_t size, const struct hard_call *call)
 {
-    struct hard_thread *thread = hardened_self();
-    if (thread == NULL || !handle_holds(zone, call->name)) return NULL;
-    enum zone_rule rule = zone_allows(zone);
-    if (UNLIKELY(rule != ZONE_KEPT)) return refuse(zone, rule, call->name);
+    enum zone_rule rule;
+    if (!handle_holds(zone, call->name)) {
+        errno = EINVAL;
+        return NULL;
+    }
     if (zone->block && size > zone->block) {
         errno = EINVAL;
         return NULL;
     }
-    void *p = hard_allocate_zone(thread, zone, size, call);
+    struct hard_thread *thread = hardened_self();
+    if (thread == NULL) return hardened_no_memory(call->name, size);
+    void *p = hard_allocate_zone(thread, zone, size, call, &rule);
+    if (UNLIKELY(rule != ZONE_KEPT)) return refuse(zone, rule, call->name);
     return LIKELY(p) ? p : hardened_no_memory(call->name, size);
 }
 
@@ -97,14 +101,14 @@ PUBLIC char *fh_zone_strdup(fh_zone *zone, const char *text)
     return p ? memcpy(p, text, size) : NULL;
 }
 
-/* Whether p may be freed by way of this handle; a report if not. */
+/* Whether p may be freed by way of this handle, as far as handle and address say it; a report if not. */
 static bool may_free(fh_zone *zone, const void *p, const char *name)
 {
     struct slot slot;
     if (!handle_holds(zone, name)) return false;
-    enum zone_rule rule = zone_holds(zone, p, &slot) ? zone_allows(zone) : ZONE_OTHER;
-    if (rule != ZONE_KEPT) hard_zone_report(name, p, rule);
-    return rule == ZONE_KEPT;
+    if (zone_holds(zone, p, &slot)) return true;
+    hard_zone_report(name, p, ZONE_OTHER);
+    return false;
 }
 
 #define CALL_ANY(call_name) (&(struct hard_call){.name = (call_name), .kind = KIND_ANY})
@@ -112,13 +116,13 @@ static bool may_free(fh_zone *zone, const void *p, const char *name)
 PUBLIC void fh_zone_free(fh_zone *zone, void *p)
 {
     if (p && may_free(zone, p, "fh_zone_free"))
-        hard_free(hardened_self(), p, SIZE_MAX, CALL_ANY("fh_zone_free"));
+        hard_free(hard_self, p, SIZE_MAX, CALL_ANY("fh_zone_free"));
 }
 
 PUBLIC void fh_zone_free_permanently(fh_zone *zone, void *p)
 {
     if (p && may_free(zone, p, "fh_zone_free_permanently"))
-        hard_free_permanently(hardened_self(), p, CALL_ANY("fh_zone_free_permanently"));
+        hard_free_permanently(hard_self, p, CALL_ANY("fh_zone_free_permanently"));
 }
 
 PUBLIC void fh_free_permanently(void *p)

@@ -1,0 +1,176 @@
+/*
+ * What is done wrong with private zones, and what is told on request, in a program that is linked with the hardened
+ * library:    zoned CASE
+ * Ends well if nothing was noticed.
+ */
+#include <freehold/zone.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile char sink;
+static volatile size_t too_much = (size_t)1 << 46;
+
+/* ---- zones ---------------------------------------------------------------------------------------------- */
+
+static void read_destroyed(void)
+{
+    fh_zone *zone = fh_zone_create("keys", 100, 0);
+    char *p = fh_zone_strdup(zone, "secret");
+    fh_zone_destroy(zone);
+    sink = p[3];
+}
+
+static void write_sealed(void)
+{
+    fh_zone *zone = fh_zone_create("table", 0, 0);
+    char *p = fh_zone_allocate_zeroed(zone, 10, 10);
+    fh_zone_seal(zone);
+    p[7] = 1;
+}
+
+static void read_sealed(void)
+{
+    fh_zone *zone = fh_zone_create("table", 0, 0);
+    char *p = fh_zone_allocate_zeroed(zone, 10, 10);
+    fh_zone_seal(zone);
+    sink = p[7];
+}
+
+static void free_sealed(void)
+{
+    fh_zone *zone = fh_zone_create("table", 0, 0);
+    char *p = fh_zone_allocate(zone, 100);
+    fh_zone_seal(zone);
+    free(p);
+}
+
+static void free_elsewhere(void)
+{
+    fh_zone *zone = fh_zone_create("here", 0, 0), *other = fh_zone_create("there", 0, 0);
+    fh_zone_free(other, fh_zone_allocate(zone, 100));
+}
+
+static void free_twice(void)
+{
+    fh_zone *zone = fh_zone_create("here", 0, 0);
+    char *p = fh_zone_allocate(zone, 100);
+    fh_zone_free(zone, p);
+    free(p);
+}
+
+static void handle_destroyed(void)
+{
+    fh_zone *zone = fh_zone_create("here", 0, 0);
+    fh_zone_destroy(zone);
+    sink = fh_zone_allocate(zone, 1) != NULL;
+}
+
+static void old_tag(void)
+{
+    fh_zone *zone = fh_zone_create("tagged", 0, 0);
+    char *tagged = fh_zone_tag(zone, fh_zone_allocate(zone, 100));
+    fh_zone_free(zone, fh_zone_untag(zone, tagged));
+    sink = fh_zone_untag(zone, tagged) != NULL;
+}
+
+/* ---- on request ------------------------------------------------------------------------------------------- */
+
+/* The damaged block is never freed. */
+static void damaged(void)
+{
+    char *p = malloc(40);
+    p[40] = 'x';
+    for (int i = 0; i < 1000; i++) free(malloc(100));
+}
+
+static void no_memory(void)
+{
+    sink = malloc(too_much) != NULL;
+}
+
+static void no_memory_in_zone(void)
+{
+    fh_zone *zone = fh_zone_create("here", 0, 0);
+    sink = fh_zone_allocate(zone, too_much) != NULL;
+}
+
+static void refused_but_no_memory(void)
+{
+    fh_zone *zone = fh_zone_create("here", 10, 0);
+    sink = fh_zone_allocate(zone, 11) != NULL;
+    fh_zone_seal(zone);
+    sink = fh_zone_allocate(zone, 10) != NULL;
+}
+
+static int lines_of_maps(const char *words)
+{
+    char line[512];
+    int lines = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) lines += strstr(line, words) != NULL;
+    fclose(maps);
+    return lines;
+}
+
+static void named(void)
+{
+    char *p = malloc(40), *q = malloc(200000);
+    if (lines_of_maps("[anon:freehold:heap]") == 0) exit(77); /* this kernel names no memory */
+    if (!p || !q || !lines_of_maps("[anon:freehold:48]") || !lines_of_maps("[anon:freehold:large "))
+        exit(1);
+}
+
+/* With every block sampled: slots are few, and would come again. */
+static void sampled_for_good(void)
+{
+    char *gone = malloc(100);
+    fh_free_permanently(gone);
+    for (int i = 0; i < 20000; i++) {
+        char *p = malloc(100);
+        if ((size_t)p / 4096 == (size_t)gone / 4096) exit(1);
+        free(p);
+    }
+}
+
+static void sampled_for_good_twice(void)
+{
+    char *p = malloc(100);
+    fh_free_permanently(p);
+    fh_free_permanently(p);
+}
+
+int main(int argc, char **argv)
+{
+#define CASE(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } cases[] = {
+        CASE(read_destroyed),
+        CASE(write_sealed),
+        CASE(read_sealed),
+        CASE(free_sealed),
+        CASE(free_elsewhere),
+        CASE(free_twice),
+        CASE(handle_destroyed),
+        CASE(old_tag),
+        CASE(damaged),
+        CASE(no_memory),
+        CASE(no_memory_in_zone),
+        CASE(refused_but_no_memory),
+        CASE(named),
+        CASE(sampled_for_good),
+        CASE(sampled_for_good_twice),
+    };
+    for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++) {
+        if (strcmp(argv[1], cases[i].name) != 0) continue;
+        cases[i].run();
+        return 0;
+    }
+    return 2;
+}
