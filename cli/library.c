@@ -45,6 +45,7 @@ static bool is_freehold(const char *path)
 }
 
 #define HARDENED "libfreehold-hardened.so.1"
+#define CALLS "libfreehold-hardened-calls.so.1"
 
 static bool is_hardened(const char *path)
 {
@@ -56,20 +57,33 @@ static bool is_hardened(const char *path)
     return strcmp(soname, HARDENED) == 0;
 }
 
-/* Beside the other one. False: its path is too long. */
-static bool turn_hardened(char *path, size_t capacity)
+/* Another file in its folder. False: its path is too long. */
+static bool turn(char *path, size_t capacity, const char *name)
 {
-    if (is_hardened(path)) return true;
     char *slash = strrchr(path, '/');
     size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
-    return snprintf(path + folder, capacity - folder, HARDENED) < (int)(capacity - folder);
+    return snprintf(path + folder, capacity - folder, "%s", name) < (int)(capacity - folder);
+}
+
+bool library_locate_calls(const char *hardened, char *path, size_t capacity, char *why,
+                          size_t why_capacity)
+{
+    bool found = snprintf(path, capacity, "%s", hardened) < (int)capacity &&
+                 turn(path, capacity, CALLS) && access(path, R_OK) == 0;
+    if (!found)
+        snprintf(
+            why, why_capacity,
+            "the library %s, which checks calls of libc, is missing (%s); install it there, or "
+            "do without by --options calls=0",
+            path, strerror(errno));
+    return found;
 }
 
 bool library_locate(bool hardened, char *path, size_t capacity, char *why, size_t why_capacity)
 {
     *path = 0;
     bool found = chosen(path, capacity) || beside_command(path, capacity);
-    if (found && hardened) found = turn_hardened(path, capacity);
+    if (found && hardened && !is_hardened(path)) found = turn(path, capacity, HARDENED);
     if (!found)
         snprintf(why, why_capacity,
                  "cannot tell where this command lies, and so where its library is; set "

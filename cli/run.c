@@ -7,6 +7,7 @@
 #include "amount.h"
 #include "cli.h"
 #include "hardened.h"
+#include "library.h"
 #include "run.h"
 
 struct request {
@@ -187,6 +188,16 @@ static int prepare_plug(struct run *run, struct request *request, char **list)
     return plug_option(&request->plug, request->options, list);
 }
 
+/* After run_prepare, which finds the library beside which it lies. */
+static int prepare_calls(struct run *run, const char *options)
+{
+    char why[PATH_MAX + 256];
+    if (!run->hardened || !hardened_wants_calls(options)) return 0;
+    if (library_locate_calls(run->library, run->calls, sizeof run->calls, why, sizeof why))
+        return 0;
+    return refuse(STATUS_OWN_FAILURE, "%s", why);
+}
+
 /* The hardened library has neither of the two. */
 static int prepare_hardened(struct run *run, struct request *request, char **list)
 {
@@ -211,6 +222,7 @@ int command_run(int argc, char **argv)
     int status = prepare_hardened(&run, &request, &with_level);
     if (with_level) request.options = with_level;
     if (!status) status = run_prepare(&run, request.argv);
+    if (!status) status = prepare_calls(&run, request.options);
     if (!status && request.look.wanted) status = look_create(&run.plan.look, &request.look);
     if (!status && request.json) status = output_open("--json", request.json, &json);
     if (!status) status = prepare_plug(&run, &request, &with_plug);

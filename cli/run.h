@@ -115,6 +115,7 @@ struct run {
     const char *program; /* as it was asked for, without directories */
     char **argv;
     char library[PATH_MAX], path[PATH_MAX];
+    char calls[PATH_MAX]; /* the library that checks calls of libc, preloaded as well; "": none */
     struct hardened *hardened; /* on the hardened library; NULL: on the other one */
     struct child_plan plan;
     struct child child;

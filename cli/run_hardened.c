@@ -41,6 +41,30 @@ int hardened_option(struct hardened *h, const char *options, char **list)
     return refuse(STATUS_OWN_FAILURE, "out of memory");
 }
 
+/* The value of the last `name=`, which wins; NULL: none. `name` with its =. */
+static const char *option_last(const char *list, const char *name)
+{
+    const char *value = NULL;
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, strlen(name)) == 0) value = at + strlen(name);
+    }
+    return value;
+}
+
+static const char *option_said(const char *options, const char *name)
+{
+    const char *value = option_last(options, name);
+    return value ? value : option_last(getenv("FREEHOLD_OPTIONS"), name);
+}
+
+bool hardened_wants_calls(const char *options)
+{
+    const char *calls = option_said(options, "calls="), *level = option_said(options, "harden=");
+    if (calls) return strtol(calls, NULL, 10) != 0;
+    return !level || strncmp(level, "light", strlen("light")) != 0;
+}
+
 void hardened_finish(struct hardened *h)
 {
     if (h->fd >= 0) close(h->fd);

@@ -101,6 +101,7 @@ void run_json(const struct run *run, FILE *out)
     json_close(&j, ']');
     json_text(&j, "hardened",
               run->hardened ? run->hardened->level ? run->hardened->level : "" : NULL);
+    if (run->hardened) json_bool(&j, "calls_checked", *run->calls != 0);
     if (run->hardened) hardened_json(run->hardened, &j);
     if (run->plan.look) look_json(run->plan.look, &j);
     json_close(&j, '}');

@@ -105,10 +105,18 @@ int run_prepare(struct run *run, char **argv)
     return status ? status : program_examine(argv[0], run->path, run->library);
 }
 
+/* What stands in front of libc goes before what it asks. */
+static char *preload_list(const struct run *run)
+{
+    char both[2 * PATH_MAX];
+    snprintf(both, sizeof both, "%s%s%s", run->calls, *run->calls ? ":" : "", run->library);
+    return preload_with(both);
+}
+
 static int run_start(struct run *run, const char *options, const struct slots *slots)
 {
     int status = STATUS_OWN_FAILURE;
-    char *preload = preload_with(run->library), *list = options_with(options, slots);
+    char *preload = preload_list(run), *list = options_with(options, slots);
     run->plan.path = run->path;
     run->plan.argv = run->argv;
     run->plan.preload = preload;

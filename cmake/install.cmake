@@ -8,6 +8,7 @@ install(TARGETS freehold_shared freehold_static EXPORT freehold
 # What runs on it is mostly preloaded (`freehold run --hardened`): no part of freehold.pc. Who uses freehold/zone.h links
 # with freehold::hardened.
 install(TARGETS freehold_hardened EXPORT freehold LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS freehold_calls LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS freehold_libgc ${libgc_cxx} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/freehold/gc NAMELINK_SKIP)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/libfreehold.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 if(FH_CLI)

@@ -61,6 +61,17 @@ foreach(library freehold_shared freehold_static freehold_hardened)
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 
+# What stands in front of libc's memcpy and its kin, if it is preloaded beside the hardened library. It means what it calls:
+# no builtins; and the fortified declarations would be taken for its own.
+file(GLOB calls_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/face/hardened/calls_*.c)
+add_library(freehold_calls SHARED ${calls_sources})
+target_link_libraries(freehold_calls PRIVATE freehold_code ${CMAKE_DL_LIBS})
+target_compile_options(freehold_calls PRIVATE -fno-builtin -U_FORTIFY_SOURCE)
+set_target_properties(freehold_calls PROPERTIES
+    OUTPUT_NAME freehold-hardened-calls SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+target_link_options(freehold_calls PRIVATE -Wl,-Bsymbolic-functions
+    -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id -Wl,--no-undefined -Wl,--as-needed)
+
 # The Boehm collector's ABI, in a folder of its own: LD_LIBRARY_PATH finds it there, and nobody else does. It is
 # built from the same sources without the malloc policy.
 add_library(freehold_libgc SHARED src/one.c)
@@ -116,12 +127,12 @@ if(FH_CLI)
     target_link_libraries(freehold_cli PRIVATE freehold_warnings PkgConfig::LIBELF Threads::Threads ${CMAKE_DL_LIBS}
         $<TARGET_NAME_IF_EXISTS:PkgConfig::NCURSES>)
     # `freehold run` preloads the library: building the command alone must not leave it missing.
-    add_dependencies(freehold_cli freehold_shared)
+    add_dependencies(freehold_cli freehold_shared freehold_hardened freehold_calls)
 endif()
 
 # `make` builds the product and not the tests.
 add_custom_target(product
-    DEPENDS freehold_shared freehold_static freehold_hardened freehold_libgc ${libgc_cxx} $<TARGET_NAME_IF_EXISTS:freehold_cli>
+    DEPENDS freehold_shared freehold_static freehold_hardened freehold_calls freehold_libgc ${libgc_cxx} $<TARGET_NAME_IF_EXISTS:freehold_cli>
         $<TARGET_NAME_IF_EXISTS:lisp>)
 add_subdirectory(bench/malloc EXCLUDE_FROM_ALL)
 add_subdirectory(bench/gc EXCLUDE_FROM_ALL)

@@ -210,6 +210,14 @@ static void bytes_gather(struct report *r)
     bytes_hide_canaries(r);
 }
 
+/* Frames in front of who made the call; 0 if it is not there. */
+static unsigned frames_before(const struct report *r, uintptr_t caller)
+{
+    for (unsigned i = 0; i < r->here_count; i++)
+        if (r->here[i] == caller) return i;
+    return 0;
+}
+
 static void here_gather(struct report *r)
 {
     uintptr_t pc = r->fault.context ? os_context_pc(r->fault.context) : 0;
@@ -219,7 +227,9 @@ static void here_gather(struct report *r)
         r->here[0] = pc;
         r->here_count = 1;
     }
-    unsigned own = pc ? 0 : report_own_frames(r->here, r->here_count);
+    unsigned own = pc                ? 0
+                   : r->fault.caller ? frames_before(r, r->fault.caller)
+                                     : report_own_frames(r->here, r->here_count);
     r->here_count -= own;
     memmove(r->here, r->here + own, r->here_count * sizeof *r->here);
 }

@@ -54,7 +54,9 @@ struct hard_fault {
     enum hard_what what;
     const char *call;    /* "free", "memcpy"; NULL: the memory was touched */
     const void *address; /* that the call was given, or that was touched */
-    size_t size; /* that the call said: sized free, alignment, bytes of a checked call; else 0 */
+    size_t
+        size; /* that the call said: sized free, alignment, bytes of a checked call, SIZE_MAX: on and
+                    on; else 0 */
     size_t
         right; /* what it should have been: size or alignment of the block, bytes that are there */
     unsigned kind; /* enum slot_kind, of the call */
@@ -62,6 +64,8 @@ struct hard_fault {
     const struct slot *slot; /* the block concerned; NULL: none, or it is the one at `address` */
     const struct sample_block *sample; /* the same for a sampled one */
     const void *context;               /* a signal handler's: the stack is told from there on */
+    uintptr_t
+        caller; /* return address of a checked call: the stack is told from there on; 0: not */
 };
 
 /* Returns only under report_config.go_on. */

@@ -122,13 +122,39 @@ static void say_mismatch(const struct report *r, const char *what, struct text *
     }
 }
 
+/* "would write 16 bytes past the end of a block of 48 bytes (52 bytes, from byte 12 on)" */
+static void say_beyond(const struct report *r, struct text *t)
+{
+    const struct hard_fault *f = &r->fault;
+    uintptr_t into = (uintptr_t)f->address - r->block.start;
+    bool on = f->size == SIZE_MAX;
+    if (on)
+        text_str(t, "on");
+    else
+        say_bytes(t, f->size - f->right);
+    text_str(t, " past the end of ");
+    say_block(r, t);
+    text_str(t, " (");
+    if (!on) say_bytes(t, f->size);
+    text_str(t, on ? "from " : ", from ");
+    text_str(t, into ? "byte " : "its start");
+    if (into) text_dec(t, into);
+    text_str(t, " on)");
+}
+
+/* Of a freed block, in front of one, behind one, or none: "would write 16 bytes, at the start of a freed ..." */
 static void say_checked(const struct report *r, struct text *t)
 {
-    say_bytes(t, r->fault.size);
-    text_str(t, r->fault.access == OS_READ ? " to be read where " : " to be written where ");
-    text_dec(t, r->fault.right);
-    text_str(t, r->fault.right == 1 ? " is left: " : " are left: ");
-    say_where(r, t);
+    const struct hard_fault *f = &r->fault;
+    text_str(t, f->access == OS_READ ? "would read " : "would write ");
+    if (f->right && r->block.start) return say_beyond(r, t);
+    bool none = r->block.start == 0 || r->block.state == SLOT_NEVER;
+    if (f->size != SIZE_MAX)
+        say_bytes(t, f->size);
+    else
+        text_str(t, "on");
+    text_str(t, none ? " in " : ", ");
+    none ? say_no_block(r, t) : say_where(r, t);
 }
 
 static void say_past(const struct report *r, const char *after, struct text *t)
@@ -190,7 +216,7 @@ void report_sentence(const struct report *r, struct text *t)
         say_bytes(t, r->block.size);
         break;
     case HARD_NOT_A_BLOCK: say_no_block(r, t); break;
-    case HARD_USE_FREED: say_block(r, t); break;
+    case HARD_USE_FREED: r->fault.size ? say_checked(r, t) : say_block(r, t); break;
     case HARD_KIND: say_kind(r, t); break;
     case HARD_SIZE: say_mismatch(r, "size ", t); break;
     case HARD_ALIGNMENT: say_mismatch(r, "alignment ", t); break;

@@ -17,6 +17,11 @@ cp "$LIBRARY" libfreehold.so.1
 try 125 env FREEHOLD_LIBRARY="$PWD/libfreehold.so.1" "$FREEHOLD" run --hardened -- "$runs"
 says err "the library $PWD/libfreehold-hardened.so.1 is missing"
 cp "$HARDENED" libfreehold-hardened.so.1
+try 125 env FREEHOLD_LIBRARY="$PWD/libfreehold.so.1" "$FREEHOLD" run --hardened -- "$runs"
+says err "the library $PWD/libfreehold-hardened-calls.so.1, which checks calls of libc, is missing"
+says err '--options calls=0'
+try 0 env FREEHOLD_LIBRARY="$PWD/libfreehold.so.1" "$FREEHOLD" run --hardened -q -o calls=0 -- "$runs"
+cp "${HARDENED%.so.1}-calls.so.1" .
 try 0 env FREEHOLD_LIBRARY="$PWD/libfreehold.so.1" "$FREEHOLD" run --hardened --json all.json -q -- "$runs"
 holds all.json "j['library'] == '$PWD/libfreehold-hardened.so.1'"
 mv libfreehold-hardened.so.1 other.so # known by its name inside

@@ -33,9 +33,36 @@ try 0 "$FREEHOLD" run --json all.json -q -- true
 holds all.json "j['hardened'] is None"
 
 # Quiet, too, since it is wrong; and beside other reports of ours.
-try 134 sh -c '"$0" run --hardened -q -- "$1" behind; exit $?' "$FREEHOLD" "$misuse"
+try 134 sh -c '"$0" run --hardened -q -o calls=0 -- "$1" behind; exit $?' "$FREEHOLD" "$misuse"
 says err '): overflow: '
 says_not err 'peak RSS'
+
+# Calls of libc are checked at the levels that do it, or if asked for; else nothing stands in front of libc.
+checks() { # WHETHER FREEHOLD_OPTIONS ARGUMENTS...
+    status=0 checked=$1 FREEHOLD_OPTIONS=$2
+    export FREEHOLD_OPTIONS
+    shift 2
+    [ "$checked" = True ] || status=1
+    try $status "$FREEHOLD" run "$@" -q --json all.json -- grep -q libfreehold-hardened-calls.so.1 /proc/self/maps
+    holds all.json "j['calls_checked'] is $checked"
+    unset FREEHOLD_OPTIONS
+}
+checks True '' --hardened
+checks True '' --hardened=standard
+checks True '' --hardened=strict
+checks False '' --hardened=light
+checks True '' --hardened=light -o calls=1
+checks True calls=2 --hardened=light
+checks False calls=0 --hardened=strict
+checks True calls=0 --hardened=strict -o calls=1
+checks False calls=1 --hardened -o stats=0,calls=0
+checks False harden=light --hardened
+checks False '' --hardened=strict -o harden=light
+checks True harden=light --hardened=strict
+try 134 sh -c '"$0" run --hardened -q --json all.json -- "$1" behind; exit $?' "$FREEHOLD" "$misuse"
+says err '): checked-call: would write 1 byte past the end of a block of 48 bytes (49 bytes, from its start on)'
+grep -qE '^    #0  write_behind  .*/misuse\.c:15$' err || fail 'no line of the call'
+holds all.json "[r['what'] for r in j['reports']] == ['checked-call'] and 'would write 1 byte past' in j['reports'][0]['sentence']"
 
 # It goes on if it may, and all is told; of many, some.
 try 3 "$FREEHOLD" run --hardened -q -o bad_free=ignore -- "$misuse" many

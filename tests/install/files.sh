@@ -19,6 +19,8 @@ lib/cmake/freehold/freehold-targets.cmake
 lib/freehold/gc/libgc.so.1
 lib/freehold/gc/libgccpp.so.1
 lib/freehold/gc/libgctba.so.1
+lib/libfreehold-hardened-calls.so
+lib/libfreehold-hardened-calls.so.1
 lib/libfreehold-hardened.so
 lib/libfreehold-hardened.so.1
 lib/libfreehold.a

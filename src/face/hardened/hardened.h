@@ -26,6 +26,9 @@ FH_INLINE struct hard_thread *hardened_self(void)
 /* NULL and ENOMEM, or by option abort_on_null the end. */
 FH_COLD void *hardened_no_memory(const char *name, size_t size);
 
+/* At the end of the start: tells libfreehold-hardened-calls.so.1, if it is there. */
+void calls_offer(int level);
+
 /* The malloc family, for a call made elsewhere; what their namesakes do. */
 void *hardened_allocate(size_t size, const struct hard_call *call);
 void *hardened_allocate_zeroed(size_t count, size_t size, const struct hard_call *call);

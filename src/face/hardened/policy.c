@@ -110,6 +110,7 @@ bool policy_start(void)
     if (options.plug) say_missing("plug");
     hard_registry_start();
     space_seal();
+    calls_offer((int)chosen(options.calls, (uint32_t)levels[options.harden].level));
     return true;
 }
 

@@ -1,6 +1,6 @@
 /*
  * freehold/zone.h: how much of a block is left behind an address; and the same for libfreehold-hardened-calls
- * (calls.c), which asks before it lets libc write.
+ * (calls_state.h), which asks before it lets libc write.
  */
 #include <freehold/zone.h>
 
@@ -8,6 +8,7 @@
 
 #include "face/hardened/calls.h"
 #include "face/hardened/hardened.h"
+#include "face/hardened/room.h"
 #include "hard/large.h"
 #include "hard/report.h"
 #include "hard/sample.h"
@@ -40,19 +41,21 @@ static struct room room_behind(const void *p)
 
 PUBLIC size_t fh_object_size(const void *p)
 {
-    return room_behind(p).left;
+    return hard_holds(p) ? room_quick(&hard, (uintptr_t)p) : room_behind(p).left;
 }
 
-static FH_COLD void range_report(const char *name, const void *p, size_t n, struct room room,
-                                 bool writes)
+static FH_COLD void range_report(const char *name, const void *p, size_t n, bool writes,
+                                 const void *caller)
 {
     struct slot slot;
+    struct room room = room_behind(p);
     struct hard_fault fault = {.what = room.freed ? HARD_USE_FREED : HARD_CHECKED,
                                .call = name,
                                .address = p,
                                .size = n,
                                .right = room.left,
-                               .access = writes ? OS_WRITE : OS_READ};
+                               .access = writes ? OS_WRITE : OS_READ,
+                               .caller = (uintptr_t)caller};
     if (sample_holds(p))
         fault.sample = sample_find(p);
     else if (hard_slot_find(p, &slot))
@@ -62,43 +65,39 @@ static FH_COLD void range_report(const char *name, const void *p, size_t n, stru
 
 PUBLIC int fh_check_range(const void *p, size_t n)
 {
-    struct room room = room_behind(p);
-    if (LIKELY(n <= room.left)) return 0;
-    range_report("fh_check_range", p, n, room, true);
+    if (LIKELY(n <= fh_object_size(p))) return 0;
+    range_report("fh_check_range", p, n, true, NULL);
     return -EFAULT;
 }
 
-/* ---- for calls.c --------------------------------------------------------------------------------------------- */
+/* ---- for libfreehold-hardened-calls.so.1 ----------------------------------------------------------------------- */
 
-/* This library's own code clears and copies what is freed already, and what no block is yet. */
-static bool is_own(const void *caller)
+static size_t calls_room(uintptr_t p)
+{
+    return fh_object_size((const void *)p);
+}
+
+static void calls_refuse(const char *name, const void *p, size_t n, bool writes, const void *caller)
+{
+    range_report(name, p, n, writes, caller);
+}
+
+void calls_offer(int level)
 {
     extern const char __ehdr_start[] __attribute__((visibility("hidden"))); /* the linker's */
     extern const char etext[] __attribute__((visibility("hidden")));
-    return (uintptr_t)caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
-}
+    if (fh_calls_begin == NULL) return;
+    struct fh_calls with = {.size = sizeof with,
 
-static size_t calls_room(const void *p)
-{
-    return room_behind(p).left;
-}
-
-static bool calls_refuse(const char *name, const void *p, size_t n, bool writes, const void *caller)
-{
-    if (is_own(caller)) return false;
-    range_report(name, p, n, room_behind(p), writes);
-    return true;
-}
-
-PUBLIC void fh_calls_join(struct fh_calls *calls)
-{
-    calls->level = 0;
-    if (calls->size != sizeof *calls || !face_start()) return;
-    calls->heap_base = hard.base;
-    calls->heap_size = hard.size;
-    calls->sample_base = sample_region.base;
-    calls->sample_size = sample_region.size;
-    calls->room = calls_room;
-    calls->refuse = calls_refuse;
-    calls->level = (int)options.calls;
+                            .level = level,
+                            .space = &hard,
+                            .heap_base = hard.base,
+                            .heap_size = hard.size,
+                            .sample_base = sample_region.base,
+                            .sample_size = sample_region.size,
+                            .own_base = (uintptr_t)__ehdr_start,
+                            .own_size = (uintptr_t)etext - (uintptr_t)__ehdr_start,
+                            .room = calls_room,
+                            .refuse = calls_refuse};
+    fh_calls_begin(&with);
 }

@@ -3,6 +3,7 @@
 
     run.py CORPUS --under glibc                                 the C library's own malloc
     run.py CORPUS --under 'mine=/path/lib.so VARIABLE=value'    preloaded, with an environment
+    run.py CORPUS --under 'mine=/path/one.so:/path/lib.so'      several; malloc is in one of them
     run.py CORPUS --under ... --under ...                       side by side
 
 Every case is run --runs times, each in a process of its own. What came of a run:
@@ -133,7 +134,8 @@ def takes_effect(corpus, under):
                                stderr=subprocess.DEVNULL, text=True, timeout=20).stdout.strip()
     except subprocess.TimeoutExpired:
         return "no process comes to an end under it"
-    if not under.preload or os.path.realpath(where) == os.path.realpath(under.preload):
+    preloaded = [os.path.realpath(path) for path in under.preload.split(":")]
+    if not under.preload or os.path.realpath(where) in preloaded:
         return None
     return "malloc comes from %s" % (where or "nowhere: the process ends at once")
 
@@ -141,10 +143,12 @@ def takes_effect(corpus, under):
 def parse_under(text):
     words = text.split()
     name, _, path = words[0].partition("=")
-    if path and not os.path.exists(path):
-        raise argparse.ArgumentTypeError("%s: no such library" % path)
+    paths = path.split(":") if path else []
+    for each in paths:
+        if not os.path.exists(each):
+            raise argparse.ArgumentTypeError("%s: no such library" % each)
     settings = dict(word.split("=", 1) for word in words[1:])
-    return Under(name, os.path.abspath(path) if path else "", settings)
+    return Under(name, ":".join(map(os.path.abspath, paths)), settings)
 
 
 def run_all(corpus, unders, cases, options):
