@@ -92,7 +92,9 @@ static void say_missing(const char *option)
 bool policy_start(void)
 {
     struct measures measures = measures_chosen();
-    if (!space_start(&measures, (size_t)1 << 44) || !central_start()) return false;
+    enum { REGIONS_SPREAD = 4 }; /* a class has several regions, which do not lend each other room */
+    if (!space_start(&measures, REGIONS_SPREAD * (size_t)options.reserve) || !central_start())
+        return false;
     hard_attached = attached;
     zone_start(options.names);
     if (!report_start(options.report ? options.report_path : NULL))
