@@ -230,6 +230,31 @@ static void sealed_and_damaged(void *unused)
     EXPECT_OR_EXIT(fh_zone_verify(one) == 0);
 }
 
+static _Atomic int turn;
+
+/* Its quarantine ends with the thread. */
+static void *free_it(void *p)
+{
+    fh_free(p);
+    for (turn = 1; turn == 1;) usleep(1000);
+    return NULL;
+}
+
+/* What another thread has freed it may be clearing still: it is looked at when it is handed out, and not before. */
+static void freed_by_another(void *p)
+{
+    pthread_t thread;
+    void *q = fh_malloc(50);
+    pthread_create(&thread, NULL, free_it, p);
+    while (turn == 0) usleep(1000);
+    ((char *)p)[3] = 'x';
+    EXPECT_OR_EXIT(fh_hardened_verify() == 0);
+    ((char *)p)[3] = 0;
+    turn = 2;
+    pthread_join(thread, NULL);
+    fh_free(q);
+}
+
 static void test_look__verify(void **state)
 {
     (void)state;
@@ -244,6 +269,7 @@ static void test_look__verify(void **state)
     stops(touch_freed_and_verify, p, "after free, into a freed block");
     stops(verify_of_zone, q, "fh_zone_verify(0x");
     goes_on(verify_of_zone, p); /* which is not the zone's */
+    goes_on(freed_by_another, p);
     goes_on(ignored_and_mended, NULL);
     goes_on(sealed_and_damaged, NULL);
     fh_free(p), fh_free(large);
