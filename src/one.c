@@ -42,6 +42,11 @@
 /* hard: the policy of malloc, hardened */
 #include "os/linux/fault.c"
 #include "os/linux/guard.c"
+#ifdef FH_TAG_FAKE
+#include "os/fake/tag.c"
+#else
+#include "os/linux/tag.c"
+#endif
 #include "hard/random.c"
 #include "hard/space.c"
 #include "hard/central.c"

@@ -22,16 +22,22 @@ extern "C" {
 typedef struct zone fh_zone;
 
 enum fh_zone_flags {
-    FH_ZONE_PINNED =
-        1 /* blocks are made and freed only on the core that the zone was created on; for
-                        * threads that are bound to it */
+    /* Blocks are made and freed only on the core that the zone was created on; for threads that are bound to it. */
+    FH_ZONE_PINNED = 1,
+    /* aarch64 with MTE: pointers to blocks have a tag in their top byte that the processor compares with the
+     * memory's at each access, of the thread that creates the zone and of those that it makes afterwards. An access
+     * by 16 bytes and more beyond a block, or to a freed one, faults; to one that came back in its place once, too, and
+     * to later ones mostly. Pointers are used as they are. `block`: from 1 to 131064. Such a zone cannot be sealed,
+     * needs no fh_zone_tag, which refuses its blocks; fh_object_size does not know its pointers. */
+    FH_ZONE_TAGGED = 2
 };
 
 #define FH_ZONE_NAME 48 /* bytes of a name, its end included; longer ones are cut */
 
 /* A zone for blocks of up to `block` bytes, which all lie in slots of one size; 0: blocks of any size. Its name
  * is seen in /proc/PID/maps where the kernel names memory. NULL: ENOMEM, no memory or no room for more zones (a
- * process can have 14336 slot sizes in zones in its life); EINVAL, unknown flags or no name. */
+ * process can have 14336 slot sizes in zones in its life); EINVAL, unknown flags, no name, or a size that the flags do not
+ * allow; EOPNOTSUPP, FH_ZONE_TAGGED where the machine has no tags. */
 fh_zone *fh_zone_create(const char *name, size_t block, unsigned flags);
 
 /* All its blocks are gone: their memory faults from now on, and is never used again. NULL: nothing happens. */
@@ -71,7 +77,7 @@ struct fh_zone_usage {
 int fh_zone_usage_get(const fh_zone *zone, struct fh_zone_usage *usage);
 
 /* Blocks of the zone are read-only until it is unsealed; nothing is made in it (NULL, EACCES) and freeing is a misuse.
- * 0, or -ENOMEM: the kernel refuses, and the zone is not sealed, or still so. */
+ * 0, or -ENOMEM: the kernel refuses, and the zone is not sealed, or still so; -EOPNOTSUPP: FH_ZONE_TAGGED. */
 int fh_zone_seal(fh_zone *zone);
 int fh_zone_unseal(fh_zone *zone);
 

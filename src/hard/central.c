@@ -3,6 +3,7 @@
 
 #include "hard/canary.h"
 #include "hard/central.h"
+#include "hard/zone.h"
 #include "os/guard.h"
 #include "span/purger.h"
 
@@ -95,6 +96,7 @@ static bool slabs_commit(struct region_state *state, const struct region *region
     uint32_t step = (uint32_t)base_min(base_max(state->committed, 1), base_min(left, 16));
     uintptr_t start = slab_start(slab_number(state->chunk, state->committed, region));
     if (!space_commit((void *)start, (size_t)step << region->slab_shift)) return false;
+    if (!zone_committed(region, (void *)start, (size_t)step << region->slab_shift)) return false;
     state->committed += step;
     return true;
 }

@@ -12,6 +12,7 @@
 #include "hard/zone.h"
 #include "os/fault.h"
 #include "os/os.h"
+#include "os/tag.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -101,11 +102,33 @@ static bool in_records(const void *p)
            ((uintptr_t)p - hard.meta < size || (uintptr_t)p - (uintptr_t)&hard < sizeof hard);
 }
 
+/* The processor met a wrong tag; then the address has its own still. */
+static bool is_wrong_tag(const siginfo_t *info)
+{
+    enum { LATER = 8, AT_ONCE = 9 };
+    return info->si_signo == SIGSEGV && (info->si_code == LATER || info->si_code == AT_ONCE);
+}
+
+static void *untagged(const siginfo_t *info)
+{
+    uintptr_t p = (uintptr_t)info->si_addr;
+    return (void *)(is_wrong_tag(info) ? p & (((uintptr_t)1 << OS_TAG_SHIFT) - 1) : p);
+}
+
+/* Within a live block the pointer is another life's, or another block's. */
+static void tag_explain(struct hard_fault *f)
+{
+    os_tag_check(false); /* the report shows what is there, and this thread ends */
+    if (f->what != HARD_ZONE && f->what != HARD_TOUCHED_NONE) return;
+    f->what = HARD_ZONE;
+    f->right = ZONE_BAD_TAG;
+}
+
 /* True: it was ours, was told, and the program goes on. */
 static bool told(const siginfo_t *info, const void *context)
 {
     struct slot slot;
-    void *p = info->si_addr;
+    void *p = untagged(info);
     bool sampled = sample_holds(p);
     if (info->si_code <= 0 || info->si_code == SI_KERNEL) return false; /* sent, or of no address */
     if (!sampled && !hard_holds(p) && !in_records(p)) return false;
@@ -116,6 +139,7 @@ static bool told(const siginfo_t *info, const void *context)
         slot_explain((uintptr_t)p, &slot, &f);
     else
         f.what = HARD_METADATA;
+    if (is_wrong_tag(info)) tag_explain(&f);
     hard_report(&f);
     if (sampled) sample_open(p);
     return sampled;

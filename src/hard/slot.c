@@ -8,6 +8,7 @@
 #include "hard/reuse.h"
 #include "hard/sample.h"
 #include "hard/verify.h"
+#include "os/tag.h"
 
 /* ---- take -------------------------------------------------------------------------------------------- */
 
@@ -215,7 +216,10 @@ static void *zone_take(struct hard_thread *thread, struct zone *zone, size_t siz
     void *p = room <= HARD_SMALL_MOST - HARD_CANARY
                   ? zone_take_small(thread, zone, size, room, &of_zone)
                   : large_allocate_zone(thread, zone, base_max(size, 1), room, &of_zone);
-    if (p && hard_slot_find(p, &slot)) zone_tag_renew(&slot, random_byte(&thread->random));
+    if (p == NULL || !hard_slot_find(p, &slot)) return NULL;
+    uint8_t random = random_byte(&thread->random);
+    if (zone->flags & ZONE_TAGGED) return zone_block_tag(&slot, size, random);
+    zone_tag_renew(&slot, random);
     return p;
 }
 
@@ -235,7 +239,22 @@ void hard_zone_report(const char *name, const void *p, enum zone_rule rule)
     struct slot slot;
     struct hard_fault fault = {.what = HARD_ZONE, .call = name, .address = p, .right = rule};
     if (hard_slot_find(p, &slot)) fault.slot = &slot;
+    bool tagged =
+        fault.slot && region_is_zone(slot.region) && (zone_of(slot.region)->flags & ZONE_TAGGED);
+    if (tagged)
+        os_tag_check(false); /* the report shows the block; in the zone or not, nothing follows */
     hard_report(&fault);
+    if (tagged) os_tag_check(true);
+}
+
+/* Whether a pointer has the processor's tag of the block that it points to; a report if not. Of what is not live, others
+ * say more. Holds: the zone. */
+static bool tag_fits(const struct slot *slot, const void *given, const char *name)
+{
+    if (LIKELY(!region_is_zone(slot->region))) return true;
+    if (hard_state(LOAD(slot->word)) != SLOT_LIVE || zone_plain_fits(slot, given)) return true;
+    hard_zone_report(name, zone_plain(given), ZONE_BAD_TAG);
+    return false;
 }
 
 /* Whether a block of a zone may be freed now; a report if not. Holds: the zone. */
@@ -394,6 +413,7 @@ static void found_free(struct hard_thread *thread, struct slot *slot, void *p, s
 {
     uint32_t word = LOAD(slot->word);
     if (!slot_end(thread, slot, p, size, SLOT_QUARANTINED, call)) return;
+    zone_block_untag(slot);
     if (slot->region->kind == REGION_LARGE) {
         large_end(slot, false);
     } else if (slot->region->kind == REGION_SMALL) {
@@ -407,6 +427,8 @@ static void found_free(struct hard_thread *thread, struct slot *slot, void *p, s
 void hard_free(struct hard_thread *thread, void *p, size_t size, const struct hard_call *call)
 {
     struct slot slot;
+    const void *given = p;
+    p = zone_plain(p);
     if (!hard_holds(p)) {
         free_other(p, size, call);
         return;
@@ -418,7 +440,7 @@ void hard_free(struct hard_thread *thread, void *p, size_t size, const struct ha
     if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
     random_ready(&thread->random);
     zone_enter_of(slot.region);
-    found_free(thread, &slot, p, size, call);
+    if (tag_fits(&slot, given, call->name)) found_free(thread, &slot, p, size, call);
     zone_leave_of(slot.region);
 }
 
@@ -427,6 +449,7 @@ static void found_free_permanently(struct hard_thread *thread, struct slot *slot
 {
     uint32_t word = LOAD(slot->word);
     if (!slot_end(thread, slot, p, SIZE_MAX, SLOT_GONE, call)) return;
+    zone_block_untag(slot);
     if (slot->region->kind == REGION_LARGE) {
         large_end(slot, true);
         return;
@@ -440,6 +463,8 @@ static void found_free_permanently(struct hard_thread *thread, struct slot *slot
 void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call)
 {
     struct slot slot;
+    const void *given = p;
+    p = zone_plain(p);
     if (sample_holds(p)) {
         sample_free_permanently(p, call->kind, call->name);
         return;
@@ -450,7 +475,7 @@ void hard_free_permanently(struct hard_thread *thread, void *p, const struct har
     }
     if (thread == &hard_none && (thread = hard_attach()) == NULL) return;
     zone_enter_of(slot.region);
-    found_free_permanently(thread, &slot, p, call);
+    if (tag_fits(&slot, given, call->name)) found_free_permanently(thread, &slot, p, call);
     zone_leave_of(slot.region);
 }
 
@@ -502,7 +527,7 @@ static void *move(struct hard_thread *thread, void *p, size_t old, size_t size,
 /* Another size in the same slot of a zone: in one with a block size, always. Holds: the zone. */
 static bool zone_resize(struct slot *slot, const struct zone *zone, uint32_t word, size_t size)
 {
-    if (zone->block && size > zone->block) return false;
+    if ((zone->block && size > zone->block) || (zone->flags & ZONE_TAGGED)) return false;
     if (slot->region->kind == REGION_LARGE) return large_resize(slot, size) != NULL;
     if (zone->block == 0) return small_resize(slot, word, size);
     slot_resize(slot, word, size);
@@ -515,13 +540,13 @@ static void *zone_move(struct hard_thread *thread, struct slot *slot, struct zon
 {
     void *p = (void *)slot->start, *new = zone_take(thread, zone, size, call);
     if (new == NULL) return NULL;
-    memcpy(new, p, base_min(hard_slot_size(slot), size));
+    memcpy(zone_plain(new), p, base_min(hard_slot_size(slot), size));
     found_free(thread, slot, p, SIZE_MAX, call);
     return new;
 }
 
-static FH_COLD void *zone_reallocate(struct hard_thread *thread, struct slot *slot, size_t size,
-                                     const struct hard_call *call)
+static FH_COLD void *zone_reallocate(struct hard_thread *thread, struct slot *slot,
+                                     const void *given, size_t size, const struct hard_call *call)
 {
     struct zone *zone = zone_of(slot->region);
     void *new = NULL;
@@ -529,7 +554,8 @@ static FH_COLD void *zone_reallocate(struct hard_thread *thread, struct slot *sl
     uint32_t word = LOAD(slot->word);
     if (hard_state(word) != SLOT_LIVE)
         report_bad(call->name, (void *)slot->start); /* since it was looked at */
-    else if (zone_lets_go(slot, call->name))
+    else if (tag_fits(slot, given, call->name) && zone_lets_go(slot, call->name) &&
+             hard_check_slot(slot, word, call->name))
         new = zone_resize(slot, zone, word, size) ? (void *)slot->start
                                                   : zone_move(thread, slot, zone, size, call);
     zone_leave(zone);
@@ -551,6 +577,8 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
                       const struct hard_call *call)
 {
     struct slot slot;
+    const void *given = p;
+    p = zone_plain(p);
     if (!hard_holds(p)) return reallocate_other(thread, p, size, call);
     if (!hard_slot_find(p, &slot) || hard_state(LOAD(slot.word)) != SLOT_LIVE ||
         (uintptr_t)p != slot.start) {
@@ -558,9 +586,10 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
         return NULL;
     }
     uint32_t word = LOAD(slot.word);
+    if (UNLIKELY(region_is_zone(slot.region)))
+        return zone_reallocate(thread, &slot, given, size, call);
     if (hard.measures.kinds && kinds_differ(word, call)) kind_report(&slot, p, call);
     if (!hard_check_slot(&slot, word, call->name)) return NULL;
-    if (UNLIKELY(region_is_zone(slot.region))) return zone_reallocate(thread, &slot, size, call);
     size_t old = hard_slot_size(&slot);
     if (slot.region->kind == REGION_LARGE) {
         void *resized = large_resize(&slot, size);
@@ -577,6 +606,7 @@ void *hard_reallocate(struct hard_thread *thread, void *p, size_t size,
 size_t hard_usable_size(const void *p, const char *name)
 {
     struct slot slot;
+    p = zone_plain(p);
     if (sample_holds(p)) return sample_usable(p, name);
     if (hard_slot_find(p, &slot) && hard_state(LOAD(slot.word)) == SLOT_LIVE &&
         (uintptr_t)p == slot.start)

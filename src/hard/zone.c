@@ -6,6 +6,7 @@
 #include "hard/registry.h"
 #include "hard/zone.h"
 #include "os/guard.h"
+#include "os/tag.h"
 
 enum { ZONES_MOST = HARD_TABLE - HARD_ZONE_FIRST };
 
@@ -64,10 +65,12 @@ bool zone_is(const void *p)
 void zone_enter(const struct zone *zone)
 {
     lock_take(&zones.gates[zone->number].lock);
+    if (zone->flags & ZONE_TAGGED) os_tag_check(false);
 }
 
 void zone_leave(const struct zone *zone)
 {
+    if (zone->flags & ZONE_TAGGED) os_tag_check(true);
     lock_give(&zones.gates[zone->number].lock);
 }
 
@@ -473,6 +476,58 @@ static bool rotate_held(struct zone *zone)
 bool zone_tags_rotate(struct zone *zone)
 {
     return zone_change(zone, rotate_held);
+}
+
+/* ---- tags of the processor's ------------------------------------------------------------------------------------ */
+
+static bool region_is_tagged(const struct region *region)
+{
+    return region_is_zone(region) && (zone_of(region)->flags & ZONE_TAGGED);
+}
+
+bool zone_committed(const struct region *region, void *p, size_t size)
+{
+    return !region_is_tagged(region) || os_tag_memory(p, size);
+}
+
+/* What lies around it, what its place had last, and what plain pointers have. */
+static unsigned tags_taken(const struct slot *slot)
+{
+    const struct slab *slab = slab_at(slot->slab, slot->region);
+    unsigned taken = 1u | 1u << *tag_byte(slot);
+    uintptr_t end = slot->start + slot->region->size;
+    if (slot->index > 0) taken |= 1u << os_tag_get((void *)(slot->start - OS_TAG_GRANULE));
+    if (slot->index + 1u < slab->carved) taken |= 1u << os_tag_get((void *)end);
+    return taken;
+}
+
+void *zone_block_tag(const struct slot *slot, size_t size, uint8_t random)
+{
+    unsigned taken = tags_taken(slot), tag = random & OS_TAG_MASK;
+    while (taken >> tag & 1) tag = (tag + 1) & OS_TAG_MASK;
+    void *p = (void *)slot->start;
+    *tag_byte(slot) = (uint8_t)tag;
+    os_tag_set(p, base_round_up(size, OS_TAG_GRANULE), tag);
+    return os_tag_with(p, tag);
+}
+
+void zone_block_untag(const struct slot *slot)
+{
+    if (region_is_tagged(slot->region)) os_tag_set((void *)slot->start, slot->region->size, 0);
+}
+
+void *zone_plain(const void *p)
+{
+    struct slot slot;
+    void *plain = (void *)((uintptr_t)p & (((uintptr_t)1 << OS_TAG_SHIFT) - 1));
+    if (LIKELY(plain == p) || !hard_slot_find(plain, &slot)) return (void *)p;
+    return region_is_tagged(slot.region) ? plain : (void *)p;
+}
+
+/* Of a block of no bytes nothing was tagged. */
+bool zone_plain_fits(const struct slot *slot, const void *p)
+{
+    return !region_is_tagged(slot->region) || (uintptr_t)p >> OS_TAG_SHIFT == *tag_byte(slot);
 }
 
 /* ---- fork --------------------------------------------------------------------------------------------------------- */

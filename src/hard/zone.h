@@ -34,7 +34,7 @@
 #define ZONE_CLASS_LEAST 2 /* slots of 32 bytes: then the tags find room behind the words */
 
 enum zone_state { ZONE_NONE, ZONE_OPEN, ZONE_SEALED, ZONE_DESTROYED };
-enum zone_flags { ZONE_PINNED = 1 };
+enum zone_flags { ZONE_PINNED = 1, ZONE_TAGGED = 2 };
 
 /* What was not respected, for reports. */
 enum zone_rule {
@@ -104,6 +104,29 @@ void zone_tag_renew(const struct slot *slot, uint8_t random);
 
 /* From 1 to 255. */
 uint8_t zone_tag(const struct slot *slot);
+
+/* ---- tags of the processor's: flag ZONE_TAGGED -------------------------------------------------------------
+ *
+ *     a slot   | what was asked for, in granules | slack, canary |      memory of the slot before or behind
+ *     tag      | t, from 1 to 15                 | 0             |      never t; freed: 0 all over
+ *
+ * The pointer that the program gets has t in bits 56 to 59. Here all is read and written by plain pointers, with
+ * checks off from zone_enter to zone_leave. Such zones are of small blocks, of one region. */
+
+/* Memory of a zone's region is committed. False: it cannot be tagged. */
+bool zone_committed(const struct region *region, void *p, size_t size);
+
+/* A new block of `size` bytes: its pointer. Holds: the zone. */
+void *zone_block_tag(const struct slot *slot, size_t size, uint8_t random);
+
+/* It is freed. Of other zones and malloc's regions: nothing. Holds: the zone. */
+void zone_block_untag(const struct slot *slot);
+
+/* p without the processor's tag, if it points into a zone that has them; else p itself. */
+void *zone_plain(const void *p);
+
+/* Whether p, into a live block, has the tag of that; true where there are none. Holds: the zone. */
+bool zone_plain_fits(const struct slot *slot, const void *p);
 
 /* All tags of the zone change. */
 bool zone_tags_rotate(struct zone *zone);

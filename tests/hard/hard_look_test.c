@@ -141,6 +141,14 @@ static void test_look__leaks(void **state)
     (void)state;
     fh_zone *zone = fh_zone_create("leaks", 0, 0), *other = fh_zone_create("others", 0, 0);
     size_t before = fh_hardened_leaks(NULL, NULL, NULL);
+    enum {
+        MANY = 2000,
+        WIDE = 100000
+    }; /* more than a chunk of one size: those of others lie between */
+    fh_zone *wide = fh_zone_create("wide", WIDE, 0);
+    for (int i = 0; i < MANY; i++)
+        if (!fh_zone_allocate(wide, WIDE)) fail();
+    before += MANY;
     void *a = fh_malloc(40), *b = fh_malloc(300000), *c = fh_zone_allocate(zone, 40),
          *d = fh_zone_allocate(zone, 300000), *e = fh_zone_allocate(other, 41), *f = fh_malloc(50),
          *g = fh_malloc(40);
@@ -160,7 +168,8 @@ static void test_look__leaks(void **state)
     fh_free(a), fh_free(b), fh_free(g);
     fh_zone_destroy(zone);
     fh_zone_destroy(other);
-    assert_int_equal(fh_hardened_leaks(NULL, NULL, NULL), before);
+    fh_zone_destroy(wide);
+    assert_int_equal(fh_hardened_leaks(NULL, NULL, NULL), before - MANY);
 }
 
 /* ---- damage ------------------------------------------------------------------------------------------------ */
@@ -222,6 +231,31 @@ static void sealed_and_damaged(void *unused)
     EXPECT_OR_EXIT(fh_zone_verify(one) == 0);
 }
 
+static _Atomic int turn;
+
+/* Its quarantine ends with the thread. */
+static void *free_it(void *p)
+{
+    fh_free(p);
+    for (turn = 1; turn == 1;) usleep(1000);
+    return NULL;
+}
+
+/* What another thread has freed it may be clearing still: it is looked at when it is handed out, and not before. */
+static void freed_by_another(void *p)
+{
+    pthread_t thread;
+    void *q = fh_malloc(50);
+    pthread_create(&thread, NULL, free_it, p);
+    while (turn == 0) usleep(1000);
+    ((char *)p)[3] = 'x';
+    EXPECT_OR_EXIT(fh_hardened_verify() == 0);
+    ((char *)p)[3] = 0;
+    turn = 2;
+    pthread_join(thread, NULL);
+    fh_free(q);
+}
+
 static void test_look__verify(void **state)
 {
     (void)state;
@@ -236,6 +270,7 @@ static void test_look__verify(void **state)
     stops(touch_freed_and_verify, p, "after free, into a freed block");
     stops(verify_of_zone, q, "fh_zone_verify(0x");
     goes_on(verify_of_zone, p); /* which is not the zone's */
+    goes_on(freed_by_another, p);
     goes_on(ignored_and_mended, NULL);
     goes_on(sealed_and_damaged, NULL);
     fh_free(p), fh_free(large);
@@ -251,7 +286,7 @@ static void *make_and_free(void *unused)
     void *kept[64] = {0};
     for (; !stop; turn++) {
         void **p = &kept[turn % 64];
-        size_t size = turn * 37 % 3000 + 1;
+        size_t size = turn % 8 ? turn * 37 % 3000 + 1 : 120000; /* to clear that takes a while */
         if (turn % 3)
             *p = fh_realloc(*p, size);
         else

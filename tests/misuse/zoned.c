@@ -75,6 +75,19 @@ static void old_tag(void)
     sink = fh_zone_untag(zone, tagged) != NULL;
 }
 
+/* Where nothing is cleared when it is freed. */
+static void zeroed(void)
+{
+    fh_zone *zone = fh_zone_create("zeros", 0, 0);
+    for (int i = 0; i < 1000; i++) {
+        char *p = fh_zone_allocate_zeroed(zone, 1, 1000);
+        for (int j = 0; j < 1000; j++)
+            if (p[j]) exit(1);
+        memset(p, 'x', 1000);
+        fh_zone_free(zone, p);
+    }
+}
+
 /* ---- on request ------------------------------------------------------------------------------------------- */
 
 /* The damaged block is never freed. */
@@ -163,6 +176,7 @@ int main(int argc, char **argv)
         CASE(no_memory),
         CASE(no_memory_in_zone),
         CASE(refused_but_no_memory),
+        CASE(zeroed),
         CASE(named),
         CASE(sampled_for_good),
         CASE(sampled_for_good_twice),

@@ -8,8 +8,11 @@
 #include "hard/report.h"
 #include "hard/slot.h"
 #include "hard/walk.h"
+#include "os/tag.h"
 
-static_assert(FH_ZONE_NAME == ZONE_NAME && FH_ZONE_PINNED == (int)ZONE_PINNED, "said twice");
+static_assert(FH_ZONE_NAME == ZONE_NAME && FH_ZONE_PINNED == (int)ZONE_PINNED &&
+                  FH_ZONE_TAGGED == (int)ZONE_TAGGED,
+              "said twice");
 
 enum { TAG_SHIFT = 56 };
 
@@ -25,15 +28,23 @@ static bool handle_holds(const fh_zone *zone, const char *name)
 /* p is the start of a live block of the zone. */
 static bool zone_holds(const fh_zone *zone, const void *p, struct slot *slot)
 {
-    return hard_slot_find(p, slot) && region_is_zone(slot->region) && zone_of(slot->region) == zone;
+    return hard_slot_find(zone_plain(p), slot) && region_is_zone(slot->region) &&
+           zone_of(slot->region) == zone;
 }
 
 /* ---- create, destroy ------------------------------------------------------------------------------------ */
 
 PUBLIC fh_zone *fh_zone_create(const char *name, size_t block, unsigned flags)
 {
-    if (name == NULL || flags & ~(unsigned)FH_ZONE_PINNED) {
+    bool tagged = flags & FH_ZONE_TAGGED;
+    bool small = block > 0 && block <= HARD_SMALL_MOST - HARD_CANARY;
+    if (name == NULL || flags & ~(unsigned)(FH_ZONE_PINNED | FH_ZONE_TAGGED) ||
+        (tagged && !small)) {
         errno = EINVAL;
+        return NULL;
+    }
+    if (tagged && !os_tag_start()) {
+        errno = EOPNOTSUPP;
         return NULL;
     }
     fh_zone *zone = face_start() ? zone_create(name, block, flags) : NULL;
@@ -135,6 +146,7 @@ PUBLIC void fh_free_permanently(void *p)
 PUBLIC int fh_zone_seal(fh_zone *zone)
 {
     if (!handle_holds(zone, "fh_zone_seal")) return -EINVAL;
+    if (zone->flags & ZONE_TAGGED) return -EOPNOTSUPP;
     return zone_seal(zone) ? 0 : -ENOMEM;
 }
 

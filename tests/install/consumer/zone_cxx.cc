@@ -5,11 +5,18 @@
 #include <cstdlib>
 #include <new>
 
-namespace {
+namespace
+{
 
 struct session {
-    explicit session(int number) : number(number) { live++; }
-    ~session() { live--; }
+    explicit session(int number) : number(number)
+    {
+        live++;
+    }
+    ~session()
+    {
+        live--;
+    }
     int number;
     static int live;
 };
