@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/syscall.h"
 #include "hard/canary.h"
+#include "hard/exempt.h"
 #include "hard/sample.h"
 #include "os/os.h"
 #include "os/say.h"
@@ -234,7 +235,7 @@ static void here_gather(struct report *r)
     memmove(r->here, r->here + own, r->here_count * sizeof *r->here);
 }
 
-static void facts_gather(struct report *r, const struct hard_fault *fault)
+static void facts_begin(struct report *r, const struct hard_fault *fault)
 {
     memset(r, 0, sizeof *r);
     r->fault = *fault;
@@ -242,6 +243,10 @@ static void facts_gather(struct report *r, const struct hard_fault *fault)
     r->thread = os_thread_id();
     memcpy(r->program, state.program, sizeof r->program);
     here_gather(r);
+}
+
+static void facts_gather(struct report *r)
+{
     block_gather(r);
     changed_gather(r);
     bytes_gather(r);
@@ -320,16 +325,13 @@ static _Noreturn void report_in_report(const struct hard_fault *fault)
     base_abort();
 }
 
-void hard_report(const struct hard_fault *fault)
+/* Holds: the lock. */
+static void report_make(void)
 {
-    uint32_t thread = os_thread_id();
-    if (LOAD(&state.reporter) == thread) report_in_report(fault);
-    lock_take(&state.lock);
-    STORE(&state.reporter, thread);
     bool goes_on = __atomic_load_n(&report_config.go_on, __ATOMIC_RELAXED);
     struct text text = {state.text, 0, sizeof state.text - 1},
                 json = {state.json, 0, sizeof state.json - 1};
-    facts_gather(&state.report, fault);
+    facts_gather(&state.report);
     report_text(&state.report, goes_on, &text);
     report_json(&state.report, &json);
     report_symbols_close();
@@ -338,6 +340,16 @@ void hard_report(const struct hard_fault *fault)
     json_write(&json);
     hook_call(&state.report, &text, &json);
     if (!goes_on) base_abort();
+}
+
+void hard_report(const struct hard_fault *fault)
+{
+    uint32_t thread = os_thread_id();
+    if (LOAD(&state.reporter) == thread) report_in_report(fault);
+    lock_take(&state.lock);
+    STORE(&state.reporter, thread);
+    facts_begin(&state.report, fault);
+    if (!exempt_report(&state.report)) report_make();
     STORE(&state.reporter, 0);
     lock_give(&state.lock);
 }

@@ -75,7 +75,8 @@ static void mend(const struct slot *slot, uint32_t word)
 
 static FH_COLD void slot_damaged(struct verify *verify, const struct slot *slot, uint32_t word)
 {
-    struct hard_fault fault = {.call = verify->call, .address = (void *)slot->start, .slot = slot};
+    struct hard_fault fault = {
+        .call = verify->call, .address = (void *)slot->start, .slot = slot, .unasked = true};
     fault.what = hard_state(word) == SLOT_LIVE ? HARD_OVERFLOWED : HARD_WRITTEN_FREED;
     verify->damaged++;
     hard_report(&fault);
@@ -122,8 +123,11 @@ static void verify_large(struct hard_walk *walk, const struct slot *slot)
             large->start == was.start && large->size == was.size && large->pages == was.pages;
         if (!same || hard_state(LOAD(slot->word)) != SLOT_LIVE) return;
     }
-    struct hard_fault fault = {
-        .what = HARD_OVERFLOWED, .call = verify->call, .address = (void *)was.start, .slot = slot};
+    struct hard_fault fault = {.what = HARD_OVERFLOWED,
+                               .call = verify->call,
+                               .address = (void *)was.start,
+                               .slot = slot,
+                               .unasked = true};
     verify->damaged++;
     hard_report(&fault);
 }

@@ -6,6 +6,7 @@
 #include "face/oom.h"
 #include "face/plug.h"
 #include "hard/central.h"
+#include "hard/exempt.h"
 #include "hard/fault.h"
 #include "hard/large.h"
 #include "hard/registry.h"
@@ -102,6 +103,7 @@ bool policy_start(void)
     if (!report_start(options.report ? options.report_path : NULL))
         os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
                            "standard error only");
+    if (options.exempt) exempt_start(options.exempt_path, options_refuse_exempt);
     stack_start();
     sample_start((unsigned)options.uninit);
     fault_start();
