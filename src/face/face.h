@@ -28,7 +28,7 @@ struct options {
     int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep,
         uninit;
     int64_t poison, report; /* of the hardened library; -1: as its level has it */
-    int64_t calls, verify_every, abort_on_null, names, token_max;
+    int64_t calls, verify_every, verify_ms, abort_on_null, names, token_max;
     char report_path[256];
     int64_t exempt;
     char exempt_path[256];

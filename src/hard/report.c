@@ -221,6 +221,7 @@ static unsigned frames_before(const struct report *r, uintptr_t caller)
 
 static void here_gather(struct report *r)
 {
+    if (r->fault.by_helper) return;
     uintptr_t pc = r->fault.context ? os_context_pc(r->fault.context) : 0;
     r->here_count =
         pc ? stack_take_from(pc, r->here, STACK_MOST) : stack_take(r->here, STACK_MOST, 0);
@@ -291,7 +292,8 @@ static void json_write(const struct text *t)
     if (report_config.fd >= 0) os_write(report_config.fd, t->at, t->length);
 }
 
-static void hook_call(const struct report *r, const struct text *text, const struct text *json)
+static void hook_call(const struct report *r, bool goes_on, const struct text *text,
+                      const struct text *json)
 {
     void (*hook)(const struct fh_hardened_report *) = atomic_load(&state.hook);
     struct fh_hardened_report given = {.size = sizeof given,
@@ -308,7 +310,7 @@ static void hook_call(const struct report *r, const struct text *text, const str
                                        .text_length = text->length,
                                        .json = json->at,
                                        .json_length = json->length};
-    if (hook) hook(&given);
+    if (hook && !(r->fault.by_helper && goes_on)) hook(&given);
 }
 
 /* A misuse by the hook, or a fault of ours: there is nothing better to be done than to end. */
@@ -338,7 +340,7 @@ static void report_make(void)
     state.text[text.length] = state.json[json.length] = 0;
     os_write(2, text.at, text.length);
     json_write(&json);
-    hook_call(&state.report, &text, &json);
+    hook_call(&state.report, goes_on, &text, &json);
     if (!goes_on) base_abort();
 }
 
