@@ -57,6 +57,7 @@
 #include "hard/report_say.c"
 #include "hard/report_text.c"
 #include "hard/report_json.c"
+#include "hard/exempt.c"
 #include "hard/report.c"
 #include "hard/sample_watch.c"
 #include "hard/sample.c"

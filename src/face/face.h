@@ -28,8 +28,10 @@ struct options {
     int64_t harden, canary, zero, check, quarantine, kinds, buckets, sample, sample_slots, sweep,
         uninit;
     int64_t poison, report; /* of the hardened library; -1: as its level has it */
-    int64_t calls, verify_every, abort_on_null, names, token_max;
+    int64_t calls, verify_every, verify_ms, abort_on_null, names, token_max;
     char report_path[256];
+    int64_t exempt;
+    char exempt_path[256];
     int64_t oom, run_file; /* 1: the path is given */
     char oom_path[256], run_file_path[256];
 };
@@ -49,6 +51,9 @@ void options_parse(const char *text, const char *source);
 
 /* Says what is wrong with the file of option oom. */
 void options_refuse_oom(const char *why);
+
+/* Says why a line of the file of option exempt is no rule; line 0: the file. */
+void options_refuse_exempt(unsigned line, const char *text, size_t length, const char *why);
 
 /* Says that run_file leads to no file of `freehold run`. */
 void options_refuse_run_file(void);

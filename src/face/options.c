@@ -146,10 +146,12 @@ static bool parse_flags(struct word word, const char *choices, int64_t *value)
 enum { PATH_SIZE = sizeof options.run_file_path };
 static_assert(sizeof options.oom_path == PATH_SIZE, "one message for all");
 static_assert(sizeof options.report_path == PATH_SIZE, "one message for all");
+static_assert(sizeof options.exempt_path == PATH_SIZE, "one message for all");
 
 static char *option_path(const struct option *option)
 {
     if (option->value == &options.report) return options.report_path;
+    if (option->value == &options.exempt) return options.exempt_path;
     return option->value == &options.oom ? options.oom_path : options.run_file_path;
 }
 
@@ -271,6 +273,17 @@ void options_refuse_run_file(void)
 void options_refuse_oom(const char *why)
 {
     option_complain("oom", word_of(options.oom_path), why, NULL, "");
+}
+
+void options_refuse_exempt(unsigned line, const char *text, size_t length, const char *why)
+{
+    char source[40];
+    struct text t = TEXT(source);
+    text_str(&t, "exempt");
+    if (line) text_str(&t, ", line ");
+    if (line) text_dec(&t, line);
+    text_end(&t);
+    option_complain(source, (struct word){text, length}, why, NULL, "");
 }
 
 static void options_help(void)

@@ -242,6 +242,8 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
     *zeroed = large->open == large->open_end;
     if (!pages_reuse(large, region, page_down(large->start), large->pages))
         return give_back(region, number);
+    if (!*zeroed && hard.measures.canary) /* warm pages: what lies behind is another block's */
+        memset((void *)(large->start + size), 0, large->pages - large->start - size);
     large->thread = thread->id;
     large_count(size, true);
     STORE_RELEASE(&large->word, word_made(thread, call->kind, call->aligned));

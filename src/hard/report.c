@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/syscall.h"
 #include "hard/canary.h"
+#include "hard/exempt.h"
 #include "hard/sample.h"
 #include "os/os.h"
 #include "os/say.h"
@@ -220,6 +221,7 @@ static unsigned frames_before(const struct report *r, uintptr_t caller)
 
 static void here_gather(struct report *r)
 {
+    if (r->fault.by_helper) return;
     uintptr_t pc = r->fault.context ? os_context_pc(r->fault.context) : 0;
     r->here_count =
         pc ? stack_take_from(pc, r->here, STACK_MOST) : stack_take(r->here, STACK_MOST, 0);
@@ -234,7 +236,7 @@ static void here_gather(struct report *r)
     memmove(r->here, r->here + own, r->here_count * sizeof *r->here);
 }
 
-static void facts_gather(struct report *r, const struct hard_fault *fault)
+static void facts_begin(struct report *r, const struct hard_fault *fault)
 {
     memset(r, 0, sizeof *r);
     r->fault = *fault;
@@ -242,6 +244,10 @@ static void facts_gather(struct report *r, const struct hard_fault *fault)
     r->thread = os_thread_id();
     memcpy(r->program, state.program, sizeof r->program);
     here_gather(r);
+}
+
+static void facts_gather(struct report *r)
+{
     block_gather(r);
     changed_gather(r);
     bytes_gather(r);
@@ -286,7 +292,8 @@ static void json_write(const struct text *t)
     if (report_config.fd >= 0) os_write(report_config.fd, t->at, t->length);
 }
 
-static void hook_call(const struct report *r, const struct text *text, const struct text *json)
+static void hook_call(const struct report *r, bool goes_on, const struct text *text,
+                      const struct text *json)
 {
     void (*hook)(const struct fh_hardened_report *) = atomic_load(&state.hook);
     struct fh_hardened_report given = {.size = sizeof given,
@@ -303,7 +310,7 @@ static void hook_call(const struct report *r, const struct text *text, const str
                                        .text_length = text->length,
                                        .json = json->at,
                                        .json_length = json->length};
-    if (hook) hook(&given);
+    if (hook && !(r->fault.by_helper && goes_on)) hook(&given);
 }
 
 /* A misuse by the hook, or a fault of ours: there is nothing better to be done than to end. */
@@ -320,24 +327,31 @@ static _Noreturn void report_in_report(const struct hard_fault *fault)
     base_abort();
 }
 
-void hard_report(const struct hard_fault *fault)
+/* Holds: the lock. */
+static void report_make(void)
 {
-    uint32_t thread = os_thread_id();
-    if (LOAD(&state.reporter) == thread) report_in_report(fault);
-    lock_take(&state.lock);
-    STORE(&state.reporter, thread);
     bool goes_on = __atomic_load_n(&report_config.go_on, __ATOMIC_RELAXED);
     struct text text = {state.text, 0, sizeof state.text - 1},
                 json = {state.json, 0, sizeof state.json - 1};
-    facts_gather(&state.report, fault);
+    facts_gather(&state.report);
     report_text(&state.report, goes_on, &text);
     report_json(&state.report, &json);
     report_symbols_close();
     state.text[text.length] = state.json[json.length] = 0;
     os_write(2, text.at, text.length);
     json_write(&json);
-    hook_call(&state.report, &text, &json);
+    hook_call(&state.report, goes_on, &text, &json);
     if (!goes_on) base_abort();
+}
+
+void hard_report(const struct hard_fault *fault)
+{
+    uint32_t thread = os_thread_id();
+    if (LOAD(&state.reporter) == thread) report_in_report(fault);
+    lock_take(&state.lock);
+    STORE(&state.reporter, thread);
+    facts_begin(&state.report, fault);
+    if (!exempt_report(&state.report)) report_make();
     STORE(&state.reporter, 0);
     lock_give(&state.lock);
 }

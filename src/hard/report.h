@@ -64,11 +64,15 @@ struct hard_fault {
     const struct slot *slot; /* the block concerned; NULL: none, or it is the one at `address` */
     const struct sample_block *sample; /* the same for a sampled one */
     const void *context;               /* a signal handler's: the stack is told from there on */
+    bool unasked; /* nobody called for this look: nobody is exempt from it (exempt.h) */
+    bool
+        by_helper; /* told in a thread that libc does not know: it has no stack to tell of, and no hook runs there if the
+                       program is to go on */
     uintptr_t
         caller; /* return address of a checked call: the stack is told from there on; 0: not */
 };
 
-/* Returns only under report_config.go_on. */
+/* Returns only under report_config.go_on, or if the caller is exempt. */
 FH_COLD void hard_report(const struct hard_fault *fault);
 
 struct report_config {

@@ -108,7 +108,8 @@ static void print_process(struct text *t, const struct report *r)
     text_char(t, '\n');
     label(t, "here");
     if (r->here_count == 0) {
-        text_str(t, "no stack could be read\n");
+        text_str(t, r->fault.by_helper ? "the helper, by option verify_ms; who wrote is not known\n"
+                                       : "no stack could be read\n");
         return;
     }
     print_frame(t, r, r->here[0]);

@@ -9,6 +9,7 @@
 #include "hard/sample.h"
 #include "hard/verify.h"
 #include "os/tag.h"
+#include "span/purger.h"
 
 /* ---- take -------------------------------------------------------------------------------------------- */
 
@@ -21,6 +22,7 @@ static FH_COLD bool cache_fill(struct hard_thread *thread, const struct region *
                                struct cache *cache)
 {
     reuse_pass();
+    if (verify_stays) purger_note();
     cache->count = central_take(region, &thread->random, cache->slot, region->window);
     return cache->count != 0;
 }
@@ -55,6 +57,14 @@ FH_INLINE bool slot_is_to_check(const struct region *region, uint64_t chance)
            region->size <= hard.measures.zero_most;
 }
 
+/* Only what is cleared when it is freed has nothing behind it; with canaries that must be so, before its word
+ * says live: verify.c may look at any time. */
+static void tail_clear(void *p, size_t size, const struct region *region)
+{
+    if (!hard.measures.canary || region->size <= hard.measures.zero_most) return;
+    memset((char *)p + size, 0, region->size - HARD_CANARY - size);
+}
+
 /* What it held before is gone if zero_most says so. */
 FH_INLINE void *slot_hand_out(struct hard_thread *thread, const struct region *region,
                               uintptr_t start, size_t size, const struct hard_call *call,
@@ -64,6 +74,7 @@ FH_INLINE void *slot_hand_out(struct hard_thread *thread, const struct region *r
     slot_locate(start, region, &word);
     if (slot_is_to_check(region, chance) && UNLIKELY(!slot_is_clear(start, region->size)))
         report_written(start, region->size);
+    tail_clear((void *)start, size, region);
     STORE(word, word_made(thread, call->kind, call->aligned) | (uint32_t)(region->size - size)
                                                                    << WORD_SLACK_SHIFT);
     thread->allocated[region->size_class]++;
@@ -109,13 +120,6 @@ static bool region_is_clear(const struct region *region)
     return region->size <= hard.measures.zero_most && region->size <= hard.measures.check_most;
 }
 
-/* Only what is cleared when it is freed has nothing behind it; with canaries that must be so. */
-static void tail_clear(void *p, size_t size, const struct region *region)
-{
-    if (!hard.measures.canary || region->size <= hard.measures.zero_most) return;
-    memset((char *)p + size, 0, region->size - HARD_CANARY - size);
-}
-
 /* A bucket whose addresses are used up leaves to another what it cannot hold. */
 static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class,
                                          size_t size, const struct hard_call *call)
@@ -133,7 +137,6 @@ static void *slot_allocate(struct hard_thread *thread, unsigned size_class, size
     void *p = slot_take(thread, region, size, call);
     if (UNLIKELY(p == NULL)) p = slot_take_elsewhere(thread, size_class, size, call);
     if (UNLIKELY(p == NULL)) return NULL;
-    tail_clear(p, size, region);
     *zeroed = region_is_clear(region);
     return p;
 }
@@ -199,9 +202,7 @@ static void *zone_take_small(struct hard_thread *thread, struct zone *zone, size
     unsigned c = (unsigned)base_max(class_for(room + hard.tail), ZONE_CLASS_LEAST);
     const struct region *region = zone_region(zone, c);
     if (region == NULL || central_take(region, &thread->random, &start, 1) == 0) return NULL;
-    void *p = slot_hand_out(thread, region, start, size, call, 7);
-    tail_clear(p, size, region);
-    return p;
+    return slot_hand_out(thread, region, start, size, call, 7);
 }
 
 /* All blocks of a zone with a block size have room for that: they are of one region. Holds: the zone. */

@@ -7,14 +7,17 @@
 #include "hard/verify.h"
 #include "hard/walk.h"
 #include "os/guard.h"
+#include "os/os.h"
 #include "os/self.h"
 
-enum { LOOKS = 4 };
+enum { LOOKS = 4, LOOKS_UNASKED = 32 };
+
+bool verify_stays;
 
 struct verify {
     struct hard_walk walk;
     struct os_self self;
-    struct hard_thread *thread;
+    struct hard_thread *thread; /* NULL: the helper */
     const char *call;
     size_t damaged;
 };
@@ -25,7 +28,9 @@ struct verify {
 static bool is_settled(const struct verify *verify, uint32_t word)
 {
     unsigned state = hard_state(word), thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
-    if (state == SLOT_FREE || state == SLOT_CACHED) return true;
+    if (state == SLOT_FREE) return true;
+    if (verify->thread == NULL) return false;
+    if (state == SLOT_CACHED) return true;
     return state == SLOT_QUARANTINED && hard_thread_count() < WORD_THREADS &&
            thread == verify->thread->number && !hard_threads_vanished;
 }
@@ -43,6 +48,19 @@ static bool is_whole(const struct verify *verify, const struct slot *slot, uint3
     return !clear || canary_is_clear(slot->start, end - HARD_CANARY);
 }
 
+/* A thread that hands a slot out and takes it back in between shows the same word: not so often, and in step with pauses
+ * that grow. */
+static bool is_damaged_still(const struct verify *verify, const struct slot *slot, uint32_t word)
+{
+    for (int i = 0; i < LOOKS_UNASKED; i++) {
+        for (int pause = 0; pause < i * i; pause++) base_pause();
+        if (LOAD_ACQUIRE(slot->word) != word || is_whole(verify, slot, word)) return false;
+        atomic_thread_fence(memory_order_acquire);
+        if (LOAD(slot->word) != word) return false;
+    }
+    return true;
+}
+
 /* Wrong in every look, and the same slot all the time. */
 static bool is_damaged(const struct verify *verify, const struct slot *slot, uint32_t *word)
 {
@@ -52,7 +70,7 @@ static bool is_damaged(const struct verify *verify, const struct slot *slot, uin
         os_barrier_all();
         if (LOAD(slot->word) != *word) return false;
     }
-    return true;
+    return verify->thread || is_damaged_still(verify, slot, *word);
 }
 
 /* Holds: the zone, if it is one's. */
@@ -75,7 +93,11 @@ static void mend(const struct slot *slot, uint32_t word)
 
 static FH_COLD void slot_damaged(struct verify *verify, const struct slot *slot, uint32_t word)
 {
-    struct hard_fault fault = {.call = verify->call, .address = (void *)slot->start, .slot = slot};
+    struct hard_fault fault = {.call = verify->call,
+                               .address = (void *)slot->start,
+                               .slot = slot,
+                               .unasked = true,
+                               .by_helper = verify->thread == NULL};
     fault.what = hard_state(word) == SLOT_LIVE ? HARD_OVERFLOWED : HARD_WRITTEN_FREED;
     verify->damaged++;
     hard_report(&fault);
@@ -122,8 +144,11 @@ static void verify_large(struct hard_walk *walk, const struct slot *slot)
             large->start == was.start && large->size == was.size && large->pages == was.pages;
         if (!same || hard_state(LOAD(slot->word)) != SLOT_LIVE) return;
     }
-    struct hard_fault fault = {
-        .what = HARD_OVERFLOWED, .call = verify->call, .address = (void *)was.start, .slot = slot};
+    struct hard_fault fault = {.what = HARD_OVERFLOWED,
+                               .call = verify->call,
+                               .address = (void *)was.start,
+                               .slot = slot,
+                               .unasked = true};
     verify->damaged++;
     hard_report(&fault);
 }
@@ -139,4 +164,42 @@ size_t verify_all(struct hard_thread *thread, const struct zone *zone, const cha
     hard_walk_all(&verify.walk);
     if (open) os_self_close(&verify.self);
     return verify.damaged;
+}
+
+/* ---- in the background ---------------------------------------------------------------------------------- */
+
+/* Only the helper's. Where it goes on; slabs are numbered as in their region. */
+static uint32_t round_chunk, round_slab;
+
+/* The next slab that has slots, of a small region that is no zone's; false: the last was the last. */
+static bool round_next(const struct region **region, uint32_t *number)
+{
+    for (; (round_chunk = space_chunk_owned(round_chunk)) < space_chunks(); round_chunk++) {
+        const struct region *r =
+            &hard.region[__atomic_load_n(&hard.owner[round_chunk], __ATOMIC_ACQUIRE) - 1];
+        bool looked_at = r->kind == REGION_SMALL && !region_is_zone(r);
+        while (looked_at && round_slab < region_slabs(r)) {
+            *region = r;
+            *number = slab_number(round_chunk, round_slab++, r);
+            if (__atomic_load_n(&slab_at(*number, r)->carved, __ATOMIC_RELAXED)) return true;
+        }
+        round_slab = 0;
+    }
+    round_chunk = 0;
+    return false;
+}
+
+bool verify_round(void)
+{
+    enum { BYTES = 1 << 20, MS = 2 };
+    struct verify verify = {.call = "verify_ms"};
+    const struct region *region;
+    uint32_t number;
+    uint64_t end = os_clock_ms() + MS;
+    for (size_t seen = 0; seen < BYTES && round_next(&region, &number);) {
+        seen += (size_t)slab_at(number, region)->carved * region->size;
+        verify_slab(&verify.walk, region, number);
+        if (os_clock_ms() >= end) break;
+    }
+    return verify_stays;
 }

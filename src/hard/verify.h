@@ -19,4 +19,13 @@
  * Returns how many were. Not to be called with a lock held. */
 size_t verify_all(struct hard_thread *thread, const struct zone *zone, const char *call);
 
+/* The helper's visit (span/purger.h): the next of the small slots, going round, until a MiB of them or two milliseconds
+ * are over; zones and large blocks are left to verify_all. Here nobody has asked, so it must be beyond doubt what is wrong:
+ * of free slots only those have to be clear whose state the region's lock keeps, and what seems damaged must be so many
+ * times over, with the same word around each look. Returns verify_stays. */
+bool verify_round(void);
+
+/* The helper is to be there for this alone. */
+extern bool verify_stays;
+
 #endif

@@ -45,13 +45,28 @@ static bool purger_nap(uint64_t ms)
     return true;
 }
 
+/* Sleeps until the next round, with looks in between. False: the helper should end. */
+static bool purger_wait(bool *looks)
+{
+    uint64_t left = base_max(purger.delay_ms / 2, 10);
+    *looks = false;
+    for (; purger.look_ms && purger.look_ms < left; left -= purger.look_ms) {
+        if (!purger_nap(purger.look_ms)) return false;
+        *looks |= purger.look();
+    }
+    if (!purger_nap(left)) return false;
+    if (purger.look_ms) *looks |= purger.look();
+    return true;
+}
+
 /* Naps and looks around until there is nothing more to do. False if the helper should end at once:
  * switched off, or the process became another user's, whose next note starts another. */
 static bool purger_rounds(void)
 {
     for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
-        if (!purger_nap(base_max(purger.delay_ms / 2, 10))) return false;
-        if (purger_round()) quiet = -1;
+        bool looks;
+        if (!purger_wait(&looks)) return false;
+        if (purger_round() || looks) quiet = -1;
     }
     return true;
 }

@@ -25,6 +25,10 @@ struct purger_config {
     /* The heap floor's share: gives back free pages inside slabs that were left alone since the
      * last round (`force`: at once); true if there may be more to do in a later round. */
     bool (*sweep)(bool force);
+    /* Another floor's use of the helper, every so many ms while it is there (0: none). It holds the helper for as long as
+     * it returns true. Set before the first note. */
+    bool (*look)(void);
+    uint64_t look_ms;
 };
 
 extern struct purger_config purger;

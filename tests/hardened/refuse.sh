@@ -49,6 +49,8 @@ bad sample_slots=0 'has a bad value: use 1 to 65536'
 bad sweep=2 'has a bad value: use 0 to 1'
 bad poison=2 'has a bad value: use 0 or 1'
 bad uninit=all 'has a bad value: use no|whole|user'
+bad verify_ms=3600001 'has a bad value: use 0 to 3600000'
+bad exempt= 'has a bad value: use a path of at most 255 bytes'
 bad report= 'has a bad value: use a path of at most 255 bytes'
 
 # The other library: each of them, and none of its own.

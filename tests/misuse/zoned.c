@@ -5,9 +5,12 @@
  */
 #include <freehold/zone.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static volatile char sink;
 static volatile size_t too_much = (size_t)1 << 46;
@@ -98,6 +101,53 @@ static void damaged(void)
     for (int i = 0; i < 1000; i++) free(malloc(100));
 }
 
+/* Nothing is called any more but sleep: who looks is not this thread. For a minute, or until the end. */
+static void wait_for_look(void)
+{
+    for (int i = 0; i < 60; i++) sleep(1);
+}
+
+static void damaged_waits(void)
+{
+    char *p = malloc(40);
+    p[40] = 'x';
+    wait_for_look();
+}
+
+/* A look may have gone over it already. */
+static void damaged_later(void)
+{
+    char *p = malloc(40);
+    usleep(200000);
+    p[41] = 'x';
+    wait_for_look();
+}
+
+/* In a child, which had no helper until it took slots. */
+static void damaged_in_child(void)
+{
+    char *p = malloc(40);
+    if (fork() == 0) {
+        p[42] = 'x';
+        for (int i = 0; i < 1000; i++) sink = malloc(40) != NULL;
+        wait_for_look();
+    }
+    int status = 0;
+    wait(&status);
+    if (WIFSIGNALED(status)) raise(WTERMSIG(status));
+}
+
+/* A helper that found something would say so in 300 ms; nothing is wrong. */
+static void whole_waits(void)
+{
+    for (int i = 0; i < 20000; i++) {
+        char *p = malloc((size_t)i % 3000 + 1);
+        memset(p, 'y', (size_t)i % 3000 + 1);
+        if (i % 3) free(p);
+    }
+    usleep(300000);
+}
+
 static void no_memory(void)
 {
     sink = malloc(too_much) != NULL;
@@ -173,6 +223,10 @@ int main(int argc, char **argv)
         CASE(handle_destroyed),
         CASE(old_tag),
         CASE(damaged),
+        CASE(damaged_waits),
+        CASE(damaged_later),
+        CASE(damaged_in_child),
+        CASE(whole_waits),
         CASE(no_memory),
         CASE(no_memory_in_zone),
         CASE(refused_but_no_memory),

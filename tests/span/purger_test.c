@@ -23,6 +23,14 @@ static bool sweep(bool force)
     return sweeps_with_more-- > 0;
 }
 
+static int looks, looks_that_stay;
+
+static bool look(void)
+{
+    looks++;
+    return looks_that_stay-- > 0;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -37,7 +45,9 @@ static int fresh(void **state)
     os_fake.helper = OS_FAKE_HELPER_WAITS;
     purger.enabled = true;
     purger.delay_ms = 1000;
-    sweeps = sweeps_with_more = 0;
+    purger.look = look;
+    purger.look_ms = 0;
+    sweeps = sweeps_with_more = looks = looks_that_stay = 0;
     return 0;
 }
 
@@ -116,6 +126,29 @@ static void test_purger__goes_on_while_the_sweep_asks_for_it(void **state)
     purger_note();
     run_out();
     assert_true(sweeps >= 21);
+}
+
+/* In between, and as often as they should; the sweep keeps its own clock. */
+static void test_purger__looks_while_it_is_there(void **state)
+{
+    (void)state;
+    purger.look_ms = 100;
+    purger_note();
+    run_out();
+    assert_int_equal(sweeps, 2);
+    assert_int_equal(looks, 10);
+    assert_int_equal(fh_registry.helper_running, 0);
+}
+
+static void test_purger__stays_while_a_look_asks_for_it(void **state)
+{
+    (void)state;
+    purger.look_ms = 5000; /* longer than between two sweeps: then with each of them */
+    looks_that_stay = 20;
+    purger_note();
+    run_out();
+    assert_int_equal(looks, 22);
+    assert_int_equal(sweeps, 22);
 }
 
 static void test_purger__delay_is_kept(void **state)
@@ -218,6 +251,8 @@ int main(void)
         cmocka_unit_test_setup(test_purger__is_started_by_a_free_that_leaves_much, fresh),
         cmocka_unit_test_setup(test_purger__is_started_by_many_small_ones_too, fresh),
         cmocka_unit_test_setup(test_purger__goes_on_while_the_sweep_asks_for_it, fresh),
+        cmocka_unit_test_setup(test_purger__looks_while_it_is_there, fresh),
+        cmocka_unit_test_setup(test_purger__stays_while_a_look_asks_for_it, fresh),
         cmocka_unit_test_setup(test_purger__delay_is_kept, fresh),
         cmocka_unit_test_setup(test_purger__switched_off_has_no_helper, fresh),
         cmocka_unit_test_setup(test_purger__ends_when_the_process_changes_its_user, fresh),

@@ -6,6 +6,7 @@
 #include "face/oom.h"
 #include "face/plug.h"
 #include "hard/central.h"
+#include "hard/exempt.h"
 #include "hard/fault.h"
 #include "hard/large.h"
 #include "hard/registry.h"
@@ -15,6 +16,7 @@
 #include "hard/stale.h"
 #include "hard/sample_watch.h"
 #include "hard/usage.h"
+#include "hard/verify.h"
 #include "hard/zone.h"
 #include "os/os.h"
 #include "os/say.h"
@@ -89,6 +91,17 @@ static void say_missing(const char *option)
     os_say("freehold", line);
 }
 
+/* By the level it goes along with the purger; asked for, the helper is there for it. */
+static void verify_begin(const struct measures *measures)
+{
+    enum { OF_LEVEL_MS = 1000 };
+    bool of_level = options.verify_ms < 0;
+    if (!measures->canary) return;
+    purger.look = verify_round;
+    purger.look_ms = of_level ? (measures->level ? OF_LEVEL_MS : 0) : (uint64_t)options.verify_ms;
+    verify_stays = !of_level && purger.look_ms;
+}
+
 bool policy_start(void)
 {
     struct measures measures = measures_chosen();
@@ -102,6 +115,7 @@ bool policy_start(void)
     if (!report_start(options.report ? options.report_path : NULL))
         os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
                            "standard error only");
+    if (options.exempt) exempt_start(options.exempt_path, options_refuse_exempt);
     stack_start();
     sample_start((unsigned)options.uninit);
     fault_start();
@@ -110,6 +124,7 @@ bool policy_start(void)
     if (options.plug) say_missing("plug");
     hard_registry_start();
     space_seal();
+    verify_begin(&measures);
     calls_offer((int)chosen(options.calls, (uint32_t)levels[options.harden].level));
     return true;
 }
