@@ -46,8 +46,8 @@ static void remote_set_send(struct remote_set *set)
 {
     if (set->slab == 0) return;
     struct span *slab = span_at(set->slab);
-    set->slab = 0;
     slab_post(slab, slab_block_at16(slab, set->head), set->tail, set->count);
+    __atomic_store_n(&set->slab, 0, __ATOMIC_RELEASE); /* behind it: see heap/live.c */
 }
 
 static void remote_send_all(struct heap *heap)
@@ -60,7 +60,7 @@ static void remote_add(struct heap *heap, struct span *slab, struct block *block
 {
     uint32_t index = span_index(slab);
     struct remote_set *set = &heap->remote[index % REMOTE_SETS];
-    STORE(&block->holder, heap);
+    block_mark(block);
     if (UNLIKELY(set->slab != index)) {
         remote_set_send(set);
         STORE(&block->next, NULL);
@@ -79,7 +79,7 @@ static void remote_add(struct heap *heap, struct span *slab, struct block *block
 static FH_NOINLINE void remote_free_alone(struct span *slab, struct block *block)
 {
     STORE(&block->next, NULL);
-    STORE(&block->holder, LOAD(&slab->owner));
+    block_mark(block);
     slab_post(slab, block, slab_offset16(slab, block), 1);
 }
 
@@ -97,18 +97,10 @@ struct block *remote_keep(struct heap *heap, unsigned size_class)
     return NULL;
 }
 
-static bool slab_holds_block(const struct span *slab, const void *p)
-{
-    size_t offset = (size_t)((const char *)p - span_start(slab));
-    unsigned index = block_index(slab->size_class, offset);
-    return index < class_facts[slab->size_class].blocks &&
-           offset == (size_t)index * class_facts[slab->size_class].size;
-}
-
 void heap_free_other(struct heap *heap, struct span *span, void *p)
 {
     uint8_t kind = LOAD_ACQUIRE(&span->kind);
-    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_holds_block(span, p))) {
+    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_has_live(span, p))) {
         if (UNLIKELY(heap == &heap_none))
             remote_free_alone(span, p);
         else

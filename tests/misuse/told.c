@@ -209,11 +209,9 @@ static struct block state_adopted(size_t size)
     trim();
     for (unsigned n = 0; n < MANY; n++) {
         char *p = malloc(size);
-        for (unsigned i = 0; i + 8 < MANY && many[i + 8]; i += 2)
-            if (p == many[i] && same_slice(many[i + 8], p)) {
-                memset(p, 1, 16);
-                return (struct block){many[i + 8], size};
-            }
+        for (unsigned i = 8; i < MANY && many[i]; i += 2)
+            if (p == many[i] && same_slice(many[i - 8], p))
+                return (struct block){many[i - 8], size};
     }
     _exit(NOT_HERE);
 }
