@@ -44,17 +44,20 @@ FH_INLINE void *heap_take(struct heap *heap, size_t size_class)
     return block;
 }
 
-/* The second word. A plain load, which compilers compare in one instruction with what they have in a register;
- * of a live block it is the program's, and ThreadSanitizer gets to see an atomic one. */
+/* A plain load, which compilers use as an operand; an atomic one takes an instruction of its own. ThreadSanitizer gets
+ * to see that. */
+#ifdef FH_TSAN
+#define PEEK(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#else
+#define PEEK(p) (*(p))
+#endif
+
+typedef uintptr_t block_word __attribute__((may_alias)); /* of a live block it is the program's */
+
+/* The word where a free block has its mark. */
 FH_INLINE uintptr_t block_peek(const void *p)
 {
-#ifdef FH_TSAN
-    return (uintptr_t)LOAD(&((struct block *)p)->mark);
-#else
-    uintptr_t word;
-    __builtin_memcpy(&word, (const char *)p + offsetof(struct block, mark), sizeof word);
-    return word;
-#endif
+    return PEEK((const block_word *)p + 1);
 }
 
 /* Only the owner writes the countdown, others read it: a relaxed load and store would say so, but
@@ -81,7 +84,7 @@ FH_INLINE bool slab_count_down(struct span *slab)
 FH_INLINE bool block_is_doubtful(const struct span *slab, const void *p, uintptr_t base)
 {
     static_assert(SLICE_SIZE == 1u << 16 && SLAB_MAX < 1u << 15, "as the remainders above need it");
-    if (UNLIKELY((uint16_t)(uintptr_t)p * slab->reciprocal > UINT16_MAX)) return true;
+    if (UNLIKELY((uint16_t)(uintptr_t)p * PEEK(&slab->reciprocal) > UINT16_MAX)) return true;
     return UNLIKELY(block_peek(p) == base);
 }
 
@@ -93,22 +96,36 @@ FH_INLINE void slab_push(struct span *slab, struct block *block, uintptr_t base)
     STORE_RELEASE(&slab->free, block);
 }
 
-FH_INLINE bool heap_give(struct heap *heap, void *p)
+/* Whether a block of the slab has fewer than `size` bytes, by the same numbers: size times reciprocal is 2^32 and less
+ * than 2^16 for the block's own size, 2^32 and 2^19 for the next. Wraps for sizes of 2^45 and more, which
+ * then pass; false for 0. */
+FH_INLINE bool slab_is_short(const struct span *slab, size_t size)
+{
+    return size * PEEK(&slab->reciprocal) >> 16 > 1u << 16;
+}
+
+/* `size`: what the caller says that it is; 0: nothing. */
+FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
 {
     uintptr_t base = arena.base;
     size_t offset = (uintptr_t)p - base;
     if (UNLIKELY(offset >= arena.size)) return false;
     struct span *slab = span_at_offset(offset);
     if (UNLIKELY(LOAD(&slab->owner) != heap)) {
-        heap_free_other(heap, slab, p);
-    } else if (UNLIKELY(block_is_doubtful(slab, p, base))) {
-        heap_free_doubtful(heap, slab, p);
+        heap_free_other(heap, slab, p, size);
+    } else if (UNLIKELY(block_is_doubtful(slab, p, base) || slab_is_short(slab, size))) {
+        heap_free_doubtful(heap, slab, p, size);
     } else if (UNLIKELY(slab_count_down(slab))) {
         heap_free_slow(heap, slab, p);
     } else {
         slab_push(slab, p, base);
     }
     return true;
+}
+
+FH_INLINE bool heap_give(struct heap *heap, void *p)
+{
+    return heap_give_sized(heap, p, 0);
 }
 
 #endif

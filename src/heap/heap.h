@@ -93,6 +93,8 @@ struct heap_config {
     /* A pointer that is no live block of ours. Returns if it is to be ignored. Set before the first
      * allocation, since the first call may already bring one. */
     void (*bad_pointer)(const char *caller, const void *p);
+    /* A live block that is freed as one of `size` bytes and has fewer. The same otherwise. */
+    void (*bad_size)(const void *p, size_t size);
     /* Called now and then as memory is taken, outside of locks; NULL for nothing. */
     void (*tick)(void);
 };
@@ -114,8 +116,9 @@ void *heap_allocate_slow(struct heap *heap, unsigned size_class);
 void *heap_allocate(struct heap *heap, size_t size, bool *zeroed);
 void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size);
 void heap_free_slow(struct heap *heap, struct span *slab, void *p);
-void heap_free_other(struct heap *heap, struct span *span, void *p);
-void heap_free_doubtful(struct heap *heap, struct span *slab, void *p);
+/* `size`: what the caller says that it is; 0: nothing. */
+void heap_free_other(struct heap *heap, struct span *span, void *p, size_t size);
+void heap_free_doubtful(struct heap *heap, struct span *slab, void *p, size_t size);
 void *heap_reallocate(struct heap *heap, void *p, size_t size);
 
 /* Usable bytes of the live block p, or 0 after bad_pointer has been told (in the name of caller). */

@@ -82,10 +82,12 @@ FH_COLD bool block_is_live(struct span *slab, const void *p)
     return live;
 }
 
-void heap_free_doubtful(struct heap *heap, struct span *slab, void *p)
+void heap_free_doubtful(struct heap *heap, struct span *slab, void *p, size_t size)
 {
     if (UNLIKELY(!slab_has_live(slab, p)))
         heap_config.bad_pointer("free", p);
+    else if (UNLIKELY(size > class_facts[slab->size_class].size))
+        heap_config.bad_size(p, size);
     else if (slab_count_down(slab))
         heap_free_slow(heap, slab, p);
     else

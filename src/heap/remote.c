@@ -33,7 +33,7 @@ void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t 
     uint32_t old = LOAD(&slab->remote), new;
     do {
         STORE(&tail->next, old ? slab_block_at16(slab, (uint16_t)old) : NULL);
-        new = ((old & 0xffff0000u) + (count << 16)) | slab_offset16(slab, head);
+        new = ((old & 0xffff0000u) + (count << 16)) | block_offset16(head);
     } while (!atomic_compare_exchange_weak_explicit(&slab->remote, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     if (old == 0) {
@@ -64,13 +64,13 @@ static void remote_add(struct heap *heap, struct span *slab, struct block *block
     if (UNLIKELY(set->slab != index)) {
         remote_set_send(set);
         STORE(&block->next, NULL);
-        set->tail = slab_offset16(slab, block);
+        set->tail = block_offset16(block);
         set->count = 0;
         set->slab = index;
     } else {
         STORE(&block->next, slab_block_at16(slab, set->head));
     }
-    set->head = slab_offset16(slab, block);
+    set->head = block_offset16(block);
     set->count++;
     heap->remote_budget -= (int32_t)class_facts[slab->size_class].size;
     if (UNLIKELY(heap->remote_budget < 0)) remote_send_all(heap);
@@ -80,7 +80,7 @@ static FH_NOINLINE void remote_free_alone(struct span *slab, struct block *block
 {
     STORE(&block->next, NULL);
     block_mark(block);
-    slab_post(slab, block, slab_offset16(slab, block), 1);
+    slab_post(slab, block, block_offset16(block), 1);
 }
 
 struct block *remote_keep(struct heap *heap, unsigned size_class)
@@ -97,19 +97,41 @@ struct block *remote_keep(struct heap *heap, unsigned size_class)
     return NULL;
 }
 
-void heap_free_other(struct heap *heap, struct span *span, void *p)
+static void remote_free(struct heap *heap, struct span *slab, void *p, size_t size)
+{
+    if (UNLIKELY(!slab_has_live(slab, p)))
+        heap_config.bad_pointer("free", p);
+    else if (UNLIKELY(size > class_facts[slab->size_class].size))
+        heap_config.bad_size(p, size);
+    else if (UNLIKELY(heap == &heap_none))
+        remote_free_alone(slab, p);
+    else
+        remote_add(heap, slab, p);
+}
+
+/* A run or a large block. */
+static void shared_free(struct span *span, void *p, size_t size)
+{
+    uint8_t kind = LOAD(&span->kind);
+    bool large = kind == FH_SPAN_LARGE && p == span_start(span);
+    size_t usable = large                          ? LOAD(&span->bytes)
+                    : kind == FH_SPAN_RUNS && size ? run_usable_size(span, p)
+                                                   : 0;
+    if (UNLIKELY(usable && size > usable))
+        heap_config.bad_size(p, size);
+    else if (large)
+        large_free(span);
+    else if (kind != FH_SPAN_RUNS || !run_free_block(span, p))
+        heap_config.bad_pointer("free", p);
+}
+
+void heap_free_other(struct heap *heap, struct span *span, void *p, size_t size)
 {
     uint8_t kind = LOAD_ACQUIRE(&span->kind);
-    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_has_live(span, p))) {
-        if (UNLIKELY(heap == &heap_none))
-            remote_free_alone(span, p);
-        else
-            remote_add(heap, span, p);
-    } else if (kind == FH_SPAN_LARGE && p == span_start(span)) {
-        large_free(span);
-    } else if (kind != FH_SPAN_RUNS || !run_free_block(span, p)) {
-        heap_config.bad_pointer("free", p);
-    }
+    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner)))
+        remote_free(heap, span, p, size);
+    else
+        shared_free(span, p, size);
 }
 
 /* ---- collecting ------------------------------------------------------------------------------- */

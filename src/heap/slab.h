@@ -50,9 +50,10 @@ FH_INLINE bool slab_is_lone(const struct span *slab, unsigned index)
     return (slab_lone(slab) & ~LONE_LISTED) == index + 1;
 }
 
-FH_INLINE uint16_t slab_offset16(const struct span *slab, const void *p)
+/* Of an address in a slab, which begins at a multiple of 64 KiB. */
+FH_INLINE uint16_t block_offset16(const void *p)
 {
-    return (uint16_t)(((const char *)p - span_start(slab)) >> 4);
+    return (uint16_t)((uint16_t)(uintptr_t)p >> 4);
 }
 
 FH_INLINE struct block *slab_block_at16(const struct span *slab, uint16_t offset16)
@@ -60,12 +61,13 @@ FH_INLINE struct block *slab_block_at16(const struct span *slab, uint16_t offset
     return (struct block *)(span_start(slab) + ((size_t)offset16 << 4));
 }
 
+/* Whether a block of the slab, in which p lies, starts at p. */
 FH_INLINE bool slab_holds_block(const struct span *slab, const void *p)
 {
-    size_t offset = (size_t)((const char *)p - span_start(slab));
-    unsigned index = block_index(slab->size_class, offset);
-    return index < class_facts[slab->size_class].blocks &&
-           offset == (size_t)index * class_facts[slab->size_class].size;
+    const struct class_facts *facts = &class_facts[slab->size_class];
+    uint32_t offset = (uint16_t)(uintptr_t)p; /* slabs are at multiples of 64 KiB */
+    uint32_t index = (uint32_t)((uint64_t)offset * facts->reciprocal >> 32);
+    return index < facts->blocks && offset == index * facts->size;
 }
 
 /* Whether a block begins there that was never handed out, or whose page went back since. Who does not hold the lock of
@@ -76,7 +78,10 @@ bool slab_block_is_uncarved(const struct span *slab, const void *p);
 FH_INLINE bool slab_has_live(struct span *slab, const void *p)
 {
     if (UNLIKELY(!slab_holds_block(slab, p))) return false;
-    return LIKELY(!slab_block_is_free(slab, p)) || block_is_live(slab, p);
+    unsigned piece = (unsigned)((uintptr_t)p % SLICE_SIZE >> CARVE_SHIFT);
+    if (UNLIKELY(slab_uncarved(slab) >> piece & 1)) return block_is_live(slab, p);
+    if (UNLIKELY(block_peek(p) == arena.base)) return block_is_live(slab, p);
+    return true;
 }
 
 /* Slabs of a class that a heap owns: changed under its lock, read by its thread without, as a hint. */

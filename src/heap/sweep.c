@@ -156,7 +156,7 @@ static size_t slab_purge_around(struct span *slab, struct block *first, uint16_t
         slab_set_lone(slab, (slab_block_of(slab, first) + 1) | LONE_LISTED);
         STORE(&first->next, NULL); /* locked pages are not purged */
         __atomic_store_n(&slab->rest, slab->rest + (int16_t)kept.count, __ATOMIC_RELAXED);
-        if (kept.first) slab_post(slab, kept.first, slab_offset16(slab, kept.last), kept.count);
+        if (kept.first) slab_post(slab, kept.first, block_offset16(kept.last), kept.count);
     } else {
         STORE(&first->next, kept.first);
     }

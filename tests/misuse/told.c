@@ -98,6 +98,7 @@ static sem_t was_freed;
 
 static void *thread_free_and_wait(void *p)
 {
+    EXPECT(malloc(24) != NULL, "a heap of its own, with a table");
     free(p);
     sem_post(&was_freed);
     for (;;) pause();
@@ -167,7 +168,38 @@ static struct block state_purged(size_t size)
     for (unsigned i = 0; i < n; i++)
         if (i != low) free(many[i]);
     trim();
-    return (struct block){many[high], size};
+    return (struct block){many[high], fh_malloc_usable_size(many[low])};
+}
+
+/* The same of the block before, since that one may stay in the list without its page; and other blocks have been
+ * made in a part of the slab again. */
+static struct block state_purged_in_part(size_t size)
+{
+    struct block b = state_purged(size);
+    if (size <= 8192) b.p -= b.size;
+    for (unsigned i = 0; i < MANY; i++) {
+        char *p = malloc(b.size); /* of its class, whatever serves `size` now */
+        if (!same_slice(p, b.p) || (uintptr_t)p % SLICE < 8192) continue;
+        if (p == b.p) break;
+        if (p < b.p - 4096) return b;
+    }
+    _exit(NOT_HERE);
+}
+
+/* The block behind the first of its slab, which waits in a list: not handed out yet. */
+static struct block state_next(size_t size)
+{
+    char *p = malloc(size);
+    if (size > 3000) _exit(NOT_HERE);
+    return (struct block){p + fh_malloc_usable_size(p), size};
+}
+
+/* One of the same slab on a page of which no block was made yet. */
+static struct block state_beyond(size_t size)
+{
+    char *p = malloc(size);
+    if (size > 8192) _exit(NOT_HERE);
+    return (struct block){p + fh_malloc_usable_size(p) * (40000 / fh_malloc_usable_size(p)), size};
 }
 
 /* Its slab went back, and serves another size: it lies inside a block of that. */
