@@ -1,12 +1,12 @@
 /*
- * The hot paths of malloc and free: ten and nine instructions of work. Every one is here for a reason;
+ * The hot paths of malloc and free. Every instruction is here for a reason;
  * count them again (bench/malloc/instructions) after any change.
  *
  * take:  load which list serves the class, and its first block; none: out of line. Load its link, make it the first. Clear
  *        the second word, so that the block reads as live.
  * give:  subtract and compare: ours? Shift and add: the descriptor. Compare the owner: our heap?
- *        That one test also sends NULL-owner spans (large, free, wild) out of line. Count down; at
- *        zero out of line. Push.
+ *        That one test also sends NULL-owner spans (large, free, wild) out of line. Does a block start
+ *        there, and is it not marked as free? Else out of line. Count down; at zero out of line. Push.
  */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
