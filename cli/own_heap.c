@@ -1,7 +1,7 @@
 /*
  * Freehold's own heap, by its registry: include/freehold/registry.h draws what is read here.
  *
- * A free block of a slab has the address of a heap record in its second word, or was never carved. The
+ * A free block of a slab has the base of the arena in its second word, or was never carved. The
  * arena holds nothing else that is a root, but for the spaces of the collector, whose objects may point
  * to blocks.
  */
@@ -206,15 +206,14 @@ static bool slab_block_is_live(const struct own_heap *h, const struct image *ima
                                const struct fh_span *s, uint64_t slab, uint64_t offset,
                                unsigned index)
 {
-    const struct fh_registry *r = h->registry;
-    uint64_t holder;
+    uint64_t mark;
     if ((s->shard & ~LONE_LISTED) == (int)index + 1) {
         if (s->shard & LONE_LISTED) return false;
     } else if (s->uncarved >> (offset >> FH_CARVE_SHIFT) & 1) {
         return false;
     }
-    if (!image_word(image, slab + offset + 8, &holder)) return false;
-    return holder - r->heaps >= (uint64_t)r->heap_count * r->heap_stride;
+    if (!image_word(image, slab + offset + 8, &mark)) return false;
+    return mark != h->registry->base;
 }
 
 static void fill_slab(const struct own_heap *h, const struct image *image, struct reach *reach,

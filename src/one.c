@@ -83,6 +83,7 @@
 #include "heap/run.c"
 #include "heap/large.c"
 #include "heap/allocate.c"
+#include "heap/live.c"
 #include "heap/sweep.c"
 #include "heap/usage.c"
 #endif

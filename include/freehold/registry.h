@@ -75,6 +75,9 @@ enum fh_slab_state {
 #define FH_SPAN_DIRTY 1 /* flags of a free span: its pages may be resident */
 #define FH_SPAN_ZERO 2  /* flags of a free or large span: was handed out all zero */
 
+/* The second word of a block of a slab is fh_registry.base while it is free, and was never written to by a
+ * program then, or the program wrote to freed memory. A live block may have it too, by a copy of such memory. */
+
 /* One descriptor, 64 bytes, for each slice.
  *
  *      0        8        16   20  22  24     26   28   29  30  31 32   36      38      40      48
@@ -103,7 +106,9 @@ struct fh_span {
     uint32_t next;         /* index of the next span in the same queue; 0 ends */
     uint32_t prev;
     uint32_t slices; /* length of a span; FH_SPAN_BODY: index of its head */
-    uint64_t bytes;  /* large: usable bytes; free: when it was freed, ms; slab: the purger's note */
+    uint64_t
+        bytes; /* large: usable bytes; free: when it was freed, ms; slab: the purger's note, and from
+                        bit 32 on 2^32 by the size of a block, rounded up */
 };
 
 enum fh_heap_state {

@@ -44,16 +44,16 @@ FH_INLINE void *cxx_allocate_aligned(enum cxx_form form, size_t alignment, size_
 FH_INLINE void cxx_free(enum cxx_form form, void *p, size_t size)
 {
     (void)form;
-    (void)size;
-    fh_free(p);
+    if (size == SIZE_MAX)
+        fh_free(p);
+    else
+        fh_free_sized(p, size);
 }
 
 FH_INLINE void cxx_free_aligned(enum cxx_form form, void *p, size_t size, size_t alignment)
 {
     (void)form;
-    (void)size;
-    (void)alignment;
-    fh_free(p);
+    fh_free_aligned_sized(p, alignment, size == SIZE_MAX ? 0 : size);
 }
 
 FH_INLINE void cxx_runtime_allocates(void) {}

@@ -174,19 +174,53 @@ PUBLIC size_t fh_describe_text(const void *p, char *text, size_t capacity)
     return t.length;
 }
 
-void face_bad_pointer(const char *caller, const void *p)
+/* The line is "freehold: CALL: what p is; what follows". */
+static void bad_call(const char *call, size_t length, const void *p)
 {
-    face_start(); /* the options may not have been read yet */
     bool ignore = __atomic_load_n(&options.bad_free, __ATOMIC_RELAXED);
     char line[512];
     struct text t = TEXT(line);
     text_str(&t, "freehold: ");
-    text_str(&t, caller);
-    text_char(&t, '(');
-    text_hex(&t, (uintptr_t)p);
+    text_strn(&t, call, length);
     text_str(&t, "): ");
     describe_into(p, &t);
     text_str(&t, ignore ? "; ignored\n" : "; stopping (option bad_free=ignore goes on)\n");
     os_write(2, line, t.length);
     if (!ignore) base_abort();
+}
+
+static void call_begin(struct text *t, const char *caller, const void *p)
+{
+    face_start(); /* the options may not have been read yet */
+    text_str(t, caller);
+    text_char(t, '(');
+    text_hex(t, (uintptr_t)p);
+}
+
+void face_bad_pointer(const char *caller, const void *p)
+{
+    char call[64];
+    struct text t = TEXT(call);
+    call_begin(&t, caller, p);
+    bad_call(call, t.length, p);
+}
+
+void face_bad_size(const void *p, size_t size)
+{
+    char call[64];
+    struct text t = TEXT(call);
+    call_begin(&t, "free", p);
+    text_str(&t, ", size ");
+    text_dec(&t, size);
+    bad_call(call, t.length, p);
+}
+
+void face_bad_alignment(const void *p, size_t alignment)
+{
+    char call[64];
+    struct text t = TEXT(call);
+    call_begin(&t, "free", p);
+    text_str(&t, ", alignment ");
+    text_dec(&t, alignment);
+    bad_call(call, t.length, p);
 }

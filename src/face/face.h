@@ -67,6 +67,10 @@ void face_thread_attached(void *heap);
 /* heap_config.bad_pointer: one line that says what holds p, then abort or, by option, return. */
 void face_bad_pointer(const char *caller, const void *p);
 
+/* The same of a block that is freed with a size, or an alignment, that it does not have. */
+void face_bad_size(const void *p, size_t size);
+void face_bad_alignment(const void *p, size_t alignment);
+
 /* The path in a line of /proc/self/maps, if it is of the file that holds `p` and fits. */
 bool face_maps_path(const char *line, const char *end, uintptr_t p, char *path, size_t capacity);
 

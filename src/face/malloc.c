@@ -142,15 +142,16 @@ PUBLIC int fh_posix_memalign(void **p, size_t alignment, size_t size)
 
 PUBLIC void fh_free_sized(void *p, size_t size)
 {
-    (void)size;
-    free_inline(p);
+    if (UNLIKELY(!heap_give_sized(heap_self, p, size))) free_slow(p);
 }
 
+/* A wrong alignment is found where the block does not happen to have it. */
 PUBLIC void fh_free_aligned_sized(void *p, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
-    free_inline(p);
+    if (UNLIKELY((uintptr_t)p & (alignment - 1)))
+        face_bad_alignment(p, alignment);
+    else
+        fh_free_sized(p, size);
 }
 
 PUBLIC size_t fh_malloc_usable_size(const void *p)

@@ -10,6 +10,7 @@ static void attached(struct heap *heap)
 struct heap_config heap_config = {
     .attached = attached,
     .bad_pointer = face_bad_pointer,
+    .bad_size = face_bad_size,
 };
 
 bool policy_start(void)

@@ -38,17 +38,16 @@ unsigned slab_block_of(const struct span *slab, const void *p)
     return block_index(slab->size_class, (size_t)((const char *)p - span_start(slab)));
 }
 
+bool slab_block_is_uncarved(const struct span *slab, const void *p)
+{
+    unsigned piece = (unsigned)(((const char *)p - span_start(slab)) >> CARVE_SHIFT);
+    if (slab_is_lone(slab, slab_block_of(slab, p))) return slab_lone(slab) & LONE_LISTED;
+    return slab_uncarved(slab) >> piece & 1;
+}
+
 bool slab_block_is_free(const struct span *slab, const void *p)
 {
-    const struct block *block = p;
-    unsigned piece = (unsigned)(((const char *)p - span_start(slab)) >> CARVE_SHIFT);
-    if (slab_is_lone(slab, slab_block_of(slab, p))) {
-        if (slab_lone(slab) & LONE_LISTED) return true;
-    } else if (slab->uncarved >> piece & 1) {
-        return true;
-    }
-    uintptr_t holder = (uintptr_t)LOAD(&block->holder);
-    return holder - arena.heaps < arena.heaps_end - arena.heaps;
+    return slab_block_is_uncarved(slab, p) || block_peek(p) == arena.base;
 }
 
 /* The slab or large span whose live block starts at p, or NULL after a word to bad_pointer. */
@@ -59,13 +58,7 @@ static struct span *block_span(const void *p, const char *caller)
         uint8_t kind = LOAD_ACQUIRE(&span->kind);
         if (kind == FH_SPAN_LARGE && p == span_start(span)) return span;
         if (kind == FH_SPAN_RUNS && run_usable_size(span, p)) return span;
-        if (kind == FH_SPAN_SLAB) {
-            unsigned index = slab_block_of(span, p);
-            const struct class_facts *facts = &class_facts[span->size_class];
-            if (index < facts->blocks &&
-                (const char *)p == span_start(span) + (size_t)index * facts->size)
-                return span;
-        }
+        if (kind == FH_SPAN_SLAB && slab_has_live(span, p)) return span;
     }
     heap_config.bad_pointer(caller, p);
     return NULL;

@@ -1,12 +1,12 @@
 /*
- * The hot paths of malloc and free: ten and nine instructions of work. Every one is here for a reason;
+ * The hot paths of malloc and free. Every instruction is here for a reason;
  * count them again (bench/malloc/instructions) after any change.
  *
  * take:  load which list serves the class, and its first block; none: out of line. Load its link, make it the first. Clear
  *        the second word, so that the block reads as live.
  * give:  subtract and compare: ours? Shift and add: the descriptor. Compare the owner: our heap?
- *        That one test also sends NULL-owner spans (large, free, wild) out of line. Count down; at
- *        zero out of line. Push.
+ *        That one test also sends NULL-owner spans (large, free, wild) out of line. Does a block start
+ *        there, and is it not marked as free? Else out of line. Count down; at zero out of line. Push.
  */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
@@ -15,28 +15,49 @@
 
 struct block {
     struct block *_Atomic next;
-    void *_Atomic holder; /* the heap that freed it; NULL in a block that was just handed out */
+    void *_Atomic mark; /* arena.base while it is free; NULL in a block that was just handed out */
 };
 
 static_assert(sizeof(struct block) == 16, "fits the smallest class");
 
-/* Memory that held small blocks before may still have a heap's address in its second word, and
- * realloc may copy it into a small block, which would then read as free. */
+/* Memory that held small blocks before may still have the mark in its second word, and realloc may copy it
+ * into a small block, which would then look free. */
 FH_INLINE void *block_unmark(void *p, bool zeroed)
 {
-    if (!zeroed) STORE(&((struct block *)p)->holder, NULL);
+    if (!zeroed) STORE(&((struct block *)p)->mark, NULL);
     return p;
 }
 
-FH_INLINE void *heap_take(struct heap *heap, unsigned size_class)
+FH_INLINE void block_mark(struct block *block)
 {
-    unsigned list = heap->group[size_class];
+    STORE(&block->mark, (void *)arena.base);
+}
+
+FH_INLINE void *heap_take(struct heap *heap, size_t size_class)
+{
+    size_t list = heap->group[size_class];
     struct block *block = LOAD(&heap->head[list]);
     if (LIKELY(block != NULL)) {
         STORE(&heap->head[list], LOAD(&block->next));
-        STORE(&block->holder, NULL);
+        STORE(&block->mark, NULL);
     }
     return block;
+}
+
+/* A plain load, which compilers use as an operand; an atomic one takes an instruction of its own. ThreadSanitizer gets
+ * to see that. */
+#ifdef FH_TSAN
+#define PEEK(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#else
+#define PEEK(p) (*(p))
+#endif
+
+typedef uintptr_t block_word __attribute__((may_alias)); /* of a live block it is the program's */
+
+/* The word where a free block has its mark. */
+FH_INLINE uintptr_t block_peek(const void *p)
+{
+    return PEEK((const block_word *)p + 1);
 }
 
 /* Only the owner writes the countdown, others read it: a relaxed load and store would say so, but
@@ -51,27 +72,60 @@ FH_INLINE bool slab_count_down(struct span *slab)
     return slab->countdown == 0;
 }
 
+/* What a free tests of a block before it believes it.
+ *
+ * A block starts there: k blocks of `size` bytes times ceil(2^32 / size) is k times less than `size` more than
+ * a multiple of 2^32, so less than 2^16 more; one byte further is 2^32 / 8192 more at least. Two
+ * instructions and the test, since slabs are aligned to what 16 bits can count. What is left over at the end of a
+ * slab passes as a block.
+ *
+ * It is not marked as free: the mark is the one word that nobody else has reason to keep, and lies beside the link
+ * that the free is about to write. A program may have copied it all the same: block_is_live finds out. */
+FH_INLINE bool block_is_doubtful(const struct span *slab, const void *p, uintptr_t base)
+{
+    static_assert(SLICE_SIZE == 1u << 16 && SLAB_MAX < 1u << 15, "as the remainders above need it");
+    if (UNLIKELY((uint16_t)(uintptr_t)p * PEEK(&slab->reciprocal) > UINT16_MAX)) return true;
+    return UNLIKELY(block_peek(p) == base);
+}
+
 /* The release pairs with the acquire of whoever walks the list from outside (sweep.c). */
-FH_INLINE void slab_push(struct heap *heap, struct span *slab, struct block *block)
+FH_INLINE void slab_push(struct span *slab, struct block *block, uintptr_t base)
 {
     STORE(&block->next, LOAD(&slab->free));
-    STORE(&block->holder, heap);
+    STORE(&block->mark, (void *)base);
     STORE_RELEASE(&slab->free, block);
+}
+
+/* Whether a block of the slab has fewer than `size` bytes, by the same numbers: size times reciprocal is 2^32 and less
+ * than 2^16 for the block's own size, 2^32 and 2^19 for the next. Wraps for sizes of 2^45 and more, which
+ * then pass; false for 0. */
+FH_INLINE bool slab_is_short(const struct span *slab, size_t size)
+{
+    return size * PEEK(&slab->reciprocal) >> 16 > 1u << 16;
+}
+
+/* `size`: what the caller says that it is; 0: nothing. */
+FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
+{
+    uintptr_t base = arena.base;
+    size_t offset = (uintptr_t)p - base;
+    if (UNLIKELY(offset >= arena.size)) return false;
+    struct span *slab = span_at_offset(offset);
+    if (UNLIKELY(LOAD(&slab->owner) != heap)) {
+        heap_free_other(heap, slab, p, size);
+    } else if (UNLIKELY(block_is_doubtful(slab, p, base) || slab_is_short(slab, size))) {
+        heap_free_doubtful(heap, slab, p, size);
+    } else if (UNLIKELY(slab_count_down(slab))) {
+        heap_free_slow(heap, slab, p);
+    } else {
+        slab_push(slab, p, base);
+    }
+    return true;
 }
 
 FH_INLINE bool heap_give(struct heap *heap, void *p)
 {
-    size_t offset = (uintptr_t)p - arena.base;
-    if (UNLIKELY(offset >= arena.size)) return false;
-    struct span *slab = span_at_offset(offset);
-    if (UNLIKELY(LOAD(&slab->owner) != heap)) {
-        heap_free_other(heap, slab, p);
-    } else if (UNLIKELY(slab_count_down(slab))) {
-        heap_free_slow(heap, slab, p);
-    } else {
-        slab_push(heap, slab, p);
-    }
-    return true;
+    return heap_give_sized(heap, p, 0);
 }
 
 #endif

@@ -28,8 +28,9 @@
  * the lock and finds all blocks of a slab in lists knows that nobody is in the middle of anything
  * there. That lets the purger give back memory of threads that sleep, without the fast paths paying.
  *
- * A free block, 16 bytes at least:   | next in list | a heap's address |
- * The second word is cleared when the block is handed out; so any reader tells free from live.
+ * A free block, 16 bytes at least:   | next in list | the mark: arena.base |
+ * The mark is cleared when the block is handed out; so any reader tells free from live, and a second free is
+ * noticed (block_is_doubtful). A program may copy a mark into a live block, so it is not the last word (live.c).
  */
 #ifndef HEAP_HEAP_H
 #define HEAP_HEAP_H
@@ -92,6 +93,8 @@ struct heap_config {
     /* A pointer that is no live block of ours. Returns if it is to be ignored. Set before the first
      * allocation, since the first call may already bring one. */
     void (*bad_pointer)(const char *caller, const void *p);
+    /* A live block that is freed as one of `size` bytes and has fewer. The same otherwise. */
+    void (*bad_size)(const void *p, size_t size);
     /* Called now and then as memory is taken, outside of locks; NULL for nothing. */
     void (*tick)(void);
 };
@@ -113,7 +116,9 @@ void *heap_allocate_slow(struct heap *heap, unsigned size_class);
 void *heap_allocate(struct heap *heap, size_t size, bool *zeroed);
 void *heap_allocate_aligned(struct heap *heap, size_t alignment, size_t size);
 void heap_free_slow(struct heap *heap, struct span *slab, void *p);
-void heap_free_other(struct heap *heap, struct span *span, void *p);
+/* `size`: what the caller says that it is; 0: nothing. */
+void heap_free_other(struct heap *heap, struct span *span, void *p, size_t size);
+void heap_free_doubtful(struct heap *heap, struct span *slab, void *p, size_t size);
 void *heap_reallocate(struct heap *heap, void *p, size_t size);
 
 /* Usable bytes of the live block p, or 0 after bad_pointer has been told (in the name of caller). */
@@ -145,6 +150,9 @@ void heap_listed(struct heap *heap, uint64_t blocks[CLASSES]);
 
 /* Block starts at p, or p is in none: index of the block, blocks if it is in the slack. */
 unsigned slab_block_of(const struct span *slab, const void *p);
+
+/* Whether a live block of the slab starts at p: the exact answer, by a search of all lists. See live.c. */
+bool block_is_live(struct span *slab, const void *p);
 
 /* Whether the block at p, in a slab, is free. A hint, as of now. */
 bool slab_block_is_free(const struct span *slab, const void *p);

@@ -29,12 +29,13 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     slab->remote_tail = 0;
     STORE(&slab->free, NULL);
     slab->carved = 0;
-    slab->uncarved = UINT16_MAX;
+    slab_set_uncarved(slab, UINT16_MAX);
     slab->clean = slab->flags & FH_SPAN_ZERO ? UINT16_MAX : 0;
     slab->size_class = (uint8_t)size_class;
     slab->pending_next = 0;
     slab_set_lone(slab, 0);
-    STORE(&slab->bytes, 0);
+    STORE(&slab->note, 0);
+    slab_set_reciprocal(slab, class_facts[size_class].reciprocal);
     slab_set_current(slab, 0);
     STORE(&slab->owner, heap);
     bin_count(&heap->bin[size_class], 1);
@@ -128,12 +129,12 @@ static bool slab_can_carve(const struct span *slab, unsigned size_class)
 }
 
 /* The lone block is in the list that is about to be taken: it says again that it is free. */
-static void slab_mark_lone(struct heap *heap, struct span *slab)
+static void slab_mark_lone(struct span *slab)
 {
     unsigned lone = slab_lone(slab) & ~LONE_LISTED;
     struct block *block =
         (struct block *)(span_start(slab) + (lone - 1) * class_facts[slab->size_class].size);
-    STORE(&block->holder, heap);
+    block_mark(block);
     slab_set_lone(slab, lone);
 }
 
@@ -143,7 +144,7 @@ static struct block *slab_take_all(struct heap *heap, struct span *slab, unsigne
 {
     struct block *list = LOAD(&slab->free);
     STORE(&slab->free, NULL);
-    if (UNLIKELY(slab_lone(slab) & LONE_LISTED)) slab_mark_lone(heap, slab);
+    if (UNLIKELY(slab_lone(slab) & LONE_LISTED)) slab_mark_lone(slab);
     if (slab_can_carve(slab, size_class) &&
         slab->carved - slab_used(slab) < class_facts[size_class].batch)
         list = slab_carve(heap, slab, list);
@@ -195,7 +196,7 @@ enum { GROUP_SLABS = 16 };
 
 static unsigned class_coarsest(size_t size)
 {
-    return class_of_small(size <= 64 ? 64 : size <= 256 ? 256 : SMALL_MAX);
+    return (unsigned)class_of_small(size <= 64 ? 64 : size <= 256 ? 256 : SMALL_MAX);
 }
 
 /* The class of `size` rounded up to 2^bits steps a doubling. */

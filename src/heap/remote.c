@@ -33,7 +33,7 @@ void slab_post(struct span *slab, struct block *head, uint16_t tail16, uint32_t 
     uint32_t old = LOAD(&slab->remote), new;
     do {
         STORE(&tail->next, old ? slab_block_at16(slab, (uint16_t)old) : NULL);
-        new = ((old & 0xffff0000u) + (count << 16)) | slab_offset16(slab, head);
+        new = ((old & 0xffff0000u) + (count << 16)) | block_offset16(head);
     } while (!atomic_compare_exchange_weak_explicit(&slab->remote, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
     if (old == 0) {
@@ -46,8 +46,8 @@ static void remote_set_send(struct remote_set *set)
 {
     if (set->slab == 0) return;
     struct span *slab = span_at(set->slab);
-    set->slab = 0;
     slab_post(slab, slab_block_at16(slab, set->head), set->tail, set->count);
+    __atomic_store_n(&set->slab, 0, __ATOMIC_RELEASE); /* behind it: see heap/live.c */
 }
 
 static void remote_send_all(struct heap *heap)
@@ -60,17 +60,17 @@ static void remote_add(struct heap *heap, struct span *slab, struct block *block
 {
     uint32_t index = span_index(slab);
     struct remote_set *set = &heap->remote[index % REMOTE_SETS];
-    STORE(&block->holder, heap);
+    block_mark(block);
     if (UNLIKELY(set->slab != index)) {
         remote_set_send(set);
         STORE(&block->next, NULL);
-        set->tail = slab_offset16(slab, block);
+        set->tail = block_offset16(block);
         set->count = 0;
         set->slab = index;
     } else {
         STORE(&block->next, slab_block_at16(slab, set->head));
     }
-    set->head = slab_offset16(slab, block);
+    set->head = block_offset16(block);
     set->count++;
     heap->remote_budget -= (int32_t)class_facts[slab->size_class].size;
     if (UNLIKELY(heap->remote_budget < 0)) remote_send_all(heap);
@@ -79,8 +79,8 @@ static void remote_add(struct heap *heap, struct span *slab, struct block *block
 static FH_NOINLINE void remote_free_alone(struct span *slab, struct block *block)
 {
     STORE(&block->next, NULL);
-    STORE(&block->holder, LOAD(&slab->owner));
-    slab_post(slab, block, slab_offset16(slab, block), 1);
+    block_mark(block);
+    slab_post(slab, block, block_offset16(block), 1);
 }
 
 struct block *remote_keep(struct heap *heap, unsigned size_class)
@@ -97,27 +97,41 @@ struct block *remote_keep(struct heap *heap, unsigned size_class)
     return NULL;
 }
 
-static bool slab_holds_block(const struct span *slab, const void *p)
+static void remote_free(struct heap *heap, struct span *slab, void *p, size_t size)
 {
-    size_t offset = (size_t)((const char *)p - span_start(slab));
-    unsigned index = block_index(slab->size_class, offset);
-    return index < class_facts[slab->size_class].blocks &&
-           offset == (size_t)index * class_facts[slab->size_class].size;
+    if (UNLIKELY(!slab_has_live(slab, p)))
+        heap_config.bad_pointer("free", p);
+    else if (UNLIKELY(size > class_facts[slab->size_class].size))
+        heap_config.bad_size(p, size);
+    else if (UNLIKELY(heap == &heap_none))
+        remote_free_alone(slab, p);
+    else
+        remote_add(heap, slab, p);
 }
 
-void heap_free_other(struct heap *heap, struct span *span, void *p)
+/* A run or a large block. */
+static void shared_free(struct span *span, void *p, size_t size)
+{
+    uint8_t kind = LOAD(&span->kind);
+    bool large = kind == FH_SPAN_LARGE && p == span_start(span);
+    size_t usable = large                          ? LOAD(&span->bytes)
+                    : kind == FH_SPAN_RUNS && size ? run_usable_size(span, p)
+                                                   : 0;
+    if (UNLIKELY(usable && size > usable))
+        heap_config.bad_size(p, size);
+    else if (large)
+        large_free(span);
+    else if (kind != FH_SPAN_RUNS || !run_free_block(span, p))
+        heap_config.bad_pointer("free", p);
+}
+
+void heap_free_other(struct heap *heap, struct span *span, void *p, size_t size)
 {
     uint8_t kind = LOAD_ACQUIRE(&span->kind);
-    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner) && slab_holds_block(span, p))) {
-        if (UNLIKELY(heap == &heap_none))
-            remote_free_alone(span, p);
-        else
-            remote_add(heap, span, p);
-    } else if (kind == FH_SPAN_LARGE && p == span_start(span)) {
-        large_free(span);
-    } else if (kind != FH_SPAN_RUNS || !run_free_block(span, p)) {
-        heap_config.bad_pointer("free", p);
-    }
+    if (LIKELY(kind == FH_SPAN_SLAB && LOAD(&span->owner)))
+        remote_free(heap, span, p, size);
+    else
+        shared_free(span, p, size);
 }
 
 /* ---- collecting ------------------------------------------------------------------------------- */

@@ -121,8 +121,7 @@ bool slab_settle(struct heap *heap, struct span *slab, uint32_t used)
 /* ---- carving --------------------------------------------------------------------------------- */
 
 /* Links blocks [from, to) in address order, `rest` behind them; returns the first. */
-static struct block *slab_link(struct heap *heap, struct span *slab, unsigned from, unsigned to,
-                               struct block *rest)
+static struct block *slab_link(struct span *slab, unsigned from, unsigned to, struct block *rest)
 {
     if (from == to) return rest;
     slab->carved += to - from;
@@ -132,11 +131,11 @@ static struct block *slab_link(struct heap *heap, struct span *slab, unsigned fr
     for (unsigned i = from + 1; i < to; i++) {
         struct block *next = (struct block *)((char *)block + size);
         STORE(&block->next, next);
-        STORE(&block->holder, heap);
+        block_mark(block);
         block = next;
     }
     STORE(&block->next, rest);
-    STORE(&block->holder, heap);
+    block_mark(block);
     return first;
 }
 
@@ -149,13 +148,13 @@ static unsigned slab_first_from(const struct span *slab, size_t offset)
 }
 
 /* The same, but for the lone block, which exists already. */
-static struct block *slab_link_new(struct heap *heap, struct span *slab, unsigned from, unsigned to,
+static struct block *slab_link_new(struct span *slab, unsigned from, unsigned to,
                                    struct block *rest)
 {
     unsigned lone = (slab_lone(slab) & ~LONE_LISTED) - 1;
-    if (LIKELY(lone < from || lone >= to)) return slab_link(heap, slab, from, to, rest);
+    if (LIKELY(lone < from || lone >= to)) return slab_link(slab, from, to, rest);
     slab_set_lone(slab, 0);
-    return slab_link(heap, slab, from, lone, slab_link(heap, slab, lone + 1, to, rest));
+    return slab_link(slab, from, lone, slab_link(slab, lone + 1, to, rest));
 }
 
 /* How many 4 KiB pieces to carve at once. Of a slab whose pages are fresh only one, since each costs
@@ -176,6 +175,12 @@ static void slab_populate(struct span *slab, unsigned piece, unsigned end)
         os_vm_populate(span_start(slab) + ((size_t)piece << CARVE_SHIFT), size);
 }
 
+/* Nothing is left in the slab that was given back: see RECIPROCAL_DOUBT. */
+static void slab_believe(struct span *slab)
+{
+    if (slab->uncarved == 0) slab_set_reciprocal(slab, class_facts[slab->size_class].reciprocal);
+}
+
 struct block *slab_carve(struct heap *heap, struct span *slab, struct block *rest)
 {
     while (slab->uncarved) {
@@ -185,13 +190,14 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
         uint16_t mask = (uint16_t)((1u << end) - (1u << piece));
         unsigned from = slab_first_from(slab, piece << CARVE_SHIFT);
         unsigned to = slab_first_from(slab, end << CARVE_SHIFT);
-        slab->uncarved &= (uint16_t)~mask;
+        slab_set_uncarved(slab, slab->uncarved & ~(unsigned)mask);
+        slab_believe(slab);
         slab_populate(slab, piece, end);
         if (from == to) continue; /* inside a block that started before, or past the last one */
         size_t last_byte = (size_t)to * class_facts[slab->size_class].size - 1;
         unsigned last_piece = (unsigned)(last_byte >> CARVE_SHIFT);
         slab->clean &= (uint16_t) ~((2u << last_piece) - (1u << piece));
-        struct block *list = slab_link_new(heap, slab, from, to, rest);
+        struct block *list = slab_link_new(slab, from, to, rest);
         if (list != rest) return list;
     }
     return rest;
@@ -202,7 +208,7 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
 void heap_free_slow(struct heap *heap, struct span *slab, void *p)
 {
     lock_take(&heap->lock);
-    slab_push(heap, slab, p);
+    slab_push(slab, p, arena.base);
     slab_settle(heap, slab, slab_used(slab));
     lock_give(&heap->lock);
     if (__atomic_load_n(&fh_registry.slabs, __ATOMIC_RELAXED) >= HEAP_WORTH_SWEEPING) purger_note();

@@ -25,19 +25,63 @@ FH_INLINE void slab_set_lone(struct span *slab, unsigned lone)
     __atomic_store_n(&slab->lone, (uint16_t)lone, __ATOMIC_RELAXED);
 }
 
+FH_INLINE unsigned slab_uncarved(const struct span *slab)
+{
+    return __atomic_load_n(&slab->uncarved, __ATOMIC_RELAXED);
+}
+
+FH_INLINE void slab_set_uncarved(struct span *slab, unsigned uncarved)
+{
+    __atomic_store_n(&slab->uncarved, (uint16_t)uncarved, __ATOMIC_RELAXED);
+}
+
+/* While pages of a slab are given back, their blocks have no mark that a second free could find. Under this
+ * reciprocal every block looks doubtful to block_is_doubtful, but for the first of the slab, and slab_has_live looks
+ * whether its page is there. */
+#define RECIPROCAL_DOUBT (1u << 16)
+
+FH_INLINE void slab_set_reciprocal(struct span *slab, uint32_t reciprocal)
+{
+    __atomic_store_n(&slab->reciprocal, reciprocal, __ATOMIC_RELAXED);
+}
+
 FH_INLINE bool slab_is_lone(const struct span *slab, unsigned index)
 {
     return (slab_lone(slab) & ~LONE_LISTED) == index + 1;
 }
 
-FH_INLINE uint16_t slab_offset16(const struct span *slab, const void *p)
+/* Of an address in a slab, which begins at a multiple of 64 KiB. */
+FH_INLINE uint16_t block_offset16(const void *p)
 {
-    return (uint16_t)(((const char *)p - span_start(slab)) >> 4);
+    return (uint16_t)((uint16_t)(uintptr_t)p >> 4);
 }
 
 FH_INLINE struct block *slab_block_at16(const struct span *slab, uint16_t offset16)
 {
     return (struct block *)(span_start(slab) + ((size_t)offset16 << 4));
+}
+
+/* Whether a block of the slab, in which p lies, starts at p. */
+FH_INLINE bool slab_holds_block(const struct span *slab, const void *p)
+{
+    const struct class_facts *facts = &class_facts[slab->size_class];
+    uint32_t offset = (uint16_t)(uintptr_t)p; /* slabs are at multiples of 64 KiB */
+    uint32_t index = (uint32_t)((uint64_t)offset * facts->reciprocal >> 32);
+    return index < facts->blocks && offset == index * facts->size;
+}
+
+/* Whether a block begins there that was never handed out, or whose page went back since. Who does not hold the lock of
+ * the slab's owner takes the answer for a hint, unless the block is live: then it is false. */
+bool slab_block_is_uncarved(const struct span *slab, const void *p);
+
+/* Whether a live block of the slab starts at p. */
+FH_INLINE bool slab_has_live(struct span *slab, const void *p)
+{
+    if (UNLIKELY(!slab_holds_block(slab, p))) return false;
+    unsigned piece = (unsigned)((uintptr_t)p % SLICE_SIZE >> CARVE_SHIFT);
+    if (UNLIKELY(slab_uncarved(slab) >> piece & 1)) return block_is_live(slab, p);
+    if (UNLIKELY(block_peek(p) == arena.base)) return block_is_live(slab, p);
+    return true;
 }
 
 /* Slabs of a class that a heap owns: changed under its lock, read by its thread without, as a hint. */

@@ -137,7 +137,8 @@ static uint16_t pieces_touched_by_list(struct span *slab, struct block *first)
 
 static size_t slab_purge_pieces(struct span *slab, uint16_t pieces, uint16_t touched)
 {
-    slab->uncarved |= pieces;
+    slab_set_uncarved(slab, slab->uncarved | pieces);
+    slab_set_reciprocal(slab, RECIPROCAL_DOUBT);
     uint16_t done = span_purge_pieces(slab, pieces);
     slab->clean |= (uint16_t)(done & ~touched);
     return (size_t)__builtin_popcount(done) << CARVE_SHIFT;
@@ -155,7 +156,7 @@ static size_t slab_purge_around(struct span *slab, struct block *first, uint16_t
         slab_set_lone(slab, (slab_block_of(slab, first) + 1) | LONE_LISTED);
         STORE(&first->next, NULL); /* locked pages are not purged */
         __atomic_store_n(&slab->rest, slab->rest + (int16_t)kept.count, __ATOMIC_RELAXED);
-        if (kept.first) slab_post(slab, kept.first, slab_offset16(slab, kept.last), kept.count);
+        if (kept.first) slab_post(slab, kept.first, block_offset16(kept.last), kept.count);
     } else {
         STORE(&first->next, kept.first);
     }
@@ -240,15 +241,15 @@ static void heap_release_remote(struct heap *heap,
 /* ---- what was seen before ----------------------------------------------------------------------- */
 
 /* What changes when anybody allocates from the slab or frees into it. */
-static uint64_t slab_signature(struct span *slab)
+static uint32_t slab_signature(struct span *slab)
 {
     uint64_t countdown = __atomic_load_n(&slab->countdown, __ATOMIC_RELAXED);
     uint64_t mix =
         (uintptr_t)LOAD(&slab->free) ^ countdown << 20 ^ (uint64_t)LOAD(&slab->remote) << 32;
-    return (mix * 0x9e3779b97f4a7c15ull) >> 2 | 1;
+    return (uint32_t)(mix * 0x9e3779b97f4a7c15ull >> 34) | 1;
 }
 
-#define SWEPT (1ull << 63)
+#define SWEPT (1u << 31)
 
 /* ---- room for growth ----------------------------------------------------------------------------- */
 
@@ -262,7 +263,7 @@ static struct span *bin_sparse_slab(struct bin *bin, unsigned *looks)
         bin_unlink(bin, slab);
         bin_push_front(bin, slab);
         bool sparse = slab->carved - slab_used(slab) >= class_facts[slab->size_class].blocks / 2u;
-        if (sparse && LOAD(&slab->bytes) != (slab_signature(slab) | SWEPT)) return slab;
+        if (sparse && LOAD(&slab->note) != (slab_signature(slab) | SWEPT)) return slab;
         if (bin->last == span_index(slab)) return NULL;
     }
     return NULL;
@@ -290,7 +291,7 @@ void heap_make_room(struct heap *heap)
     for (struct span *slab; swept < 4 && bytes < 2 * SLICE_SIZE; swept++) {
         if ((slab = heap_sparse_slab(heap)) == NULL) break;
         bytes += slab_purge(heap, slab, true);
-        STORE(&slab->bytes, slab_signature(slab) | SWEPT);
+        STORE(&slab->note, slab_signature(slab) | SWEPT);
     }
     if (swept == 0) {
         heap->room_wait = 4; /* looking costs little */
@@ -351,15 +352,15 @@ static bool slab_may_hold_free(struct span *slab)
 /* Holds: the heap's lock. */
 static void slab_visit(struct heap *heap, struct span *slab, struct sweep *sweep)
 {
-    uint64_t now = slab_signature(slab);
-    if (!sweep->force && LOAD(&slab->bytes) != now) {
-        STORE(&slab->bytes, now);
+    uint32_t now = slab_signature(slab);
+    if (!sweep->force && LOAD(&slab->note) != now) {
+        STORE(&slab->note, now);
         sweep->more = true;
     } else if (LOAD(&slab->state) == FH_SLAB_CURRENT && slab_is_idle(slab, 0)) {
         slab_release_idle(heap, slab);
     } else {
         sweep->bytes += slab_purge(heap, slab, LOAD(&heap->state) == FH_HEAP_IDLE);
-        STORE(&slab->bytes, slab_signature(slab) | SWEPT);
+        STORE(&slab->note, slab_signature(slab) | SWEPT);
     }
 }
 
@@ -371,7 +372,7 @@ static void slab_consider(struct span *slab, void *context)
         return;
     }
     if (!slab_may_hold_free(slab)) return;
-    if (!sweep->force && LOAD(&slab->bytes) == (slab_signature(slab) | SWEPT)) return;
+    if (!sweep->force && LOAD(&slab->note) == (slab_signature(slab) | SWEPT)) return;
     struct heap *heap = LOAD(&slab->owner);
     if (heap == NULL) return;
     lock_take(&heap->lock);

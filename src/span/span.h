@@ -71,7 +71,13 @@ struct span {
     uint32_t next;
     uint32_t prev;
     _Atomic uint32_t slices;
-    _Atomic uint64_t bytes;
+    union {
+        _Atomic uint64_t bytes;
+        struct {                   /* a slab */
+            _Atomic uint32_t note; /* the purger's */
+            uint32_t reciprocal;   /* of its class: see heap/classes.h */
+        };
+    };
 };
 
 /* Records of one kind lie one after the other, whatever the other floors take. */
@@ -88,7 +94,7 @@ struct arena {
     uint32_t committed;           /* slices below are readable and writable */
     uint32_t debt;                /* slices taken fresh for which no dirty one was given back yet */
     size_t descriptors_committed; /* bytes */
-    uintptr_t heaps, heaps_end;   /* records of heaps: a free block names its heap by address */
+    uintptr_t heaps, heaps_end;   /* records of heaps */
     struct records {
         uintptr_t next, committed, end;
     } records[RECORD_KINDS];
