@@ -5,8 +5,8 @@
  * take:  load which list serves the class, and its first block; none: out of line. Load its link, make it the first. Clear
  *        the second word, so that the block reads as live.
  * give:  subtract and compare: ours? Shift and add: the descriptor. Compare the owner: our heap?
- *        That one test also sends NULL-owner spans (large, free, wild) out of line. Does a block start
- *        there, and is it not marked as free? Else out of line. Count down; at zero out of line. Push.
+ *        That one test also sends NULL-owner spans (large, free, wild) out of line. Is it marked as
+ *        free? Out of line. Count down; at zero out of line. Push.
  */
 #ifndef HEAP_FAST_H
 #define HEAP_FAST_H
@@ -72,20 +72,25 @@ FH_INLINE bool slab_count_down(struct span *slab)
     return slab->countdown == 0;
 }
 
-/* What a free tests of a block before it believes it.
+/* What every free tests of a block before it believes it: is it not marked as free? The mark is the one word that
+ * nobody else has reason to keep, and lies beside the link that the free is about to write. A program may have copied
+ * it all the same: block_is_live finds out. */
+FH_INLINE bool block_is_marked(const void *p, uintptr_t base)
+{
+    return UNLIKELY(block_peek(p) == base);
+}
+
+/* Whether no block of `size` bytes, as the caller says, can start there.
  *
- * A block starts there: k blocks of `size` bytes times ceil(2^32 / size) is k times less than `size` more than
- * a multiple of 2^32, so less than 2^16 more; one byte further is 2^32 / 8192 more at least. Two
- * instructions and the test, since slabs are aligned to what 16 bits can count. What is left over at the end of a
- * slab passes as a block.
- *
- * It is not marked as free: the mark is the one word that nobody else has reason to keep, and lies beside the link
- * that the free is about to write. A program may have copied it all the same: block_is_live finds out. */
-FH_INLINE bool block_is_doubtful(const struct span *slab, const void *p, uintptr_t base)
+ * k blocks of their class's size times ceil(2^32 / that size) is k times less than that size more than a multiple of
+ * 2^32, so less than 2^16 more; one byte further is 2^32 / 8192 more at least. What is left over at the end
+ * of a slab passes as a block. By the same number: size times reciprocal is 2^32 and less than 2^16 for the
+ * class's own size, 2^32 and 2^19 for the next. It wraps for sizes of 2^45 and more, which then pass. */
+FH_INLINE bool slab_is_misfit(const struct span *slab, const void *p, size_t size)
 {
     static_assert(SLICE_SIZE == 1u << 16 && SLAB_MAX < 1u << 15, "as the remainders above need it");
-    if (UNLIKELY((uint16_t)(uintptr_t)p * PEEK(&slab->reciprocal) > UINT16_MAX)) return true;
-    return UNLIKELY(block_peek(p) == base);
+    return UNLIKELY((uint16_t)(uintptr_t)p * slab->reciprocal > UINT16_MAX) ||
+           UNLIKELY(size * slab->reciprocal >> 16 > 1u << 16);
 }
 
 /* The release pairs with the acquire of whoever walks the list from outside (sweep.c). */
@@ -96,16 +101,8 @@ FH_INLINE void slab_push(struct span *slab, struct block *block, uintptr_t base)
     STORE_RELEASE(&slab->free, block);
 }
 
-/* Whether a block of the slab has fewer than `size` bytes, by the same numbers: size times reciprocal is 2^32 and less
- * than 2^16 for the block's own size, 2^32 and 2^19 for the next. Wraps for sizes of 2^45 and more, which
- * then pass; false for 0. */
-FH_INLINE bool slab_is_short(const struct span *slab, size_t size)
-{
-    return size * PEEK(&slab->reciprocal) >> 16 > 1u << 16;
-}
-
-/* `size`: what the caller says that it is; 0: nothing. */
-FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
+/* `sized`, known when this is compiled: the caller says that the block has `size` bytes, and pays for a closer look. */
+FH_INLINE bool heap_give_as(struct heap *heap, void *p, bool sized, size_t size)
 {
     uintptr_t base = arena.base;
     size_t offset = (uintptr_t)p - base;
@@ -113,7 +110,7 @@ FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
     struct span *slab = span_at_offset(offset);
     if (UNLIKELY(LOAD(&slab->owner) != heap)) {
         heap_free_other(heap, slab, p, size);
-    } else if (UNLIKELY(block_is_doubtful(slab, p, base) || slab_is_short(slab, size))) {
+    } else if (UNLIKELY(block_is_marked(p, base) || (sized && slab_is_misfit(slab, p, size)))) {
         heap_free_doubtful(heap, slab, p, size);
     } else if (UNLIKELY(slab_count_down(slab))) {
         heap_free_slow(heap, slab, p);
@@ -125,7 +122,12 @@ FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
 
 FH_INLINE bool heap_give(struct heap *heap, void *p)
 {
-    return heap_give_sized(heap, p, 0);
+    return heap_give_as(heap, p, false, 0);
+}
+
+FH_INLINE bool heap_give_sized(struct heap *heap, void *p, size_t size)
+{
+    return heap_give_as(heap, p, true, size);
 }
 
 #endif

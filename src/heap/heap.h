@@ -30,7 +30,7 @@
  *
  * A free block, 16 bytes at least:   | next in list | the mark: arena.base |
  * The mark is cleared when the block is handed out; so any reader tells free from live, and a second free is
- * noticed (block_is_doubtful). A program may copy a mark into a live block, so it is not the last word (live.c).
+ * noticed (block_is_marked). A program may copy a mark into a live block, so it is not the last word (live.c).
  */
 #ifndef HEAP_HEAP_H
 #define HEAP_HEAP_H

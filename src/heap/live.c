@@ -1,9 +1,9 @@
 /*
  * Whether a block is live, for certain.
  *
- * Free, realloc and malloc_usable_size test cheaply: does a block start there, and is it marked as free? A mark may
- * have come into a live block by a copy of memory that was never written; so who finds one asks here, and
- * only what lies in a list is free. A block wanders
+ * Free, realloc and malloc_usable_size test cheaply whether it is marked as free, and all but a thread's own unsized
+ * free whether a block starts there. A mark may have come into a live block by a copy of memory that was never written;
+ * so who finds one asks here, and only what lies in a list is free. A block wanders
  *
  *     table of the thread that freed it --> slab->remote --> slab->free --> the list of a thread
  *

@@ -35,7 +35,7 @@ static struct span *slab_create(struct heap *heap, unsigned size_class)
     slab->pending_next = 0;
     slab_set_lone(slab, 0);
     STORE(&slab->note, 0);
-    slab_set_reciprocal(slab, class_facts[size_class].reciprocal);
+    slab->reciprocal = class_facts[size_class].reciprocal;
     slab_set_current(slab, 0);
     STORE(&slab->owner, heap);
     bin_count(&heap->bin[size_class], 1);

@@ -175,12 +175,6 @@ static void slab_populate(struct span *slab, unsigned piece, unsigned end)
         os_vm_populate(span_start(slab) + ((size_t)piece << CARVE_SHIFT), size);
 }
 
-/* Nothing is left in the slab that was given back: see RECIPROCAL_DOUBT. */
-static void slab_believe(struct span *slab)
-{
-    if (slab->uncarved == 0) slab_set_reciprocal(slab, class_facts[slab->size_class].reciprocal);
-}
-
 struct block *slab_carve(struct heap *heap, struct span *slab, struct block *rest)
 {
     while (slab->uncarved) {
@@ -191,7 +185,6 @@ struct block *slab_carve(struct heap *heap, struct span *slab, struct block *res
         unsigned from = slab_first_from(slab, piece << CARVE_SHIFT);
         unsigned to = slab_first_from(slab, end << CARVE_SHIFT);
         slab_set_uncarved(slab, slab->uncarved & ~(unsigned)mask);
-        slab_believe(slab);
         slab_populate(slab, piece, end);
         if (from == to) continue; /* inside a block that started before, or past the last one */
         size_t last_byte = (size_t)to * class_facts[slab->size_class].size - 1;

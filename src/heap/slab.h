@@ -35,16 +35,6 @@ FH_INLINE void slab_set_uncarved(struct span *slab, unsigned uncarved)
     __atomic_store_n(&slab->uncarved, (uint16_t)uncarved, __ATOMIC_RELAXED);
 }
 
-/* While pages of a slab are given back, their blocks have no mark that a second free could find. Under this
- * reciprocal every block looks doubtful to block_is_doubtful, but for the first of the slab, and slab_has_live looks
- * whether its page is there. */
-#define RECIPROCAL_DOUBT (1u << 16)
-
-FH_INLINE void slab_set_reciprocal(struct span *slab, uint32_t reciprocal)
-{
-    __atomic_store_n(&slab->reciprocal, reciprocal, __ATOMIC_RELAXED);
-}
-
 FH_INLINE bool slab_is_lone(const struct span *slab, unsigned index)
 {
     return (slab_lone(slab) & ~LONE_LISTED) == index + 1;

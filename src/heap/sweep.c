@@ -138,7 +138,6 @@ static uint16_t pieces_touched_by_list(struct span *slab, struct block *first)
 static size_t slab_purge_pieces(struct span *slab, uint16_t pieces, uint16_t touched)
 {
     slab_set_uncarved(slab, slab->uncarved | pieces);
-    slab_set_reciprocal(slab, RECIPROCAL_DOUBT);
     uint16_t done = span_purge_pieces(slab, pieces);
     slab->clean |= (uint16_t)(done & ~touched);
     return (size_t)__builtin_popcount(done) << CARVE_SHIFT;
