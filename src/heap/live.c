@@ -30,7 +30,7 @@ static bool list_holds(const struct span *slab, struct block *block, const void 
     for (unsigned n = class_facts[slab->size_class].blocks; n > 0; n--) {
         if (!is_block_of(slab, block) || block_peek(block) != arena.base) return false;
         if (block == p) return true;
-        struct block *next = (struct block *)__atomic_load_n(&block->next, __ATOMIC_ACQUIRE);
+        struct block *next = (struct block *)LOAD_ACQUIRE(&block->next);
         if (block_peek(block) != arena.base) return false;
         block = next;
     }

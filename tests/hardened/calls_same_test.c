@@ -29,11 +29,35 @@ char *__stpncpy(char *, const char *, size_t);
 #define LIBC(X)                                                                                    \
     X(memcpy)                                                                                      \
     X(memmove)                                                                                     \
-    X(mempcpy) X(__mempcpy) X(memccpy) X(memset) X(bzero) X(explicit_bzero) X(bcopy) X(swab)       \
-        X(memcmp) X(bcmp) X(memchr) X(strcpy) X(stpcpy) X(__stpcpy) X(strncpy) X(stpncpy)          \
-            X(__stpncpy) X(strcat) X(strncat) X(strlen) X(strnlen) X(strdup) X(strndup) X(wmemcpy) \
-                X(wmemmove) X(wmempcpy) X(wmemset) X(wcscpy) X(wcsncpy) X(read) X(pread) X(readv)  \
-                    X(fread) X(fgets) X(getcwd) X(vsnprintf) X(vsprintf)
+    X(mempcpy)                                                                                     \
+    X(__mempcpy)                                                                                   \
+    X(memccpy)                                                                                     \
+    X(memset)                                                                                      \
+    X(bzero)                                                                                       \
+    X(explicit_bzero)                                                                              \
+    X(bcopy)                                                                                       \
+    X(swab)                                                                                        \
+    X(memcmp)                                                                                      \
+    X(bcmp)                                                                                        \
+    X(memchr)                                                                                      \
+    X(strcpy)                                                                                      \
+    X(stpcpy)                                                                                      \
+    X(__stpcpy)                                                                                    \
+    X(strncpy)                                                                                     \
+    X(stpncpy)                                                                                     \
+    X(__stpncpy)                                                                                   \
+    X(strcat)                                                                                      \
+    X(strncat)                                                                                     \
+    X(strlen)                                                                                      \
+    X(strnlen)                                                                                     \
+    X(strdup)                                                                                      \
+    X(strndup)                                                                                     \
+    X(wmemcpy)                                                                                     \
+    X(wmemmove)                                                                                    \
+    X(wmempcpy)                                                                                    \
+    X(wmemset)                                                                                     \
+    X(wcscpy)                                                                                      \
+    X(wcsncpy) X(read) X(pread) X(readv) X(fread) X(fgets) X(getcwd) X(vsnprintf) X(vsprintf)
 #define POINTER(name) __typeof__(name) *name;
 static struct calls {
     LIBC(POINTER)

@@ -52,13 +52,44 @@ char *__fgets_unlocked_chk(char *to, size_t bound, int n, FILE *file);
     X(memmove)                                                                                     \
     X(memset)                                                                                      \
     X(memcmp)                                                                                      \
-    X(memchr) X(strlen) X(strnlen) X(strcpy) X(strncpy) X(strcat) X(strncat) X(stpcpy) X(stpncpy)  \
-        X(strdup) X(strndup) X(memccpy) X(swab) X(wcslen) X(wmemset) X(read) X(pread) X(pread64)   \
-            X(readv) X(recv) X(recvfrom) X(write) X(pwrite) X(pwrite64) X(writev) X(send)          \
-                X(sendto) X(getcwd) X(fread) X(fread_unlocked) X(fwrite) X(fwrite_unlocked)        \
-                    X(fgets) X(fgets_unlocked) X(fputs) X(puts) X(vsnprintf) X(vsprintf)           \
-                        X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk)                        \
-                            X(__fgets_unlocked_chk)
+    X(memchr)                                                                                      \
+    X(strlen)                                                                                      \
+    X(strnlen)                                                                                     \
+    X(strcpy)                                                                                      \
+    X(strncpy)                                                                                     \
+    X(strcat)                                                                                      \
+    X(strncat)                                                                                     \
+    X(stpcpy)                                                                                      \
+    X(stpncpy)                                                                                     \
+    X(strdup)                                                                                      \
+    X(strndup)                                                                                     \
+    X(memccpy)                                                                                     \
+    X(swab)                                                                                        \
+    X(wcslen)                                                                                      \
+    X(wmemset)                                                                                     \
+    X(read)                                                                                        \
+    X(pread)                                                                                       \
+    X(pread64)                                                                                     \
+    X(readv)                                                                                       \
+    X(recv)                                                                                        \
+    X(recvfrom)                                                                                    \
+    X(write)                                                                                       \
+    X(pwrite)                                                                                      \
+    X(pwrite64)                                                                                    \
+    X(writev)                                                                                      \
+    X(send)                                                                                        \
+    X(sendto)                                                                                      \
+    X(getcwd)                                                                                      \
+    X(fread)                                                                                       \
+    X(fread_unlocked)                                                                              \
+    X(fwrite)                                                                                      \
+    X(fwrite_unlocked)                                                                             \
+    X(fgets)                                                                                       \
+    X(fgets_unlocked)                                                                              \
+    X(fputs)                                                                                       \
+    X(puts)                                                                                        \
+    X(vsnprintf)                                                                                   \
+    X(vsprintf) X(__vsnprintf_chk) X(__vsprintf_chk) X(__fgets_chk) X(__fgets_unlocked_chk)
 
 #define CALLS_POINTER(name) __typeof__(name) *name;
 struct calls_next {
