@@ -79,6 +79,18 @@ static void check_system_preload(struct doctor *d)
     free(text.data);
 }
 
+/* The library that checks calls of libc, if it is in this process. */
+static void check_calls(struct doctor *d, const struct process *self, const struct verdict *v)
+{
+    const struct module *calls = process_module(self, LIBRARY_CALLS);
+    if (!calls) return;
+    bool hardened = v->owner && strcmp(v->owner->soname, LIBRARY_HARDENED) == 0;
+    doctor_find(d, LEVEL_NOTE, "calls of libc in a plain program",
+                hardened ? "programs started from this shell have them checked"
+                         : "it does nothing: malloc is not that of " LIBRARY_HARDENED,
+                "see LD_PRELOAD and /etc/ld.so.preload", "%s", calls->path);
+}
+
 /* This command is a plain program: it gets what others started from this shell get. */
 static void check_malloc(struct doctor *d)
 {
@@ -94,6 +106,7 @@ static void check_malloc(struct doctor *d)
         for (size_t i = 0; i < v.ignored_count; i++)
             doctor_find(d, LEVEL_BAD, "LD_PRELOAD", "the library is not used by any program",
                         "unset it or repair it", "%s: %s", v.ignored[i].entry, v.ignored[i].reason);
+        check_calls(d, &self, &v);
     }
     process_finish(&self);
 }
@@ -107,6 +120,21 @@ static void check_library(struct doctor *d)
                 found ? path : why);
 }
 
+/* Which not everybody installs. */
+static void check_hardened(struct doctor *d)
+{
+    char path[PATH_MAX], calls[PATH_MAX], why[PATH_MAX + 256];
+    bool found = library_locate(true, path, sizeof path, why, sizeof why);
+    doctor_find(d, found ? LEVEL_OK : LEVEL_NOTE, "library of freehold run --hardened",
+                "freehold run --hardened refuses to run anything",
+                "install it beside libfreehold.so.1", "%s", found ? path : why);
+    if (!found) return;
+    found = library_locate_calls(path, calls, sizeof calls, why, sizeof why);
+    doctor_find(d, found ? LEVEL_OK : LEVEL_NOTE, "library of its checks of calls",
+                "freehold run --hardened refuses to run anything but with calls=0",
+                "install it beside " LIBRARY_HARDENED, "%s", found ? calls : why);
+}
+
 void doctor_tools(struct doctor *d)
 {
     check_ptrace(d);
@@ -115,4 +143,5 @@ void doctor_tools(struct doctor *d)
     check_system_preload(d);
     check_malloc(d);
     check_library(d);
+    check_hardened(d);
 }

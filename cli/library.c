@@ -44,9 +44,6 @@ static bool is_freehold(const char *path)
     return found;
 }
 
-#define HARDENED "libfreehold-hardened.so.1"
-#define CALLS "libfreehold-hardened-calls.so.1"
-
 static bool is_hardened(const char *path)
 {
     struct elf_image image;
@@ -54,7 +51,7 @@ static bool is_hardened(const char *path)
     if (!elf_image_open_path(&image, path)) return false;
     elf_image_soname(&image, soname, sizeof soname);
     elf_image_close(&image);
-    return strcmp(soname, HARDENED) == 0;
+    return strcmp(soname, LIBRARY_HARDENED) == 0;
 }
 
 /* Another file in its folder. False: its path is too long. */
@@ -69,7 +66,7 @@ bool library_locate_calls(const char *hardened, char *path, size_t capacity, cha
                           size_t why_capacity)
 {
     bool found = snprintf(path, capacity, "%s", hardened) < (int)capacity &&
-                 turn(path, capacity, CALLS) && access(path, R_OK) == 0;
+                 turn(path, capacity, LIBRARY_CALLS) && access(path, R_OK) == 0;
     if (!found)
         snprintf(
             why, why_capacity,
@@ -83,7 +80,7 @@ bool library_locate(bool hardened, char *path, size_t capacity, char *why, size_
 {
     *path = 0;
     bool found = chosen(path, capacity) || beside_command(path, capacity);
-    if (found && hardened && !is_hardened(path)) found = turn(path, capacity, HARDENED);
+    if (found && hardened && !is_hardened(path)) found = turn(path, capacity, LIBRARY_HARDENED);
     if (!found)
         snprintf(why, why_capacity,
                  "cannot tell where this command lies, and so where its library is; set "

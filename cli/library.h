@@ -10,7 +10,10 @@
  * `why`, if it is not there, is not libfreehold, or cannot be named in LD_PRELOAD. */
 bool library_locate(bool hardened, char *path, size_t capacity, char *why, size_t why_capacity);
 
-/* libfreehold-hardened-calls.so.1, beside the hardened one that was found. False, with a sentence, if it is not there. */
+#define LIBRARY_HARDENED "libfreehold-hardened.so.1"
+#define LIBRARY_CALLS "libfreehold-hardened-calls.so.1"
+
+/* LIBRARY_CALLS, beside the hardened one that was found. False, with a sentence, if it is not there. */
 bool library_locate_calls(const char *hardened, char *path, size_t capacity, char *why,
                           size_t why_capacity);
 

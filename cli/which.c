@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "library.h"
 #include "target.h"
 #include "which.h"
 
@@ -71,6 +72,7 @@ int command_which(int argc, char **argv)
         w.status = status_of(&w.verdict);
         read_heaps(&w);
         read_libgc(&w);
+        w.calls = process_module(&w.process, LIBRARY_CALLS);
         struct palette colours = palette_for(STDOUT_FILENO);
         if (request.json)
             which_json(&w, stdout);

@@ -21,6 +21,7 @@ struct which {
     const struct module *libgc;
     enum heap_view_error libgc_error;
     struct heap_view libgc_view;
+    const struct module *calls; /* libfreehold-hardened-calls.so.1; NULL: it is not loaded */
     int status;
 };
 

@@ -165,6 +165,18 @@ static void show_libgc(const struct show *s, const struct which *w)
     fprintf(s->out, "%s\n", trouble);
 }
 
+/* What it does beside another malloc is nothing. */
+static void show_calls(const struct show *s, const struct which *w)
+{
+    if (!w->calls) return;
+    label(s, "calls");
+    path(s, w->calls);
+    bool idle = w->status != WHICH_FREEHOLD || (!w->view_error && !w->view.hardened);
+    fputs(idle ? ", which does nothing without the hardened library\n"
+               : ", which checks calls of libc\n",
+          s->out);
+}
+
 static void show_method(const struct show *s, const struct which *w)
 {
     const struct verdict *v = &w->verdict;
@@ -191,6 +203,7 @@ void which_show(const struct which *w, FILE *out, const struct palette *colours)
     show_verdict(&s, w);
     show_owner(&s, &w->verdict);
     show_view(&s, w);
+    show_calls(&s, w);
     show_libgc(&s, w);
     verdict_others(&w->verdict, &w->process, show_other, &s);
     show_mixed(&s, &w->verdict);
@@ -294,6 +307,7 @@ void which_json(const struct which *w, FILE *out)
     json_verdict(&j, w);
     json_ignored(&j, &w->verdict);
     json_heaps(&j, w);
+    json_text(&j, "calls", w->calls ? w->calls->path : NULL);
     json_libgc(&j, w);
     json_number(&j, "status", (uint64_t)w->status);
     json_close(&j, '}');

@@ -47,31 +47,39 @@ static struct facts facts_get(void)
     return f;
 }
 
-static void stats_line(int fd, const char *what, uint64_t bytes, const char *why)
+static void stats_put(int fd, const struct stats_line *say)
 {
     char line[160];
     struct text t = TEXT(line);
     text_str(&t, "freehold: ");
-    text_str(&t, what);
+    text_str(&t, say->what);
     while (t.length < 28) text_char(&t, ' ');
-    text_size(&t, bytes);
+    if (say->value)
+        text_str(&t, say->value);
+    else
+        text_size(&t, say->bytes);
     while (t.length < 40) text_char(&t, ' ');
-    text_str(&t, why);
+    text_str(&t, say->why);
     text_char(&t, '\n');
     os_write(fd, line, t.length);
+}
+
+static void stats_bytes(int fd, const char *what, uint64_t bytes, const char *why)
+{
+    stats_put(fd, &(struct stats_line){.what = what, .bytes = bytes, .why = why});
 }
 
 static void stats_print(int fd)
 {
     struct facts f = facts_get();
-    stats_line(fd, "live", f.usage.live, "blocks that the program holds, rounded to their class");
-    stats_line(fd, "  of it large", f.large_bytes, "blocks above 64 KiB");
-    stats_line(fd, "free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
-    stats_line(fd, "in thread lists", f.usage.thread_lists, "what threads allocate from next");
-    stats_line(fd, "freed elsewhere", f.usage.remote, "by other threads, not yet collected");
-    stats_line(fd, "free spans", f.usage.dirty, "goes back to the kernel after purge_delay");
-    stats_line(fd, "own records", f.usage.metadata, "descriptors and heaps");
-    stats_line(fd, "given back so far", f.purged, "to the kernel");
+    stats_bytes(fd, "live", f.usage.live, "blocks that the program holds, rounded to their class");
+    stats_bytes(fd, "  of it large", f.large_bytes, "blocks above 64 KiB");
+    stats_bytes(fd, "free in slabs", f.usage.free_in_slabs, "beside live blocks, ready for reuse");
+    stats_bytes(fd, "in thread lists", f.usage.thread_lists, "what threads allocate from next");
+    policy_stats(&f.usage, stats_put, fd);
+    stats_bytes(fd, "free spans", f.usage.dirty, "goes back to the kernel after purge_delay");
+    stats_bytes(fd, "own records", f.usage.metadata, "descriptors and heaps");
+    stats_bytes(fd, "given back so far", f.purged, "to the kernel");
 }
 
 /* ---- option stats=1 ------------------------------------------------------------------------------ */

@@ -52,6 +52,16 @@ bool policy_sweep(bool force);
 uint32_t policy_heaps(void);
 
 void policy_usage(struct fh_usage *usage);
+
+/* What malloc_stats says of the policy's own, `remote` of policy_usage included: calls `line` for each, with a text or a
+ * number of bytes. */
+struct stats_line {
+    const char *what, *value; /* value NULL: `bytes` */
+    uint64_t bytes;
+    const char *why;
+};
+void policy_stats(const struct fh_usage *usage, void (*line)(int fd, const struct stats_line *line),
+                  int fd);
 uint32_t policy_class_size(unsigned size_class);
 void policy_class_sizes(uint32_t sizes[FH_CLASSES]);
 

@@ -72,6 +72,14 @@ void policy_usage(struct fh_usage *usage)
     heap_usage(usage);
 }
 
+void policy_stats(const struct fh_usage *usage, void (*line)(int fd, const struct stats_line *line),
+                  int fd)
+{
+    line(fd, &(struct stats_line){.what = "freed elsewhere",
+                                  .bytes = usage->remote,
+                                  .why = "by other threads, not yet collected"});
+}
+
 uint32_t policy_class_size(unsigned size_class)
 {
     return class_facts[size_class].size;

@@ -229,10 +229,18 @@ static FH_COLD void *give_back(const struct region *region, uint32_t number)
     return NULL;
 }
 
-static void *allocate_in(struct hard_thread *thread, const struct region *region, size_t size,
-                         size_t alignment, const struct hard_call *call, bool *zeroed)
+/* After a sweep, if there is none without. */
+static uint32_t slot_number_want(const struct region *region)
 {
     uint32_t number = slot_number_take(region);
+    if (UNLIKELY(number == 0) && reuse_for_room()) number = slot_number_take(region);
+    return number;
+}
+
+/* In the slot of this number; 0: none was left. */
+static void *allocate_in(struct hard_thread *thread, const struct region *region, uint32_t number,
+                         size_t size, size_t alignment, const struct hard_call *call, bool *zeroed)
+{
     if (number == 0) return NULL;
     struct large *large = large_of(number);
     uint32_t chunk = (number - 1) >> INDEX_BITS, index = (number - 1) & ((1u << INDEX_BITS) - 1);
@@ -257,7 +265,8 @@ void *large_allocate_growing(struct hard_thread *thread, size_t size, const stru
     enum { ROOM_SHIFT = 2 };
     if (size > hard.size >> (ROOM_SHIFT + 3)) return NULL;
     const struct region *region = region_of_bytes(size << ROOM_SHIFT);
-    return region ? allocate_in(thread, region, size, 0, call, &zeroed) : NULL;
+    if (region == NULL) return NULL;
+    return allocate_in(thread, region, slot_number_take(region), size, 0, call, &zeroed);
 }
 
 void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
@@ -266,7 +275,9 @@ void *large_allocate(struct hard_thread *thread, size_t size, size_t alignment,
     if (size > hard.size / 2 || alignment > hard.size / 4) return NULL;
     size_t over = alignment > os_page_size() ? alignment : 0;
     const struct region *region = region_of_bytes(page_up(size) + over + os_page_size());
-    return region ? allocate_in(thread, region, size, alignment, call, zeroed) : NULL;
+    if (region == NULL) return NULL;
+    uint32_t number = slot_number_want(region);
+    return allocate_in(thread, region, number, size, alignment, call, zeroed);
 }
 
 void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t size, size_t room,
@@ -276,7 +287,8 @@ void *large_allocate_zone(struct hard_thread *thread, struct zone *zone, size_t 
     if (room > hard.size / 2) return NULL;
     unsigned i = large_index(page_up(room) + os_page_size());
     const struct region *region = i < HARD_LARGE_COUNT ? zone_region_large(zone, i) : NULL;
-    return region ? allocate_in(thread, region, size, 16, call, &zeroed) : NULL;
+    if (region == NULL) return NULL;
+    return allocate_in(thread, region, slot_number_want(region), size, 16, call, &zeroed);
 }
 
 /* ---- resize --------------------------------------------------------------------------------------------- */

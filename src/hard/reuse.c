@@ -520,6 +520,14 @@ void reuse_now(void)
     }
 }
 
+FH_COLD bool reuse_for_room(void)
+{
+    if (!reuse.segment) return false;
+    /* Else, or meanwhile, who frees may have had it done: worth another look too. */
+    if (own_segment || LOAD(&reuse.bytes) || LOAD(&reuse.sweeping)) reuse_now();
+    return true;
+}
+
 /* ---- start and end -------------------------------------------------------------------------------------- */
 
 void reuse_hide(uintptr_t start, size_t size)

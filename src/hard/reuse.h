@@ -30,6 +30,9 @@
  * come slots to which words were found, as long as there are such. Freed large blocks, whose pages went back
  * already, count 4 KiB each; but their addresses are bounded likewise, by a sixteenth of all.
  *
+ * Addresses of a region that are used up are not the end while some of its slots wait: before NULL is returned for want of
+ * them, all that waits is swept. What other threads have collected, or have in quarantine, is not come by.
+ *
  * Where there is no /proc nothing can be looked at, and after reuse_end nothing may be: then slots wait until as many
  * bytes were freed after them, as in a larger quarantine.
  */
@@ -79,6 +82,10 @@ void reuse_thread_end(void);
 
 /* Sweeps now, whatever is pending, and waits for it: malloc_trim, tests. */
 void reuse_now(void);
+
+/* A region has no slot and no addresses left: sweeps, as reuse_now, whatever waits, but for what other threads have
+ * collected. False: nothing ever waits, so nothing came back. No core lock is held. */
+bool reuse_for_room(void);
 
 /* No system calls of ours any more, no helper: the process locks itself in (face/sandbox.c). `wait`: returns when the
  * helper is gone. */

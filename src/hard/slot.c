@@ -121,12 +121,20 @@ static bool region_is_clear(const struct region *region)
 }
 
 /* A bucket whose addresses are used up leaves to another what it cannot hold. */
-static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class,
-                                         size_t size, const struct hard_call *call)
+static void *slot_take_anywhere(struct hard_thread *thread, unsigned size_class, size_t size,
+                                const struct hard_call *call)
 {
     void *p = NULL;
     for (unsigned b = 0; b < HARD_BUCKETS && p == NULL; b++)
         p = slot_take(thread, &hard.region[size_class * HARD_BUCKETS + b], size, call);
+    return p;
+}
+
+static FH_COLD void *slot_take_elsewhere(struct hard_thread *thread, unsigned size_class,
+                                         size_t size, const struct hard_call *call)
+{
+    void *p = slot_take_anywhere(thread, size_class, size, call);
+    if (p == NULL && reuse_for_room()) p = slot_take_anywhere(thread, size_class, size, call);
     return p;
 }
 
@@ -201,7 +209,10 @@ static void *zone_take_small(struct hard_thread *thread, struct zone *zone, size
     uintptr_t start;
     unsigned c = (unsigned)base_max(class_for(room + hard.tail), ZONE_CLASS_LEAST);
     const struct region *region = zone_region(zone, c);
-    if (region == NULL || central_take(region, &thread->random, &start, 1) == 0) return NULL;
+    if (region == NULL) return NULL;
+    bool taken = central_take(region, &thread->random, &start, 1);
+    if (!taken && reuse_for_room()) taken = central_take(region, &thread->random, &start, 1);
+    if (!taken) return NULL;
     return slot_hand_out(thread, region, start, size, call, 7);
 }
 

@@ -18,6 +18,7 @@ head -n 1 out | grep -qE '^freehold doctor: [0-9]+ bad, [0-9]+ to note, [0-9]+ f
 [ $plain -eq "$(grep -c '^bad ' out | sed 's/[1-9][0-9]*/1/')" ] || fail 'the status is not the verdict'
 says out "page size = $(($(getconf PAGESIZE) / 1024)) KiB"
 says out "ok    library of freehold run = $STANDIN_SO"
+says out 'note  library of freehold run --hardened = the library '
 if grep '^ok' -A1 out | grep -qE 'so what|remedy'; then fail 'advice on what is fine'; fi
 
 with 'ulimit -v 900000'

@@ -38,6 +38,36 @@ for level in light standard strict; do
     holds out "not any(r['owner'] == 'heap_unknown' and r['bytes'] > 1 << 20 for r in j['rows'])"
 done
 
+# The library that checks calls of libc is named where it is loaded, and only there; of no use beside another malloc.
+calls="$(dirname "$HARDENED")/libfreehold-hardened-calls.so.1"
+if [ -e "$calls" ]; then
+    try 0 "$HOLD" ./program 20000 10 1 -- "$FREEHOLD" which --json @
+    holds out "j['calls'] is None"
+    printf '#!/bin/sh\nLD_PRELOAD=%s:%s exec "%s/plant" "$@"\n' "$calls" "$HARDENED" "$LEAKS" >program
+    try 0 "$HOLD" ./program 20000 10 1 -- "$FREEHOLD" which @
+    says out "  calls       $(realpath "$calls"), which checks calls of libc"
+    try 0 "$HOLD" ./program 20000 10 1 -- "$FREEHOLD" which --json @
+    holds out "j['calls'].endswith('/$(basename "$(realpath "$calls")")')"
+    printf '#!/bin/sh\nLD_PRELOAD=%s exec "%s/plant" "$@"\n' "$calls" "$LEAKS" >program
+    try 1 "$HOLD" ./program 20000 10 1 -- "$FREEHOLD" which @
+    says out ', which does nothing without the hardened library'
+    says_not out 'which checks'
+
+    # The doctor: where it would be preloaded from, and where it is.
+    FREEHOLD_LIBRARY=$LIBRARY "$FREEHOLD" doctor >out 2>err
+    says out "ok    library of freehold run --hardened = $(dirname "$(realpath "$LIBRARY")")/libfreehold-hardened.so.1"
+    says out "ok    library of its checks of calls = $(dirname "$(realpath "$LIBRARY")")/libfreehold-hardened-calls.so.1"
+    says_not out 'calls of libc in a plain program'
+    LD_PRELOAD="$calls:$HARDENED" "$FREEHOLD" doctor >out 2>err
+    grep -A1 '^note  calls of libc in a plain program = .*libfreehold-hardened-calls' out | grep -q 'have them checked' || fail 'preloaded, and not said'
+    LD_PRELOAD="$calls" "$FREEHOLD" doctor >out 2>err
+    grep -A1 '^note  calls of libc in a plain program = ' out | grep -q 'it does nothing' || fail 'of no use, and not said'
+    mkdir some && cp "$(realpath "$HARDENED")" some/libfreehold-hardened.so.1
+    FREEHOLD_LIBRARY=$PWD/some/libfreehold-hardened.so.1 "$FREEHOLD" doctor >out 2>err
+    says out "note  library of its checks of calls = the library $PWD/some/libfreehold-hardened-calls.so.1, which checks"
+    rm -r some
+fi
+
 # Every block on pages of its own.
 on standard,sample=1,sample_slots=4096 plant
 lost 2000 500 1

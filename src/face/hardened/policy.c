@@ -223,6 +223,60 @@ void policy_usage(struct fh_usage *usage)
     hard_usage(usage);
 }
 
+/* Level strict, or sweep=1. */
+static void stats_sweeps(void (*line)(int fd, const struct stats_line *line), int fd)
+{
+    struct reuse_stats sweeps;
+    char number[24], kept[100], pause[24];
+    reuse_stats_get(&sweeps);
+    struct text n = TEXT(number), k = TEXT(kept), p = TEXT(pause);
+    text_dec(&n, sweeps.sweeps);
+    text_end(&n);
+    text_str(&k, "in ");
+    text_dec(&k, sweeps.kept);
+    text_str(&k, " blocks, since the last sweep found words that point there");
+    text_end(&k);
+    text_dec(&p, sweeps.pause_ns_most / 1000);
+    text_str(&p, " us");
+    text_end(&p);
+    const struct stats_line say[] = {
+        {"awaiting a sweep", NULL, sweeps.pending_bytes,
+         "free in slabs, but reused only when no word points there"},
+        {"  of it kept", NULL, sweeps.kept_bytes, kept},
+        {"sweeps", number, 0, "so far"},
+        {"longest pause", pause, 0, "of all threads, for a sweep"},
+    };
+    for (size_t i = 0; i < sizeof say / sizeof *say; i++) line(fd, &say[i]);
+}
+
+static void stats_samples(void (*line)(int fd, const struct stats_line *line), int fd)
+{
+    size_t live, open;
+    char number[24], why[80];
+    struct text n = TEXT(number), w = TEXT(why);
+    sample_count(&live, &open);
+    text_dec(&n, live);
+    text_end(&n);
+    text_str(&w, "blocks on pages of their own, for which there are ");
+    text_dec(&w, open);
+    text_str(&w, " slots");
+    text_end(&w);
+    line(fd, &(struct stats_line){.what = "samples in use", .value = number, .why = why});
+}
+
+void policy_stats(const struct fh_usage *usage, void (*line)(int fd, const struct stats_line *line),
+                  int fd)
+{
+    static const char *const names[] = {"light", "standard", "strict"};
+    const struct stats_line say[] = {
+        {"level", names[hard.measures.level], 0, "of hardening, but for measures chosen singly"},
+        {"in quarantine", NULL, usage->remote, "freed, in queues of threads"},
+    };
+    for (size_t i = 0; i < sizeof say / sizeof *say; i++) line(fd, &say[i]);
+    if (hard.measures.reuse) stats_sweeps(line, fd);
+    if (sample_region.size) stats_samples(line, fd);
+}
+
 uint32_t policy_class_size(unsigned size_class)
 {
     return hard.region[size_class * HARD_BUCKETS].size;
