@@ -18,6 +18,7 @@
 #include <freehold/freehold.h>
 
 #include "kit/expect.h"
+#include "kit/options.h"
 #include "kit/pattern.h"
 #include "kit/random.h"
 
@@ -77,9 +78,10 @@ static _Noreturn void child(uint64_t seed)
     for (int i = 0; i < SLOTS; i += 2) fh_free(atomic_exchange(&slot[i], NULL));
     allocate_and_check(seed);
     pthread_t thread;
-    EXPECT(pthread_create(&thread, NULL, childs_thread, &seed) == 0, "no thread in the child");
+    if (!KIT_ADDRESS_SANITIZER) /* its own allocator's locks stay as other threads held them: new threads wait for ever */
+        EXPECT(pthread_create(&thread, NULL, childs_thread, &seed) == 0, "no thread in the child");
     for (int i = 1; i < SLOTS; i += 2) fh_free(atomic_exchange(&slot[i], NULL));
-    pthread_join(thread, NULL);
+    if (!KIT_ADDRESS_SANITIZER) pthread_join(thread, NULL);
     fh_malloc_trim(0);
     allocate_and_check(seed + 1);
     _exit(0);
