@@ -25,7 +25,9 @@
 #define SCAN_UNKNOWN_MOST GIB     /* of a mapping of which it is unknown what is resident */
 #define SCAN_RANGES 64
 
-struct reuse_scan reuse_scan = {.reach_ms = 100, .small_most = 32 * MIB, .watch = OS_WATCH_CLOSED};
+/* Closed, since the child of a fork closes what is open: 0 is somebody's number. */
+struct reuse_scan reuse_scan = {
+    .reach_ms = 100, .small_most = 32 * MIB, .self = OS_SELF_CLOSED, .watch = OS_WATCH_CLOSED};
 struct reuse_stats reuse_stats;
 
 /* ---- words ----------------------------------------------------------------------------------------- */

@@ -28,6 +28,10 @@ struct os_self {
     uint32_t process;
     bool reads_by_call, tells_resident;
 };
+#define OS_SELF_CLOSED                                                                             \
+    {                                                                                              \
+        .memory = -1, .pagemap = -1                                                                \
+    }
 
 enum os_mapping_kind {
     OS_MAPPING_ANONYMOUS,

@@ -821,6 +821,27 @@ static void test_reuse__what_waits_is_bounded(void **state)
 
 /* ---- fork ------------------------------------------------------------------------------------------------------ */
 
+/* Nothing was swept yet, so nothing is open that could be closed. Runs first. */
+static void test_reuse__child_of_fork_keeps_its_files(void **state)
+{
+    (void)state;
+    int pipe_ends[2];
+    assert_int_equal(stats().sweeps, 0);
+    assert_int_equal(pipe(pipe_ends), 0);
+    assert_int_equal(dup2(pipe_ends[0], 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int missing = 0;
+        for (int fd = 0; fd <= pipe_ends[1]; fd++) missing += fcntl(fd, F_GETFD) < 0;
+        _exit(missing);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 static _Atomic bool forker_end;
 static void *churn_until_end(void *unused)
 {
@@ -1006,6 +1027,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reuse__child_of_fork_keeps_its_files),
         cmocka_unit_test(test_reuse__block_waits_while_a_root_of_any_kind_points_to_it),
         cmocka_unit_test(test_reuse__small_heap_is_searched_in_the_stop),
         cmocka_unit_test(test_reuse__root_that_is_not_looked_at_does_not_keep_it),

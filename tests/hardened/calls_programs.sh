@@ -19,6 +19,7 @@ same() {
 seq 1 20000 | sed 's/$/ the quick brown fox/' >input
 same bash -c 'declare -A a; while read -r n rest; do a[$((n % 997))]+=$rest; done; for i in "${!a[@]}"; do echo "$i ${#a[$i]}"; done'
 same perl -e 'my %h; while (<>) { chomp; push @{$h{length $_}}, reverse $_; } print "$_ ", join(",", sort @{$h{$_}}), "\n" for sort keys %h; printf "%.3f %s\n", $_ / 7, sprintf("%x" x 3, $_, $_, $_) for 1..2000'
+same perl -e '$| = 1; print "a\n"; system("echo b | cat; wc -l"); print qx(echo c | tr c d)'
 same python3 -c 'import sys, json, re, zlib, hashlib; t = sys.stdin.read(); d = {str(i): [i, t[i:i+50]] for i in range(20000)}; j = json.dumps(d); print(hashlib.sha256(zlib.compress(j.encode())).hexdigest(), len(json.loads(j)), len(re.findall(r"[0-9]+ the", t)))'
 same sqlite3 :memory: 'create table t(a integer primary key, b text); with recursive c(x) as (select 1 union all select x + 1 from c where x < 20000) insert into t select x, printf("%s-%d", hex(x), x * 7) from c; create index i on t(b); select count(*), sum(length(b)), max(b) from t; select * from t where b like "%99%" order by b desc limit 50; select group_concat(a) from t where a % 100 = 0'
 same sort -k 2 -n -r

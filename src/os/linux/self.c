@@ -10,10 +10,12 @@
 #include "base/syscall.h"
 #include "os/linux/pagemap.h"
 
+/* Forgotten first: in the child of a fork just then, the number may be another file's. */
 static void self_close(int *fd)
 {
-    if (*fd >= 0) SYS1(SYS_close, *fd);
+    int number = *fd;
     *fd = -1;
+    if (number >= 0) SYS1(SYS_close, number);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

@@ -25,10 +25,12 @@ static int file_open(const char *path, int flags)
     return (int)SYS4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
 }
 
+/* Forgotten first: in the child of a fork just then, the number may be another file's. */
 static void file_close(int *fd)
 {
-    if (*fd >= 0) SYS1(SYS_close, *fd);
+    int number = *fd;
     *fd = -1;
+    if (number >= 0) SYS1(SYS_close, number);
 }
 
 /* ---- write protection ------------------------------------------------------------------------ */
