@@ -123,13 +123,13 @@ static void check_library(struct doctor *d)
 /* Which not everybody installs. */
 static void check_hardened(struct doctor *d)
 {
-    char path[PATH_MAX], calls[PATH_MAX], why[PATH_MAX + 256];
-    bool found = library_locate(true, path, sizeof path, why, sizeof why);
+    char hardened[PATH_MAX], calls[PATH_MAX], why[PATH_MAX + 256];
+    bool found = library_locate(true, hardened, sizeof hardened, why, sizeof why);
     doctor_find(d, found ? LEVEL_OK : LEVEL_NOTE, "library of freehold run --hardened",
                 "freehold run --hardened refuses to run anything",
-                "install it beside libfreehold.so.1", "%s", found ? path : why);
+                "install it beside libfreehold.so.1", "%s", found ? hardened : why);
     if (!found) return;
-    found = library_locate_calls(path, calls, sizeof calls, why, sizeof why);
+    found = library_locate_calls(hardened, calls, sizeof calls, why, sizeof why);
     doctor_find(d, found ? LEVEL_OK : LEVEL_NOTE, "library of its checks of calls",
                 "freehold run --hardened refuses to run anything but with calls=0",
                 "install it beside " LIBRARY_HARDENED, "%s", found ? calls : why);
