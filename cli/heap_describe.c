@@ -47,12 +47,11 @@ static uint64_t span_start(const struct place *p)
     return p->r->base + ((uint64_t)p->slice << FH_SLICE_SHIFT);
 }
 
-/* A free block's second word is the address of a heap; the word is cleared when it is handed out. */
+/* A free block's second word is the arena's base; the word is cleared when it is handed out. */
 static bool block_is_free(const struct place *p, uint64_t block)
 {
-    uint64_t word, heaps = (uint64_t)p->r->heap_count * p->r->heap_stride;
-    return memory_read(p->memory, block + 8, &word, sizeof word) && word >= p->r->heaps &&
-           word - p->r->heaps < heaps;
+    uint64_t word;
+    return memory_read(p->memory, block + 8, &word, sizeof word) && word == p->r->base;
 }
 
 static void describe_slab(const struct place *p, char *text, size_t capacity)

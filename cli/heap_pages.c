@@ -269,12 +269,6 @@ static bool list_word(struct list_walk *l, uint64_t address, uint64_t *word)
     return true;
 }
 
-static bool is_heap(const struct fh_registry *r, uint64_t word)
-{
-    uint64_t bytes = (uint64_t)r->heap_count * r->heap_stride;
-    return word >= r->heaps && word - r->heaps < bytes;
-}
-
 /* The size of the block at an address, by its slab; 0 if there is no slab. A list may hold blocks of a
  * larger class than its own. */
 static uint64_t block_size(const struct walk *w, uint64_t block)
@@ -286,7 +280,7 @@ static uint64_t block_size(const struct walk *w, uint64_t block)
     return class ? r->class_size[class - 1] : 0;
 }
 
-/* A block that was handed out meanwhile ends the walk: its second word no longer names a heap. That of
+/* A block that was handed out meanwhile ends the walk: its second word is no longer the arena's base. That of
  * a block whose page the purger took is 0, as its link is. */
 static void walk_list(struct list_walk *l, uint64_t block)
 {
@@ -295,7 +289,7 @@ static void walk_list(struct list_walk *l, uint64_t block)
         uint64_t second, link, size = block_size(l->w, block);
         bool read = size && ++l->steps <= LIST_STEPS_MAX && list_word(l, block + 8, &second) &&
                     list_word(l, block, &link);
-        if (!read || (second ? !is_heap(l->w->r, second) : link != 0)) {
+        if (!read || (second ? second != l->w->r->base : link != 0)) {
             h->lists_cut = true;
             return;
         }
