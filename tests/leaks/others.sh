@@ -70,12 +70,12 @@ for subject in $programs; do
     extra=
     [ "$subject" = ./mix ] && extra=$plain
     # shellcheck disable=SC2086 # a word or none
-    found "$subject" 100000 10000 4 $extra
+    found "$subject" 30000 3000 4 $extra
     # shellcheck disable=SC2086
     found "$subject" 10000 1000 1 $extra
     # shellcheck disable=SC2086
     found "$subject" 20000 2000 30 $extra
-    look 0 "$subject" 50000 0 3 -- --json
+    look 0 "$subject" 20000 0 3 -- --json
     judge 0
 done
 if [ -n "$plain" ]; then
