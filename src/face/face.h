@@ -49,14 +49,11 @@ extern bool options_hardened;
 /* Reads "key=value,key=value"; `source` names it in messages. */
 void options_parse(const char *text, const char *source);
 
-/* Says what is wrong with the file of option oom. */
-void options_refuse_oom(const char *why);
+/* Says why the value of an option, which is right by itself, cannot be used. */
+void options_refuse(const char *name, const char *value, const char *why);
 
 /* Says why a line of the file of option exempt is no rule; line 0: the file. */
 void options_refuse_exempt(unsigned line, const char *text, size_t length, const char *why);
-
-/* Says that run_file leads to no file of `freehold run`. */
-void options_refuse_run_file(void);
 
 /* ---- ends of threads: a heap was made for the calling thread ------------------------------------ */
 

@@ -312,23 +312,26 @@ static void wait_for_start(void)
         os_wait(&stage, STAGE_STARTING, 50);
 }
 
+static void refuse(const char *why)
+{
+    options_refuse("oom", options.oom_path, why);
+}
+
 void oom_start(void)
 {
     if (!options.oom) return;
     if (!watcher_start()) {
-        options_refuse_oom(
-            "is of no use: the system gives no thread to watch (limits on processes)");
+        refuse("is of no use: the system gives no thread to watch (limits on processes)");
         return;
     }
     wait_for_start();
     if (LOAD_ACQUIRE(&stage) == STAGE_FAILED) {
-        options_refuse_oom(start_failure(start_error));
+        refuse(start_failure(start_error));
         return;
     }
     span_bound.reached = bound_reached;
     if (nothing_is_watched())
-        options_refuse_oom(
-            "will stay empty: nothing tells here when memory runs short; give option "
-            "limit, or a limit to the control group (memory.max), or a kernel with "
-            "PSI");
+        refuse("will stay empty: nothing tells here when memory runs short; give option "
+               "limit, or a limit to the control group (memory.max), or a kernel with "
+               "PSI");
 }

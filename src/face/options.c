@@ -264,15 +264,9 @@ static void option_complain(const char *source, struct word what, const char *wh
     mistaken = true;
 }
 
-void options_refuse_run_file(void)
+void options_refuse(const char *name, const char *value, const char *why)
 {
-    option_complain("run_file", word_of(options.run_file_path),
-                    "is no file that `freehold run` made", NULL, "");
-}
-
-void options_refuse_oom(const char *why)
-{
-    option_complain("oom", word_of(options.oom_path), why, NULL, "");
+    option_complain(name, word_of(value), why, NULL, "");
 }
 
 void options_refuse_exempt(unsigned line, const char *text, size_t length, const char *why)

@@ -231,7 +231,9 @@ void run_slot_claim(void)
     if (!options.run_file) return;
     slots = slots_map(options.run_file_path);
     if (slots == NULL) {
-        if (!is_name_of_run(options.run_file_path)) options_refuse_run_file();
+        if (!is_name_of_run(options.run_file_path))
+            options_refuse("run_file", options.run_file_path,
+                           "is no file that `freehold run` made");
         return;
     }
     slot_open();

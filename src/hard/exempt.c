@@ -134,16 +134,18 @@ void exempt_start(const char *path, exempt_complain *complain)
 {
     static char text[EXEMPT_BYTES + 1];
     size_t length = 0;
+    long n = 0;
     int fd = os_file_open(path);
     if (fd < 0) {
         complain(0, path, strlen(path), "cannot be opened");
         return;
     }
-    for (long n;
-         length < sizeof text && (n = os_file_read(fd, text + length, sizeof text - length)) > 0;)
+    while (length < sizeof text && (n = os_file_read(fd, text + length, sizeof text - length)) > 0)
         length += (size_t)n;
     os_file_close(fd);
-    if (length > EXEMPT_BYTES)
+    if (n < 0)
+        complain(0, path, strlen(path), "cannot be read");
+    else if (length > EXEMPT_BYTES)
         complain(0, path, strlen(path), "is longer than 16 KiB");
     else
         exempt_parse(&rules, text, length, complain);

@@ -289,7 +289,8 @@ static void json_write(const struct text *t)
 {
     if (report_config.fd < 0) return;
     if (!json_is_ours()) report_config.fd = json_open(state.path);
-    if (report_config.fd >= 0) os_write(report_config.fd, t->at, t->length);
+    if (report_config.fd >= 0 && os_write(report_config.fd, t->at, t->length)) return;
+    os_say("freehold", "the file of option report did not take all of this report");
 }
 
 static void hook_call(const struct report *r, bool goes_on, const struct text *text,

@@ -91,7 +91,7 @@ void os_file_close(int fd);
  * path that somebody gave cannot lead to a write into anything that was there before. */
 void *os_memfd_map(const char *path, size_t size);
 
-/* Writes all of a message to a file descriptor; a broken descriptor loses it silently. */
-void os_write(int fd, const char *text, size_t length);
+/* Writes all of a message to a file descriptor; false if it did not take it. */
+bool os_write(int fd, const char *text, size_t length);
 
 #endif

@@ -53,6 +53,24 @@ bad verify_ms=3600001 'has a bad value: use 0 to 3600000'
 bad exempt= 'has a bad value: use a path of at most 255 bytes'
 bad report= 'has a bad value: use a path of at most 255 bytes'
 
+# Right by itself, and of no use here.
+for wrong in "report=$PWD/no/file;cannot be opened for writing; reports go to standard error only" \
+    'plug=1;is not in the hardened library' "exempt=$PWD;cannot be read"; do
+    try 0 env "FREEHOLD_OPTIONS=${wrong%%;*}" LD_PRELOAD="$HARDENED" "$runs"
+    says err "${wrong#*;}; ignored"
+    try 134 sh -c 'FREEHOLD_OPTIONS="strict=1,$1" LD_PRELOAD=$2 $3; exit $?' sh "${wrong%%;*}" "$HARDENED" "$runs"
+    says err "${wrong#*;}; stopping (option strict=1)"
+done
+if [ -c /dev/full ]; then
+    try 134 sh -c 'FREEHOLD_OPTIONS=report=/dev/full LD_PRELOAD=$1 "$2" twice; exit $?' sh "$HARDENED" "$PARTS/hardened_misuse"
+    says err 'the file of option report did not take all of this report'
+fi
+
+# Its own malloc is in the place of ours there, and must not pay for our addresses.
+if command -v valgrind >/dev/null; then
+    try 0 sh -c 'ulimit -v 8000000; LD_PRELOAD=$1 timeout 100 valgrind -q "$2"; exit $?' sh "$HARDENED" "$runs"
+fi
+
 # The other library: each of them, and none of its own.
 count=0
 for option in $(sed -n 's/^OPTION(\([a-z_]*\),.*/\1/p' "$SOURCES/src/face/options.def"); do

@@ -80,17 +80,6 @@ static void attached(struct hard_thread *thread)
     face_thread_attached(thread);
 }
 
-static void say_missing(const char *option)
-{
-    char line[120];
-    struct text t = TEXT(line);
-    text_str(&t, "option ");
-    text_str(&t, option);
-    text_str(&t, " is not in the hardened library; ignored");
-    text_end(&t);
-    os_say("freehold", line);
-}
-
 /* By the level it goes along with the purger; asked for, the helper is there for it. */
 static void verify_begin(const struct measures *measures)
 {
@@ -102,26 +91,36 @@ static void verify_begin(const struct measures *measures)
     verify_stays = !of_level && purger.look_ms;
 }
 
+/* A class has several regions, which do not lend each other room.
+ *
+ * Tools of valgrind with a malloc of their own keep a record for each 64 KiB of what is reserved, which takes all
+ * memory of the machine, and our heap serves nobody there. They tell programs by what they preload. */
+static size_t space_wanted(void)
+{
+    enum { REGIONS_SPREAD = 4 };
+    const char *preload = os_environment("LD_PRELOAD"), *tool = NULL;
+    for (const char *at = preload; at && (at = strstr(at, "vgpreload_")) != NULL; at++)
+        if (strncmp(at, "vgpreload_core", strlen("vgpreload_core")) != 0) tool = at;
+    return tool ? (size_t)1 << 30 : REGIONS_SPREAD * (size_t)options.reserve;
+}
+
 bool policy_start(void)
 {
+    static const char missing[] = "is not in the hardened library";
     struct measures measures = measures_chosen();
-    enum {
-        REGIONS_SPREAD = 4
-    }; /* a class has several regions, which do not lend each other room */
-    if (!space_start(&measures, REGIONS_SPREAD * (size_t)options.reserve) || !central_start())
-        return false;
+    if (!space_start(&measures, space_wanted()) || !central_start()) return false;
     hard_attached = attached;
     zone_start(options.names);
     if (!report_start(options.report ? options.report_path : NULL))
-        os_say("freehold", "the file of option report cannot be opened for writing; reports go to "
-                           "standard error only");
+        options_refuse("report", options.report_path,
+                       "cannot be opened for writing; reports go to standard error only");
     if (options.exempt) exempt_start(options.exempt_path, options_refuse_exempt);
     stack_start();
     sample_start((unsigned)options.uninit);
     fault_start();
     if (measures.reuse) reuse_start();
-    if (options.oom) say_missing("oom");
-    if (options.plug) say_missing("plug");
+    if (options.oom) options_refuse("oom", options.oom_path, missing);
+    if (options.plug) options_refuse("plug", "1", missing);
     hard_registry_start();
     space_seal();
     verify_begin(&measures);

@@ -316,12 +316,12 @@ void *os_memfd_map(const char *path, size_t size)
     return base_syscall_failed(p) ? NULL : (void *)p;
 }
 
-void os_write(int fd, const char *text, size_t length)
+bool os_write(int fd, const char *text, size_t length)
 {
     size_t at = atomic_fetch_add(&os_fake.said_length, length);
     if (at < sizeof os_fake.said - 1) {
         size_t room = sizeof os_fake.said - 1 - at;
         memcpy(os_fake.said + at, text, base_min(length, room));
     }
-    if (!os_fake.quiet) SYS3(SYS_write, fd, text, length);
+    return os_fake.quiet || SYS3(SYS_write, fd, text, length) == (long)length;
 }

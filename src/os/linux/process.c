@@ -175,12 +175,13 @@ void *os_memfd_map(const char *path, size_t size)
     return base_syscall_failed(p) ? NULL : (void *)p;
 }
 
-void os_write(int fd, const char *text, size_t length)
+bool os_write(int fd, const char *text, size_t length)
 {
     while (length > 0) {
         long n = SYS3(SYS_write, fd, text, length);
-        if (n <= 0) return;
+        if (n <= 0) return false;
         text += n;
         length -= (size_t)n;
     }
+    return true;
 }
