@@ -80,7 +80,7 @@ FH_INLINE void reuse_pass(void)
 /* The calling thread ends: what it has collected becomes everybody's. It may come again. */
 void reuse_thread_end(void);
 
-/* Sweeps now, whatever is pending, and waits for it: malloc_trim, tests. */
+/* Sweeps now, whatever is pending, and waits for it. */
 void reuse_now(void);
 
 /* A region has no slot and no addresses left: sweeps, as reuse_now, whatever waits, but for what other threads have

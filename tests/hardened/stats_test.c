@@ -130,6 +130,34 @@ static void test_sweeps__are_counted_and_keep_what_is_pointed_to(void **state)
     assert_true(strtol(kept + 4, NULL, 10) >= 3);
 }
 
+static void free_and_trim(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 10 * FEW; i++) {
+        void *volatile p = malloc(BLOCK);
+        free(p);
+    }
+    malloc_stats();
+    malloc_trim(0);
+    malloc_stats();
+}
+
+/* What waits in quarantine stays there. */
+static void test_trim__sweeps_what_waits(void **state)
+{
+    (void)state;
+    if (!strstr(getenv("FREEHOLD_OPTIONS"), "harden=strict")) skip();
+    struct child_end end = told_of(free_and_trim);
+    assert_true(number(&end, "awaiting a sweep") > 0);
+    assert_int_equal(number(&end, "sweeps"), 0);
+    char *second =
+        strstr(strstr(end.said, "freehold: in quarantine") + 1, "freehold: in quarantine");
+    assert_non_null(second);
+    memmove(end.said, second, strlen(second) + 1);
+    assert_true(number(&end, "sweeps") >= 1);
+    assert_true(number(&end, "awaiting a sweep") == strtod(said(&end, "  of it kept"), NULL));
+}
+
 static void take_sampled(void *unused)
 {
     void *taken[SAMPLED];
@@ -165,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_stats__say_the_level_and_only_what_it_has),
         cmocka_unit_test(test_quarantine__holds_what_was_freed),
         cmocka_unit_test(test_sweeps__are_counted_and_keep_what_is_pointed_to),
+        cmocka_unit_test(test_trim__sweeps_what_waits),
         cmocka_unit_test(test_samples__in_use_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "face/hardened/hardened.h"
 #include "hard/quick.h"
 #include "hard/report.h"
+#include "hard/reuse.h"
 #include "hard/slot.h"
 #include "os/os.h"
 #include "span/purger.h"
@@ -227,6 +228,7 @@ PUBLIC int fh_malloc_trim(size_t pad)
     if (hard.size == 0) return 0;
     uint64_t before = __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED);
     hard_flush(hard_self, false);
+    if (hard.measures.reuse) reuse_for_room();
     purger_run_now();
     return __atomic_load_n(&fh_registry.purged_bytes, __ATOMIC_RELAXED) > before;
 }
