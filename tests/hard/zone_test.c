@@ -21,7 +21,7 @@
 #include <freehold/zone.h>
 
 #include "hard/zone_core.h"
-#include "kit/child.h"
+#include "child_tests.h"
 #include "kit/random.h"
 #include "kit/unit.h"
 
@@ -53,27 +53,6 @@ static int setup(void **state)
     (void)state;
     return pipe(pipe_ends);
 }
-
-/* In a process of its own, which must be stopped with these words. */
-static void stops(void (*body)(void *), void *argument, const char *words)
-{
-    struct child_end end = child_run(body, argument);
-    if (end.signal != SIGABRT || !strstr(end.said, words)) fail_msg("%d: %s", end.signal, end.said);
-}
-
-static void goes_on(void (*body)(void *), void *argument)
-{
-    struct child_end end = child_run(body, argument);
-    if (end.signal || end.status) fail_msg("signal %d, %d: %s", end.signal, end.status, end.said);
-}
-
-#define EXPECT_OR_EXIT(condition)                                                                  \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            dprintf(2, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                             \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
 
 /* ---- create -------------------------------------------------------------------------------------------- */
 
