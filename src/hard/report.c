@@ -128,9 +128,22 @@ static void changed_gather_slot(struct report *r, uintptr_t from)
     }
 }
 
+/* What a large block leaves of its first page. */
+static void changed_gather_page(struct report *r)
+{
+    uintptr_t from = base_round_down(r->block.start, os_page_size());
+    if (os_vm_can_read((void *)from, r->block.start - from) < r->block.start - from) return;
+    for (uintptr_t p = from; p < r->block.start; p++)
+        if (*(const uint8_t *)p) changed_note(r, p);
+}
+
 /* The canary in front of a slot: the left neighbour's. */
 static void changed_gather_front(struct report *r)
 {
+    if (!r->block.canary) {
+        changed_gather_page(r);
+        return;
+    }
     uintptr_t start = r->block.start, from = start - HARD_CANARY;
     uint64_t canary = canary_of(start);
     if (os_vm_can_read((void *)from, HARD_CANARY) < HARD_CANARY) return;
