@@ -55,6 +55,8 @@ static void block_of_slot(const struct slot *slot, struct report_block *block)
     block->state = hard_state(word);
     block->kind = hard_kind(word);
     block->thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    block->told_alignment = block->state == SLOT_LIVE && (block->kind == KIND_NEW_ALIGNED ||
+                                                          block->kind == KIND_NEW_ARRAY_ALIGNED);
 }
 
 static void block_of_sample(const struct sample_block *sample, struct report_block *block)

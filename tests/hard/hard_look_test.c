@@ -97,7 +97,7 @@ static void test_look__check_range(void **state)
     assert_int_equal(fh_check_range(not_ours, SIZE_MAX), 0);
     stops(range_is_too_long, p, "fh_check_range(0x");
     stops(range_is_too_long, p,
-          "would write 1 byte past the end of a block of 40 bytes (41 bytes, from its start on)");
+          "would reach 1 byte past the end of a block of 40 bytes (41 bytes, from its start on)");
     stops(range_in_freed, p, "a freed block");
     goes_on(range_ignored, p);
     fh_free(p);

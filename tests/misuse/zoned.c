@@ -3,6 +3,7 @@
  * library:    zoned CASE
  * Ends well if nothing was noticed.
  */
+#include <freehold/freehold.h>
 #include <freehold/zone.h>
 
 #include <signal.h>
@@ -111,6 +112,31 @@ static void large_deleted(void)
     char *p = _Znam(200001);
     p[200001] = 'x';
     _ZdaPv(p);
+}
+
+static void array_resized(void)
+{
+    sink = realloc(_Znam(48), 100) != NULL;
+}
+
+/* A block in slots of 64 bytes, with so much of its address. */
+static char *at_offset(size_t offset)
+{
+    char *p;
+    do p = aligned_alloc(32, 50);
+    while (((uintptr_t)p & 127) != offset);
+    return p;
+}
+
+static void alignment_of_address(void)
+{
+    fh_free_aligned_sized(at_offset(64), 128, 50);
+}
+
+/* What was asked for is not known. */
+static void alignment_that_fits(void)
+{
+    fh_free_aligned_sized(at_offset(0), 128, 50);
 }
 
 /* At the beginning of a page: a guard lies in front of it; at the beginning of a slot of 256 KiB, another slot's. */
@@ -262,6 +288,9 @@ int main(int argc, char **argv)
         CASE(damaged_later),
         CASE(damaged_in_child),
         CASE(whole_waits),
+        CASE(array_resized),
+        CASE(alignment_of_address),
+        CASE(alignment_that_fits),
         CASE(large_deleted),
         CASE(large_page_front),
         CASE(large_whole),
