@@ -135,9 +135,10 @@ struct slab {
 struct measures {
     int level; /* 0 light, 1 standard, 2 strict */
     bool canary, kinds, chance, reuse, poison;
-    uint32_t buckets;    /* by call site, at most HARD_BUCKETS - 1 */
-    uint32_t zero_most;  /* bytes that are cleared when a block of up to this size is freed */
-    uint32_t check_most; /* bytes that are checked to be clear still when it is handed out */
+    uint32_t buckets;   /* by call site, at most HARD_BUCKETS - 1 */
+    uint32_t zero_most; /* largest slot that is cleared when its block is freed */
+    uint32_t
+        check_most; /* largest slot that is always checked to be clear still when it is handed out */
     uint32_t quarantine; /* bytes, each thread's */
     uint32_t sample;     /* one of how many allocations gets pages of its own; 0 none */
     uint32_t sample_slots;

@@ -3,7 +3,6 @@
 
 #include "hard/central.h"
 #include "hard/large.h"
-#include "hard/report.h"
 #include "hard/reuse.h"
 #include "os/guard.h"
 #include "span/purger.h"
@@ -83,6 +82,25 @@ static bool pages_reuse(struct large *large, const struct region *region, uintpt
     if (opened) large->front = base_min(start, large->open);
     large->open = large->open_end = 0;
     return opened;
+}
+
+/* ---- around a block: clear pages, but for the block itself ------------------------------------------------------ */
+
+bool large_tail_holds(const struct large *large)
+{
+    return canary_is_clear(large->start + large->size, large->pages);
+}
+
+bool large_front_holds(const struct large *large)
+{
+    return canary_is_clear(page_down(large->start), large->start);
+}
+
+void large_mend(const struct large *large)
+{
+    uintptr_t first = page_down(large->start), end = large->start + large->size;
+    memset((void *)first, 0, large->start - first);
+    memset((void *)end, 0, large->pages - end);
 }
 
 /* ---- slots -------------------------------------------------------------------------------------------- */
@@ -250,8 +268,7 @@ static void *allocate_in(struct hard_thread *thread, const struct region *region
     *zeroed = large->open == large->open_end;
     if (!pages_reuse(large, region, page_down(large->start), large->pages))
         return give_back(region, number);
-    if (!*zeroed && hard.measures.canary) /* warm pages: what lies behind is another block's */
-        memset((void *)(large->start + size), 0, large->pages - large->start - size);
+    if (!*zeroed && hard.measures.canary) large_mend(large); /* warm pages: another block's */
     large->thread = thread->id;
     large_count(size, true);
     STORE_RELEASE(&large->word, word_made(thread, call->kind, call->aligned));
@@ -316,19 +333,9 @@ void *large_resize(const struct slot *slot, size_t size)
 
 /* ---- free ------------------------------------------------------------------------------------------------ */
 
-bool large_is_intact(const struct large *large)
-{
-    return canary_is_clear(large->start + large->size, large->pages);
-}
-
 void large_end(const struct slot *slot, bool for_good)
 {
     struct large *large = large_at(slot->slab, slot->index);
-    if (hard.measures.canary && !large_is_intact(large)) {
-        struct hard_fault fault = {
-            .what = HARD_OVERFLOWED, .call = "free", .address = (void *)large->start, .slot = slot};
-        hard_report(&fault);
-    }
     large_count(large->size, false);
     if (!for_good && !hard.measures.chance && !region_is_zone(slot->region)) {
         pages_keep(large);

@@ -1,7 +1,8 @@
 /*
  * large: blocks above what slabs hold. Each lies at the end of a slot of 2^k bytes, at a random distance from
- * its end, and all of the slot but the block's own pages faults. When it is freed, its pages go, and its
- * addresses wait behind those of all others of that size.
+ * its end, and all of the slot but the block's own pages faults. What it leaves of its first page and its last is clear, and is looked at
+ * when it is freed or resized. When it is freed, its pages go, and its addresses wait behind those of all
+ * others of that size.
  */
 #ifndef HARD_LARGE_H
 #define HARD_LARGE_H
@@ -30,7 +31,12 @@ void large_release(const struct slot *slot);
 /* The purger's visit: pages that freed blocks keep (level light) go. True: some are left for a later one. */
 bool large_sweep(bool force);
 
-/* Whether the bytes between its end and the page's are clear still. */
-bool large_is_intact(const struct large *large);
+/* Whether the bytes from its end to the page's are clear still, and those from the beginning of its first page on; with
+ * canaries only. */
+bool large_tail_holds(const struct large *large);
+bool large_front_holds(const struct large *large);
+
+/* Clears both. */
+void large_mend(const struct large *large);
 
 #endif

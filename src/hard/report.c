@@ -55,6 +55,8 @@ static void block_of_slot(const struct slot *slot, struct report_block *block)
     block->state = hard_state(word);
     block->kind = hard_kind(word);
     block->thread = word >> WORD_THREAD_SHIFT & (WORD_THREADS - 1);
+    block->told_alignment = block->state == SLOT_LIVE && (block->kind == KIND_NEW_ALIGNED ||
+                                                          block->kind == KIND_NEW_ARRAY_ALIGNED);
 }
 
 static void block_of_sample(const struct sample_block *sample, struct report_block *block)
@@ -128,9 +130,22 @@ static void changed_gather_slot(struct report *r, uintptr_t from)
     }
 }
 
+/* What a large block leaves of its first page. */
+static void changed_gather_page(struct report *r)
+{
+    uintptr_t from = base_round_down(r->block.start, os_page_size());
+    if (os_vm_can_read((void *)from, r->block.start - from) < r->block.start - from) return;
+    for (uintptr_t p = from; p < r->block.start; p++)
+        if (*(const uint8_t *)p) changed_note(r, p);
+}
+
 /* The canary in front of a slot: the left neighbour's. */
 static void changed_gather_front(struct report *r)
 {
+    if (!r->block.canary) {
+        changed_gather_page(r);
+        return;
+    }
     uintptr_t start = r->block.start, from = start - HARD_CANARY;
     uint64_t canary = canary_of(start);
     if (os_vm_can_read((void *)from, HARD_CANARY) < HARD_CANARY) return;

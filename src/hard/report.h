@@ -58,7 +58,7 @@ struct hard_fault {
         size; /* that the call said: sized free, alignment, bytes of a checked call, SIZE_MAX: on and
                     on; else 0 */
     size_t
-        right; /* what it should have been: size or alignment of the block, bytes that are there */
+        right; /* what it should have been: size or alignment of the block (0: not known), bytes that are there */
     unsigned kind; /* enum slot_kind, of the call */
     enum os_access access;
     const struct slot *slot; /* the block concerned; NULL: none, or it is the one at `address` */
@@ -101,6 +101,7 @@ struct report_block {
     size_t size, room;            /* of a large block: to the end of its last page */
     bool canary;                  /* ends the room */
     unsigned state, kind, thread; /* thread: its number modulo WORD_THREADS */
+    bool told_alignment;          /* live, and its word holds an alignment: `thread` is not known */
     const struct sample_block *sample;
 };
 

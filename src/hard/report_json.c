@@ -133,7 +133,7 @@ static void told_block(struct text *t, const char *key, const struct report_bloc
     told_words(t, "kind", report_kinds[block->kind & WORD_KIND]);
     if (block->sample)
         told_number(t, "sample", block->sample->serial);
-    else
+    else if (!block->told_alignment)
         told_number(t, "thread_number", block->thread);
     text_char(t, '}');
 }

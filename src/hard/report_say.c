@@ -1,4 +1,6 @@
 /* report: the sentence that says what was done. */
+#include <string.h>
+
 #include "hard/report.h"
 #include "hard/sample.h"
 
@@ -99,9 +101,14 @@ static void say_changed(const struct report *r, struct text *t)
                   front ? r->changed.first : base_max(reach - base_min(reach, r->block.size), 1));
 }
 
+static bool is_realloc(const char *call)
+{
+    return call && strncmp(call, "realloc", strlen("realloc")) == 0;
+}
+
 static void say_kind(const struct report *r, struct text *t)
 {
-    text_str(t, enders[r->fault.kind & WORD_KIND]);
+    text_str(t, is_realloc(r->fault.call) ? r->fault.call : enders[r->fault.kind & WORD_KIND]);
     text_str(t, " of ");
     say_block(r, t);
     text_str(t, " that was made by ");
@@ -116,7 +123,12 @@ static void say_mismatch(const struct report *r, const char *what, struct text *
     text_dec(t, r->fault.size);
     text_str(t, " said for ");
     say_block(r, t);
-    if (r->fault.right != r->block.size || r->fault.what == HARD_ALIGNMENT) {
+    bool aligned = r->fault.what == HARD_ALIGNMENT;
+    if (aligned && r->fault.right == 0) { /* what was asked for is not known */
+        text_str(t, " at an address that is a multiple of ");
+        text_dec(t, (uintptr_t)r->fault.address & -(uintptr_t)r->fault.address);
+        text_str(t, " only");
+    } else if (aligned || r->fault.right != r->block.size) {
         text_str(t, " made with ");
         text_dec(t, r->fault.right);
     }
@@ -145,8 +157,9 @@ static void say_beyond(const struct report *r, struct text *t)
 /* Of a freed block, in front of one, behind one, or none: "would write 16 bytes, at the start of a freed ..." */
 static void say_checked(const struct report *r, struct text *t)
 {
+    static const char *const words[] = {"would reach ", "would read ", "would write "};
     const struct hard_fault *f = &r->fault;
-    text_str(t, f->access == OS_READ ? "would read " : "would write ");
+    text_str(t, words[f->access]);
     if (f->right && r->block.start) return say_beyond(r, t);
     bool none = r->block.start == 0 || r->block.state == SLOT_NEVER;
     if (f->size != SIZE_MAX)

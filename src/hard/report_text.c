@@ -133,7 +133,7 @@ static void print_block(struct text *t, const char *word, const struct report_bl
         text_dec(t, block->sample->serial);
         text_char(t, ')');
     } else if (block->state != SLOT_NEVER && block->state != SLOT_FREE &&
-               block->state != SLOT_CACHED) {
+               block->state != SLOT_CACHED && !block->told_alignment) {
         text_str(t, block->state == SLOT_LIVE ? ", made by thread number "
                                               : ", freed by thread number ");
         text_dec(t, block->thread);

@@ -319,9 +319,31 @@ static FH_COLD void slot_is_damaged(uintptr_t start, uint32_t word, const char *
     STORE(slot.word, now);
 }
 
+/* The same of a large block. */
+static FH_COLD void large_is_damaged(const struct slot *slot, uint32_t word, const char *name)
+{
+    struct large *large = large_at(slot->slab, slot->index);
+    uint32_t now = LOAD(slot->word);
+    STORE(slot->word, word);
+    if (!large_tail_holds(large)) report_slot(HARD_OVERFLOWED, name, (void *)large->start, slot);
+    if (!large_front_holds(large)) report_slot(HARD_UNDERFLOWED, name, (void *)large->start, slot);
+    large_mend(large);
+    STORE(slot->word, now);
+}
+
+static bool large_check(const struct slot *slot, uint32_t word, const char *name)
+{
+    struct large *large = large_at(slot->slab, slot->index);
+    if (LIKELY(large_tail_holds(large) && large_front_holds(large))) return true;
+    large_is_damaged(slot, word, name);
+    return false;
+}
+
 bool hard_check_slot(const struct slot *slot, uint32_t word, const char *name)
 {
-    if (!hard.measures.canary || slot->region->kind != REGION_SMALL) return true;
+    if (!hard.measures.canary) return true;
+    if (slot->region->kind == REGION_LARGE) return large_check(slot, word, name);
+    if (slot->region->kind != REGION_SMALL) return true;
     if (LIKELY(slot_is_whole(slot->region, slot->start, word))) return true;
     slot_is_damaged(slot->start, word, name);
     return false;
@@ -427,6 +449,7 @@ static void found_free(struct hard_thread *thread, struct slot *slot, void *p, s
     if (!slot_end(thread, slot, p, size, SLOT_QUARANTINED, call)) return;
     zone_block_untag(slot);
     if (slot->region->kind == REGION_LARGE) {
+        hard_check_slot(slot, word, call->name);
         large_end(slot, false);
     } else if (slot->region->kind == REGION_SMALL) {
         small_end(thread, slot->region, slot->start, word, call->name);
@@ -462,13 +485,13 @@ static void found_free_permanently(struct hard_thread *thread, struct slot *slot
     uint32_t word = LOAD(slot->word);
     if (!slot_end(thread, slot, p, SIZE_MAX, SLOT_GONE, call)) return;
     zone_block_untag(slot);
+    hard_check_slot(slot, word, call->name);
     if (slot->region->kind == REGION_LARGE) {
         large_end(slot, true);
         return;
     }
     thread->freed_bytes += slot->region->size;
     if (slot->region->kind != REGION_SMALL) return;
-    hard_check_slot(slot, word, call->name);
     memset((void *)slot->start, 0, slot->region->size - hard.tail);
 }
 

@@ -95,7 +95,7 @@ size_t hard_usable_size(const void *p, const char *call);
 /* Freed for good: its address is never handed out again. */
 void hard_free_permanently(struct hard_thread *thread, void *p, const struct hard_call *call);
 
-/* Whether the bytes behind a live small block, and in front of it, are as they should be; a report if not. */
+/* Whether the bytes behind a live block, and in front of it, are as they should be; a report if not. */
 bool hard_check_slot(const struct slot *slot, uint32_t word, const char *call);
 
 #endif

@@ -125,32 +125,59 @@ static void verify_slab(struct hard_walk *walk, const struct region *region, uin
     zone_leave_of(region);
 }
 
+/* Whether memory from `start` to `end`, less than a page, was read, and is not clear. */
+static bool is_written(struct verify *verify, uintptr_t start, uintptr_t end)
+{
+    uint64_t copy[64];
+    end = base_min(end, start + os_page_size()); /* of records that change it may be more */
+    for (size_t bytes; start < end; start += bytes) {
+        bytes = base_min(end - start, sizeof copy);
+        if (os_self_read(&verify->self, copy, start, bytes) != bytes) return false;
+        if (!canary_is_clear((uintptr_t)copy, (uintptr_t)copy + bytes)) return true;
+    }
+    return false;
+}
+
+/* In every look, and the same block all the time. */
+static bool is_written_still(struct verify *verify, const struct slot *slot,
+                             const struct large *was, uintptr_t start, uintptr_t end)
+{
+    const struct large *large = large_at(slot->slab, slot->index);
+    for (int i = 0; i < LOOKS; i++) {
+        if (!is_written(verify, start, end)) return false;
+        os_barrier_all();
+        bool same =
+            large->start == was->start && large->size == was->size && large->pages == was->pages;
+        if (!same || hard_state(LOAD(slot->word)) != SLOT_LIVE) return false;
+    }
+    return true;
+}
+
+static FH_COLD void large_damaged(struct verify *verify, const struct slot *slot,
+                                  const struct large *was, enum hard_what what)
+{
+    struct hard_fault fault = {.what = what,
+                               .call = verify->call,
+                               .address = (void *)was->start,
+                               .slot = slot,
+                               .unasked = true};
+    verify->damaged++;
+    hard_report(&fault);
+}
+
 /* A live block's pages go when it is freed: its region's lock does not keep them. What is wrong stays, and is told again
  * when it is freed: between a look and a write it may go. */
 static void verify_large(struct hard_walk *walk, const struct slot *slot)
 {
     struct verify *verify = (struct verify *)walk;
-    struct large *large = large_at(slot->slab, slot->index);
-    uint64_t zeros[64];
+    const struct large *large = large_at(slot->slab, slot->index);
     if (hard_state(LOAD_ACQUIRE(slot->word)) != SLOT_LIVE) return;
     struct large was = {.start = large->start, .size = large->size, .pages = large->pages};
-    uintptr_t end = was.start + was.size, bytes = base_min(was.pages - end, sizeof zeros);
-    memset(zeros, 0, sizeof zeros);
-    for (int i = 0; i < LOOKS; i++) {
-        if (was.pages < end || os_self_read(&verify->self, zeros, end, bytes) != bytes) return;
-        if (canary_is_clear((uintptr_t)zeros, (uintptr_t)zeros + sizeof zeros)) return;
-        os_barrier_all();
-        bool same =
-            large->start == was.start && large->size == was.size && large->pages == was.pages;
-        if (!same || hard_state(LOAD(slot->word)) != SLOT_LIVE) return;
-    }
-    struct hard_fault fault = {.what = HARD_OVERFLOWED,
-                               .call = verify->call,
-                               .address = (void *)was.start,
-                               .slot = slot,
-                               .unasked = true};
-    verify->damaged++;
-    hard_report(&fault);
+    uintptr_t first = base_round_down(was.start, os_page_size());
+    if (is_written_still(verify, slot, &was, was.start + was.size, was.pages))
+        large_damaged(verify, slot, &was, HARD_OVERFLOWED);
+    if (is_written_still(verify, slot, &was, first, was.start))
+        large_damaged(verify, slot, &was, HARD_UNDERFLOWED);
 }
 
 size_t verify_all(struct hard_thread *thread, const struct zone *zone, const char *call)

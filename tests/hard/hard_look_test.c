@@ -77,7 +77,7 @@ static void test_look__check_range(void **state)
     assert_int_equal(fh_check_range(not_ours, SIZE_MAX), 0);
     stops(range_is_too_long, p, "fh_check_range(0x");
     stops(range_is_too_long, p,
-          "would write 1 byte past the end of a block of 40 bytes (41 bytes, from its start on)");
+          "would reach 1 byte past the end of a block of 40 bytes (41 bytes, from its start on)");
     stops(range_in_freed, p, "a freed block");
     goes_on(range_ignored, p);
     fh_free(p);
@@ -255,6 +255,69 @@ static void test_look__verify(void **state)
     goes_on(sealed_and_damaged, NULL);
     fh_free(p), fh_free(large);
     fh_zone_destroy(one);
+}
+
+/* ---- large blocks ---------------------------------------------------------------------------------------- */
+
+enum large_deed { FREED, FREED_FOR_GOOD, GROWN, SHRUNK, LOOKED_AT };
+
+struct large_case {
+    char *p;
+    size_t size;
+    enum large_deed deed;
+    long at; /* where it is written to: from its start, or from `size` on */
+    unsigned count;
+};
+
+static void large_harm(void *argument)
+{
+    const struct large_case *c = argument;
+    memset(c->at < 0 ? c->p + c->at : c->p + c->size + c->at, 'x', c->count);
+    switch (c->deed) {
+    case FREED: fh_free(c->p); break;
+    case FREED_FOR_GOOD: fh_free_permanently(c->p); break;
+    case GROWN: c->p[0] = *(char *)fh_realloc(c->p, c->size + 1000); break;
+    case SHRUNK: c->p[0] = *(char *)fh_realloc(c->p, c->size - 1000); break;
+    case LOOKED_AT: fh_hardened_verify(); break;
+    }
+}
+
+static const char *const large_calls[] = {"free(0x", "fh_free_permanently(0x", "realloc(0x",
+                                          "realloc(0x", "fh_hardened_verify(0x"};
+
+/* Told by the call that saw it, of a block that lives, with who made it. */
+static void assert_large_told(char *p, size_t size, long at, unsigned count, const char *says)
+{
+    char kind[64];
+    snprintf(kind, sizeof kind, "%zu bytes at %p, live, of ", size, (void *)p);
+    for (unsigned deed = FREED; deed <= LOOKED_AT; deed++) {
+        struct large_case c = {.p = p, .size = size, .deed = deed, .at = at, .count = count};
+        char first[160];
+        snprintf(first, sizeof first, "freehold: %s", large_calls[deed]);
+        stops(large_harm, &c, first);
+        stops(large_harm, &c, says);
+        stops(large_harm, &c, kind);
+        stops(large_harm, &c, ", made by thread number ");
+    }
+}
+
+static void test_look__large_blocks_and_what_lies_around_them(void **state)
+{
+    (void)state;
+    enum { SIZE = 300001 };
+    fh_zone *zone = fh_zone_create("large", 0, 0);
+    char *blocks[] = {fh_malloc(SIZE), fh_calloc(1, SIZE), fh_aligned_alloc(64, SIZE),
+                      fh_zone_allocate(zone, SIZE)};
+    for (unsigned i = 0; i < COUNT_OF(blocks); i++) {
+        assert_large_told(blocks[i], SIZE, 0, 1,
+                          "write of at least 1 byte past the end of a block of 300001 bytes");
+        assert_large_told(blocks[i], SIZE, -1, 1,
+                          "write of at least 1 byte in front of a block of 300001 bytes");
+        assert_large_told(blocks[i], SIZE, -700, 3, /* beyond what is read at once */
+                          "write of at least 700 bytes in front of a block of 300001 bytes");
+        fh_free(blocks[i]);
+    }
+    fh_zone_destroy(zone);
 }
 
 static _Atomic bool stop;
@@ -459,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_look__object_size),
         cmocka_unit_test(test_look__check_range),
         cmocka_unit_test(test_look__leaks),
+        cmocka_unit_test(test_look__large_blocks_and_what_lies_around_them),
         cmocka_unit_test(test_look__verify),
         cmocka_unit_test(test_look__verify_while_others_go_on),
         cmocka_unit_test(test_look__own_stack),

@@ -49,9 +49,15 @@ static const struct expected cases[] = {
     {HARD_USE_FREED, "realloc", 11, 0, 0, 0, 0, 0, "a freed block of 20 bytes"},
     {HARD_KIND, "free", 10, 0, 0, 0, KIND_MALLOC, 0,
      "free of a block of 48 bytes that was made by new[], which wants delete[]"},
+    {HARD_KIND, "realloc", 10, 0, 0, 0, KIND_MALLOC, 0,
+     "realloc of a block of 48 bytes that was made by new[], which wants delete[]"},
+    {HARD_KIND, "free_sized", 10, 0, 0, 0, KIND_MALLOC, 0,
+     "free of a block of 48 bytes that was made by new[], which wants delete[]"},
     {HARD_SIZE, "free_sized", 10, 0, 47, 48, 0, 0, "size 47 said for a block of 48 bytes"},
-    {HARD_ALIGNMENT, "free_aligned_sized", 10, 0, 64, 32, 0, 0,
+    {HARD_ALIGNMENT, "aligned operator delete", 10, 0, 64, 32, 0, 0,
      "alignment 64 said for a block of 48 bytes made with 32"},
+    {HARD_ALIGNMENT, "free_aligned_sized", 9, 0, 4096, 0, 0, 0,
+     "alignment 4096 said for a block of 56 bytes at an address that is a multiple of 64 only"},
     {HARD_OVERFLOWED, "free", 10, 0, 0, 0, 0, 0,
      "write of at least 3 bytes past the end of a block of 48 bytes"},
     {HARD_NEIGHBOUR_OVERFLOWED, "free", 10, 64, 0, 0, 0, 0,
@@ -65,6 +71,8 @@ static const struct expected cases[] = {
      "would write 1 byte past the end of a block of 48 bytes (9 bytes, from byte 40 on)"},
     {HARD_CHECKED, "memcpy", 10, 0, 64, 48, 0, OS_READ,
      "would read 16 bytes past the end of a block of 48 bytes (64 bytes, from its start on)"},
+    {HARD_CHECKED, "fh_check_range", 10, 0, 49, 48, 0, 0,
+     "would reach 1 byte past the end of a block of 48 bytes (49 bytes, from its start on)"},
     {HARD_CHECKED, "strlen", 10, 1, SIZE_MAX, 47, 0, OS_READ,
      "would read on past the end of a block of 48 bytes (from byte 1 on)"},
     {HARD_CHECKED, "memset", 10, 48, 3, 0, 0, OS_WRITE,
@@ -143,7 +151,7 @@ static void test_hard_report__says_what_was_done(void **state)
 static void test_hard_report__tells_what_was_changed_and_what_lies_around(void **state)
 {
     (void)state;
-    struct child_end end = child_run(report_case, (void *)&cases[9]);
+    struct child_end end = child_run(report_case, (void *)&cases[12]);
     assert_non_null(strstr(
         end.said, "  changed  3 bytes, the first of them 0 behind the block: 41 42 43  |ABC|\n"));
     assert_non_null(strstr(end.said, ", live, of new[], made by thread number 7\n"));
@@ -199,6 +207,23 @@ static void test_hard_report__names_memory_that_is_not_ours(void **state)
         text_end(&t);
         if (!strstr(line, places[i].says)) fail_msg("%p is: %s", places[i].p, line);
     }
+}
+
+/* ---- blocks that are told an alignment ------------------------------------------------------------------------------ */
+
+static void report_aligned(void *unused)
+{
+    char *p = fake_live(20, 48, KIND_NEW_ALIGNED);
+    (void)unused;
+    hard_report(&(struct hard_fault){.what = HARD_KIND, .call = "free", .address = p});
+}
+
+/* Its word has no room for who made it. */
+static void test_hard_report__names_no_maker_of_aligned_blocks(void **state)
+{
+    (void)state;
+    struct child_end end = child_run(report_aligned, NULL);
+    assert_non_null(strstr(end.said, ", live, of aligned new\n"));
 }
 
 /* ---- large blocks ------------------------------------------------------------------------------------------------ */
@@ -406,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_hard_report__keeps_whole_canaries_to_itself),
         cmocka_unit_test(test_hard_report__names_memory_that_is_not_ours),
         cmocka_unit_test(test_hard_report__knows_large_blocks),
+        cmocka_unit_test(test_hard_report__names_no_maker_of_aligned_blocks),
         cmocka_unit_test(test_hard_report__goes_to_its_file_and_hook),
         cmocka_unit_test(test_hard_report__writes_into_no_file_of_the_programs),
         cmocka_unit_test(test_hard_report__a_misuse_meanwhile_ends_the_process),

@@ -3,9 +3,11 @@
  * library:    zoned CASE
  * Ends well if nothing was noticed.
  */
+#include <freehold/freehold.h>
 #include <freehold/zone.h>
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +101,65 @@ static void damaged(void)
     char *p = malloc(40);
     p[40] = 'x';
     for (int i = 0; i < 1000; i++) free(malloc(100));
+}
+
+/* They come with the C++ runtime's names, and a C program has no header for them. */
+void *_Znam(size_t size);
+void _ZdaPv(void *p);
+
+static void large_deleted(void)
+{
+    char *p = _Znam(200001);
+    p[200001] = 'x';
+    _ZdaPv(p);
+}
+
+static void array_resized(void)
+{
+    sink = realloc(_Znam(48), 100) != NULL;
+}
+
+/* A block in slots of 64 bytes, with so much of its address. */
+static char *at_offset(size_t offset)
+{
+    char *p;
+    do p = aligned_alloc(32, 50);
+    while (((uintptr_t)p & 127) != offset);
+    return p;
+}
+
+static void alignment_of_address(void)
+{
+    fh_free_aligned_sized(at_offset(64), 128, 50);
+}
+
+/* What was asked for is not known. */
+static void alignment_that_fits(void)
+{
+    fh_free_aligned_sized(at_offset(0), 128, 50);
+}
+
+/* At the beginning of a page: a guard lies in front of it; at the beginning of a slot of 256 KiB, another slot's. */
+static void large_page_front(void)
+{
+    char *p = aligned_alloc(4096, 200001);
+    while (((uintptr_t)p & ((1 << 18) - 1)) == 0) p = aligned_alloc(4096, 200001);
+    p[-1] = 'x';
+}
+
+/* Pages that others left (level light), and new ones: nothing beside a block was written to. */
+static void large_whole(void)
+{
+    static const size_t sizes[] = {200000, 199000, 196624, 201000, 131073, 204784, 190001};
+    for (unsigned i = 0; i < 700; i++) {
+        size_t size = sizes[i % 7], other = sizes[i / 7 % 7];
+        char *p = i % 3 ? malloc(size) : aligned_alloc(64, size);
+        memset(p, 'x', size);
+        p = realloc(p, other);
+        memset(p, 'y', other);
+        fh_hardened_verify();
+        if (i % 5) free(p);
+    }
 }
 
 /* Nothing is called any more but sleep: who looks is not this thread. For a minute, or until the end. */
@@ -227,6 +288,12 @@ int main(int argc, char **argv)
         CASE(damaged_later),
         CASE(damaged_in_child),
         CASE(whole_waits),
+        CASE(array_resized),
+        CASE(alignment_of_address),
+        CASE(alignment_that_fits),
+        CASE(large_deleted),
+        CASE(large_page_front),
+        CASE(large_whole),
         CASE(no_memory),
         CASE(no_memory_in_zone),
         CASE(refused_but_no_memory),

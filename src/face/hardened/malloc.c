@@ -198,15 +198,12 @@ PUBLIC void fh_free_sized(void *p, size_t size)
     release(p, size, CALL("free_sized"));
 }
 
-/* What lies at a multiple of the alignment may have been asked for so. */
+/* What was asked for is not kept: what lies at a multiple of the alignment may have been asked for so. */
 static void check_alignment(const void *p, size_t alignment, const char *name)
 {
     if (base_is_pow2(alignment) && (uintptr_t)p % alignment == 0) return;
-    struct hard_fault fault = {.what = HARD_ALIGNMENT,
-                               .call = name,
-                               .address = p,
-                               .size = alignment,
-                               .right = (size_t)1 << base_ctz((uintptr_t)p | (size_t)1 << 47)};
+    struct hard_fault fault = {
+        .what = HARD_ALIGNMENT, .call = name, .address = p, .size = alignment};
     hard_report(&fault);
 }
 

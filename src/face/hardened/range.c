@@ -44,7 +44,7 @@ PUBLIC size_t fh_object_size(const void *p)
     return hard_holds(p) ? room_quick(&hard, (uintptr_t)p) : room_behind(p).left;
 }
 
-static FH_COLD void range_report(const char *name, const void *p, size_t n, bool writes,
+static FH_COLD void range_report(const char *name, const void *p, size_t n, enum os_access access,
                                  const void *caller)
 {
     struct slot slot;
@@ -54,7 +54,7 @@ static FH_COLD void range_report(const char *name, const void *p, size_t n, bool
                                .address = p,
                                .size = n,
                                .right = room.left,
-                               .access = writes ? OS_WRITE : OS_READ,
+                               .access = access,
                                .caller = (uintptr_t)caller};
     if (sample_holds(p))
         fault.sample = sample_find(p);
@@ -66,7 +66,7 @@ static FH_COLD void range_report(const char *name, const void *p, size_t n, bool
 PUBLIC int fh_check_range(const void *p, size_t n)
 {
     if (LIKELY(n <= fh_object_size(p))) return 0;
-    range_report("fh_check_range", p, n, true, NULL);
+    range_report("fh_check_range", p, n, OS_ACCESS_UNKNOWN, NULL);
     return -EFAULT;
 }
 
@@ -79,7 +79,7 @@ static size_t calls_room(uintptr_t p)
 
 static void calls_refuse(const char *name, const void *p, size_t n, bool writes, const void *caller)
 {
-    range_report(name, p, n, writes, caller);
+    range_report(name, p, n, writes ? OS_WRITE : OS_READ, caller);
 }
 
 void calls_offer(int level)
